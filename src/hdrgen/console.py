@@ -1,0 +1,41 @@
+"""What stages and commands show a person: progress bars and one-line errors. The library never imports it."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hdrgen.errors import HdrgenError
+
+OnProgress = Callable[[int, int], None]
+"""Called with (items done, items in all); the library's only way to speak while it works."""
+
+stderr = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[OnProgress]:
+    """Show a bar on stderr while the block runs; yields the callback that moves it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage script: logs go to stderr, a known error is one line and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=stderr, show_path=False)])
+    try:
+        main()
+    except HdrgenError as error:
+        stderr.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        sys.exit(1)

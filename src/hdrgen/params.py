@@ -1,0 +1,71 @@
+"""Typed sections of ``params.yaml``: the only reader of that file.
+
+Each stage owns one section, and the section's class stands beside the code it steers. A key nobody knows is
+an error, so a misspelt setting is never silently ignored.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hdrgen.errors import HdrgenError
+
+SECTIONS = (
+    "simulate",
+    "ingest",
+    "sanitize",
+    "split",
+    "encode_logc4",
+    "make_pairs",
+    "train_tone_fusion",
+    "evaluate_tone_fusion",
+)
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and refusing keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
+    """Read one section of a parameter file.
+
+    Parameters
+    ----------
+    path
+        The ``params.yaml``.
+    name
+        The section, one of `SECTIONS`.
+    section
+        Its class.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, is not YAML, or holds a section or key nobody knows, or a value out of range.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise HdrgenError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    if not isinstance(document, dict):
+        raise HdrgenError(f"{path}: must hold one section per stage")
+    unknown = sorted(set(document) - set(SECTIONS))
+    if unknown:
+        raise HdrgenError(f"{path}: unknown section {unknown[0]!r}; known are {', '.join(SECTIONS)}")
+    if name not in document:
+        raise HdrgenError(f"{path}: section {name!r} is missing")
+    try:
+        return section.model_validate(document[name])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *map(str, first["loc"])])
+        raise HdrgenError(f"{path}: {key}: {first['msg']} (is {first['input']!r})") from None
