@@ -1,0 +1,75 @@
+"""What a scene-linear picture is once it has left its file, whatever the file's format was."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.colour.primaries import Chromaticities
+from hdrgen.errors import HdrgenError
+
+
+class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
+    """A picture that cannot be read; the message names the file and says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UnreadableImage"], tuple[Path, str]]:
+        """Travel between processes with both arguments; the default would keep only the message."""
+        return type(self), (self.path, self.reason)
+
+
+@dataclass(frozen=True)
+class StoredHeader:
+    """What a file says about its picture without its pixels being decoded.
+
+    Width and height are those of the data window. `channels` are the names as stored. `chromaticities` is
+    None where the file states none; by convention such a file is then Rec.709, but that is the caller's
+    decision. `attributes` holds everything else the header says, as plain Python values.
+    """
+
+    width: int
+    height: int
+    channels: tuple[str, ...]
+    chromaticities: Chromaticities | None
+    attributes: dict[str, Any]
+    compression: str
+    storage: str
+    part: int = 0
+    view: str = ""
+
+
+@dataclass(frozen=True)
+class SceneImage:
+    """Scene-linear RGB ``(height, width, 3)`` in the file's own primaries, in the float type stored.
+
+    Values are as stored: nothing is scaled, clipped or converted, NaN and Inf included. `alpha` is
+    ``(height, width)`` or None. The pixels are those of the data window, which may be larger or smaller than
+    the display window in `attributes`. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY.
+    """
+
+    rgb: NDArray[np.floating]
+    alpha: NDArray[np.floating] | None
+    chromaticities: Chromaticities | None
+    attributes: dict[str, Any]
+    pixel_type: str
+    compression: str
+    storage: str
+    part: int = 0
+    view: str = ""
+    luminance_chroma: bool = field(default=False)
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.rgb.shape[0])
