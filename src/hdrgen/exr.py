@@ -245,10 +245,10 @@ def _open(path: Path, *, header_only: bool) -> list[Any]:
             file = OpenEXR.File(str(path), header_only=header_only)
             headers = [part.header for part in file.parts]
     except (RuntimeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as error:
-        detail = str(error).split(" when attempting")[0].split(f" '{path}'")[0]
+        detail = str(error).split(" when attempting")[0].split(f" '{path}'")[0].replace(str(path), path.name)
         raise UnreadableImage(path, f"has a damaged EXR header ({detail})") from None
     except MemoryError:
-        raise UnreadableImage(path, "has an EXR header that asks for more memory than there is") from None
+        raise UnreadableImage(path, "asks for more memory than there is") from None
     if not headers:
         raise UnreadableImage(path, "has a damaged EXR header (no parts)")
     return headers
@@ -264,10 +264,13 @@ def _open_pixels(path: Path, *, separate: bool) -> Any:
             return _open_pixels(path, separate=True)
         raise UnreadableImage(path, f"has damaged pixels ({str(error).split(f' {path}')[0]})") from None
     except MemoryError:
-        raise UnreadableImage(path, "needs more memory than there is") from None
+        raise UnreadableImage(path, "asks for more memory than there is") from None
     if said.getvalue() or not file.parts:
-        detail = said.getvalue().strip().splitlines()[-1:] or ["nothing could be decoded"]
-        raise UnreadableImage(path, f"has damaged pixels ({detail[0].rsplit(' - ', 1)[-1]})")
+        lines = said.getvalue().strip().splitlines() or ["nothing could be decoded"]
+        detail = lines[-1].rsplit(" - ", 1)[-1].replace(str(path), path.name)
+        if "MemoryError" in detail:
+            raise UnreadableImage(path, "asks for more memory than there is")
+        raise UnreadableImage(path, f"has damaged pixels ({detail})")
     return file
 
 
@@ -290,7 +293,7 @@ def _choose(path: Path, headers: list[Any]) -> tuple[Any, _Layout]:
             lone = [c for c in ("Y", "R", "G", "B") if f"{prefix}{c}" in names]
             if len(lone) == 1:
                 return header, _Layout(part, prefix, "grey", grey=lone[0], view=view)
-    found = sorted({channel.name for _, header in flat for channel in header["channels"]})
+    found = sorted({channel.name for _, header in flat for channel in header["channels"] if channel.name})
     raise UnreadableImage(path, f"holds no picture (channels {', '.join(found[:8]) or 'none'})")
 
 

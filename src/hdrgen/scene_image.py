@@ -1,0 +1,59 @@
+"""Scene-linear pictures of any format we read, told apart by their first bytes: damaged files have no suffix."""
+
+from pathlib import Path
+from typing import Literal
+
+from hdrgen import exr, radiance
+from hdrgen.stored_image import SceneImage, StoredHeader, UnreadableImage
+
+Format = Literal["openexr", "radiance"]
+
+
+def image_format(path: Path) -> Format | None:
+    """Tell the format by the file's first bytes, None for a file of another kind.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing or cannot be opened.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+    if start == exr.MAGIC:
+        return "openexr"
+    return "radiance" if start.startswith(radiance.MAGIC) else None
+
+
+def read_scene_image(path: Path) -> SceneImage:
+    """Read an OpenEXR or Radiance picture as it is stored; see `exr.read_exr`, `radiance.read_radiance`.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, of another format, or damaged.
+    """
+    match image_format(path):
+        case "openexr":
+            return exr.read_exr(path)
+        case "radiance":
+            return radiance.read_radiance(path)
+    raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
+
+
+def read_scene_header(path: Path) -> StoredHeader:
+    """Read what the file says about its picture without decoding it.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, of another format, or damaged.
+    """
+    match image_format(path):
+        case "openexr":
+            return exr.read_header(path)
+        case "radiance":
+            return radiance.read_radiance_header(path)
+    raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
