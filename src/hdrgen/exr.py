@@ -293,7 +293,15 @@ def _choose(path: Path, headers: list[Any]) -> tuple[Any, _Layout]:
             lone = [c for c in ("Y", "R", "G", "B") if f"{prefix}{c}" in names]
             if len(lone) == 1:
                 return header, _Layout(part, prefix, "grey", grey=lone[0], view=view)
-    found = sorted({channel.name for _, header in flat for channel in header["channels"] if channel.name})
+    found = sorted(
+        {
+            channel.name
+            for _, header in flat
+            for channel in header["channels"]
+            if channel.name.strip().isprintable()
+        }
+        - {""}
+    )
     raise UnreadableImage(path, f"holds no picture (channels {', '.join(found[:8]) or 'none'})")
 
 
@@ -442,9 +450,9 @@ def _as_stored(
     stored_type = np.float16 if pixel_type == "half" else np.float32
     with np.errstate(over="ignore"):
         stored: NDArray[np.floating] = np.ascontiguousarray(values, dtype=stored_type)
-    finite = np.isfinite(stored)
-    if finite.all():
+    if _all_finite(stored):
         return stored, 0
+    finite = np.isfinite(stored)
 
     nonfinite = ~np.isfinite(values)
     if nonfinite.any() and not allow_nonfinite:
@@ -462,6 +470,12 @@ def _as_stored(
         stored = stored.copy() if np.shares_memory(stored, values) else stored
         stored[beyond] = np.copysign(np.finfo(stored_type).max, stored[beyond])
     return stored, clamped
+
+
+def _all_finite(stored: NDArray[np.floating]) -> bool:
+    if stored.dtype == np.float16:  # by the bits, which takes an eighth of the time
+        return bool((stored.view(np.uint16) & np.uint16(0x7FFF)).max(initial=0) < 0x7C00)
+    return bool(np.isfinite(stored).all())
 
 
 def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:

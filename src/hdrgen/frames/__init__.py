@@ -1,0 +1,1 @@
+"""Frames: rendered or taken in, repaired, split, and encoded."""

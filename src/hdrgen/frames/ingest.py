@@ -1,0 +1,590 @@
+"""Camera footage and photographs, whatever their format and encoding, as scene-linear AWG4 frames.
+
+Each file is decoded in a worker process with bounded time and memory. One that crashes, hangs or explodes
+becomes a row of the index that says why; the others never notice. Frames are named by what they were made
+from, so a second run makes only what is new.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from hdrgen.colour.encodings import ENCODINGS, Encoding
+from hdrgen.colour.primaries import AWG3, AWG4, REC709, SPACES, XYZ_E, Chromaticities, rgb_to_rgb, rgb_to_xyz
+from hdrgen.errors import HdrgenError
+from hdrgen.exr import Compression, write_exr
+from hdrgen.frames.frame_index import (
+    file_stem,
+    is_whole,
+    previous_index,
+    remove_stale,
+    short_digest,
+    write_index,
+)
+from hdrgen.frames.panorama import (
+    PanoramaChoice,
+    PanoramaParams,
+    rectilinear_view,
+    view_directions,
+    view_size,
+    wraps_around,
+)
+from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
+from hdrgen.params import Section
+from hdrgen.scene_image import image_format, read_scene_header, read_scene_image
+from hdrgen.scheduling import MapFrames, Workers, map_frames
+from hdrgen.stored_image import SceneImage, UnreadableImage
+
+FRAMES = "frames"
+# Raised when a change in this module changes the pixels made from the same file and settings.
+_CONVERSION_VERSION = 1
+_PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic"))
+_SPACE_NAMES = {
+    "awg3": "ARRI Wide Gamut 3",
+    "awg4": "ARRI Wide Gamut 4",
+    "ap0": "ACES AP0",
+    "ap1": "ACES AP1",
+    "rec709": "Rec.709",
+    "rec2020": "Rec.2020",
+    "p3d65": "P3 D65",
+    "xyz": "CIE XYZ",
+}
+# Where ARRI's and others' tools keep the clip a frame belongs to.
+_CLIP_ATTRIBUTES = (
+    "interim.clip.cameraClipName",
+    "com.arri.camera.CameraClipName",
+    "com.arri.camera.ClipName",
+    "com.arri.camera.ReelName",
+    "reelName",
+)
+_SCENE_ATTRIBUTE = "hdrgenScene"
+_SIMULATED_SCENE_KEY = "scene_id"
+
+INDEX_SCHEMA = pl.Schema(
+    {
+        "source": pl.String,
+        "path": pl.String,
+        "view": pl.Int32,
+        "frame": pl.String,
+        "file": pl.String,
+        "file_bytes": pl.Int64,
+        "digest": pl.String,
+        "content_hash": pl.String,
+        "scene": pl.String,
+        "scene_in_file": pl.String,
+        "description": pl.String,
+        "encoding": pl.String,
+        "encoding_decided_by": pl.String,
+        "yaw_degrees": pl.Float64,
+        "pitch_degrees": pl.Float64,
+        "width": pl.Int32,
+        "height": pl.Int32,
+        "exposure_scale": pl.Float64,
+        "exposure_decided_by": pl.String,
+        **{f"luminance_{name}": pl.Float64 for name in PERCENTILES},
+        "stops": pl.Float64,
+        "nan_values": pl.Int64,
+        "inf_values": pl.Int64,
+        "negative_values": pl.Int64,
+        "clamped_values": pl.Int64,
+        "fingerprint": pl.Binary,
+        "quarantine_reason": pl.String,
+    }
+)
+
+Row = dict[str, Any]
+
+
+class Source(Section):
+    """One folder of frames, and what its files do not say themselves."""
+
+    path: Path
+    encoding: str = "auto"
+    exposure: Literal["auto", "keep", "grey"] | float = "auto"
+    panoramas: PanoramaChoice = "auto"
+    scene: str | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        if encoding not in ("auto", *ENCODINGS):
+            raise ValueError(f"unknown encoding; known are auto, {', '.join(ENCODINGS)}")
+        return encoding
+
+    @field_validator("scene")
+    @classmethod
+    def _pattern(cls, scene: str | None) -> str | None:
+        try:
+            re.compile(scene or "")
+        except re.error as error:
+            raise ValueError(f"no regular expression ({error})") from None
+        return scene
+
+    @field_validator("exposure")
+    @classmethod
+    def _positive(cls, exposure: str | float) -> str | float:
+        if isinstance(exposure, float) and not 0 < exposure < np.inf:
+            raise ValueError("a factor must be positive")
+        return exposure
+
+
+class AnchorParams(Section):
+    """When and how a picture in arbitrary units is brought to the exposure of a camera."""
+
+    lowest_key: float = Field(default=0.0225, gt=0)
+    highest_key: float = Field(default=1.44, gt=0)
+    brightest: float = Field(default=100.0, gt=0)
+
+
+class IngestParams(Section):
+    """Where frames come from and how they become ours."""
+
+    sources: dict[str, Source] = Field(min_length=1)
+    anchor: AnchorParams = AnchorParams()
+    panorama: PanoramaParams = PanoramaParams()
+    compression: Compression = "zip"
+    max_megapixels: float = Field(default=150.0, gt=0)
+    workers: Workers = "auto"
+    timeout_s: float = Field(default=120.0, gt=0)
+    memory_gib: float = Field(default=4.0, gt=0)
+
+    @field_validator("sources")
+    @classmethod
+    def _plain_names(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        for name in sources:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                raise ValueError(f"source name {name!r} may hold letters, digits, - and _")
+        return sources
+
+
+def ingest(
+    source_name: str,
+    params: IngestParams,
+    out_dir: Path,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    schedule: MapFrames = map_frames,
+) -> pl.DataFrame:
+    """Bring a folder of frames in line with a source: convert what is new, remove what is gone.
+
+    Parameters
+    ----------
+    source_name
+        A key of ``params.sources``; scenes carry it, so that two sources may both have a ``shot_01``.
+    params
+        See `IngestParams`.
+    out_dir
+        Gets ``frames/*.exr`` and ``index.parquet``. Every file in ``frames`` belongs to this function.
+    on_progress
+        Called with (files done, files in all).
+    schedule
+        Where the work is done.
+
+    Returns
+    -------
+    polars.DataFrame
+        The index: a row for each frame, each view of a panorama, and each file that could not be used, whose
+        ``quarantine_reason`` says why. Sorted by path and view; the same input makes the same bytes.
+
+    Raises
+    ------
+    HdrgenError
+        The source's folder does not exist, or holds no picture at all.
+    """
+    source = params.sources[source_name]
+    root, paths = find_pictures(source.path)
+    if not paths:
+        raise HdrgenError(f"{source.path}: no OpenEXR or Radiance files found")
+    frames_dir = out_dir / FRAMES
+    frames_dir.mkdir(parents=True, exist_ok=True)
+    previous = previous_index(out_dir, INDEX_SCHEMA).filter(pl.col("quarantine_reason").is_null())
+    made_before: dict[str, list[Row]] = {}
+    for row in previous.iter_rows(named=True):
+        made_before.setdefault(row["path"], []).append(row)
+
+    tasks = [
+        _Task(root, path, source_name, source, params, frames_dir, tuple(made_before.get(path, ())))
+        for path in paths
+    ]
+    outcomes = schedule(
+        _ingest_file,
+        tasks,
+        workers=params.workers,
+        timeout_s=params.timeout_s,
+        memory_bytes=int(params.memory_gib * 2**30),
+        on_progress=on_progress,
+    )
+    rows: list[Row] = []
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        rows.extend(outcome.value or [_quarantined(task, outcome.failure or "holds no picture")])
+    index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
+    remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
+    write_index(out_dir, index)
+    return index
+
+
+def find_pictures(path: Path) -> tuple[Path, list[str]]:
+    """Return a folder and, relative to it, the files in it that are or should be pictures, sorted.
+
+    A file is one if its first bytes say so, or if its name promises it (``.exr``, ``.hdr``) or says nothing
+    (damaged files often have lost their suffix). Hidden files and folders are passed over.
+
+    Raises
+    ------
+    HdrgenError
+        The path does not exist.
+    """
+    if path.is_file():
+        return path.parent, [path.name]
+    if not path.is_dir():
+        raise HdrgenError(f"{path}: no such folder; see ingest.sources")
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            file = Path(folder) / name
+            if name.startswith(".") or not file.is_file():
+                continue
+            if file.suffix.lower() in _PICTURE_SUFFIXES or _is_picture(file):
+                found.append(file.relative_to(path).as_posix())
+    return path, sorted(found)
+
+
+def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, str]:
+    """Decide what a file's values mean.
+
+    In this order: what the source's settings say; the primaries in the header, linear as every EXR is; ARRI's
+    primaries when only the camera is named; Rec.709, which the OpenEXR standard prescribes where nothing is
+    said. ARRI's ``ColorGamma`` attribute is no evidence: it tells what the camera recorded, and stays in files
+    that were made linear since.
+
+    Returns
+    -------
+    tuple
+        The encoding's name, the encoding, and how it was decided in plain words.
+    """
+    if source.encoding != "auto":
+        return source.encoding, ENCODINGS[source.encoding], "source override"
+    if image.chromaticities is not None:
+        attribute = next(
+            (name for name in ("chromaticities", "colorInteropID") if name in image.attributes), "primaries"
+        )
+        if attribute == "primaries" and image.pixel_type != "rgbe8":
+            attribute = "chromaticities"  # structure, so not among the attributes
+        for key, space in SPACES.items():
+            if np.abs(np.subtract(space, image.chromaticities)).max() < 5e-4:
+                return f"linear_{key}", Encoding(space), f"{attribute} attribute: {_SPACE_NAMES[key]}"
+        stated = " ".join(f"{value:g}" for value in np.ravel(image.chromaticities))
+        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}"
+    make, model = (str(image.attributes.get(key, "")) for key in ("cameraMake", "cameraModel"))
+    if make.upper().startswith("ARRI"):
+        space_key, space = ("awg4", AWG4) if "35" in model else ("awg3", AWG3)
+        decided = f"camera metadata: {make} {model}, so {_SPACE_NAMES[space_key]}"
+        return f"linear_{space_key}", Encoding(space), decided
+    return "linear_rec709", Encoding(REC709), "none stated: Rec.709 by OpenEXR convention"
+
+
+def to_awg4_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
+    """Return the matrix to AWG4, whites adapted with CAT02.
+
+    CIE XYZ stands apart: its white E only says that equal values are the unit, not that the scene was lit so.
+    Files hold the tristimulus values of scenes under their own white, which by convention is D65.
+    """
+    if np.abs(np.subtract(chromaticities, XYZ_E)).max() < 1e-3:
+        inverse: NDArray[np.float64] = np.linalg.inv(rgb_to_xyz(AWG4))
+        return inverse
+    return rgb_to_rgb(chromaticities, AWG4)
+
+
+def decide_exposure(  # noqa: PLR0911 - a line for each rule
+    luminance: NDArray[np.float32], source: Source, anchor: AnchorParams, *, camera: bool
+) -> tuple[float, str]:
+    """Decide the factor that brings a picture to a camera's exposure, grey at 0.18.
+
+    Footage keeps its exposure: a night is dark on purpose. So does any picture whose key, the geometric mean of
+    its middle 98 %, lies within three stops of grey. Others are in arbitrary units: their key is brought to
+    0.18, but never so far up that their brightest thousandth exceeds ``anchor.brightest``, because a candle in
+    a dark room is exposed for the candle.
+
+    Parameters
+    ----------
+    luminance
+        Any shape; what the eye is drawn to, so of a panorama the band around the horizon.
+    source
+        Its ``exposure`` may decide by itself.
+    anchor
+        The limits.
+    camera
+        Whether the file says that a camera exposed it.
+
+    Returns
+    -------
+    tuple
+        The factor, and how it was decided in plain words.
+    """
+    if isinstance(source.exposure, float):
+        return source.exposure, "source override"
+    if source.exposure == "keep":
+        return 1.0, "source override: kept"
+    if camera and source.exposure == "auto":
+        return 1.0, "camera footage: kept"
+    positive = luminance[np.isfinite(luminance) & (luminance > 0)]
+    if positive.size == 0:
+        return 1.0, "no light: kept"
+    low, high, top = np.quantile(positive, (0.01, 0.99, 0.999))
+    key = float(np.exp(np.log(np.clip(positive, low, high), dtype=np.float64).mean()))
+    if source.exposure == "auto" and anchor.lowest_key <= key <= anchor.highest_key:
+        return 1.0, f"key {key:.3g} is near grey: kept"
+    scale = 0.18 / key
+    limited = max(1.0, anchor.brightest / float(top))
+    if scale > limited:
+        return limited, f"key {key:.3g} raised until the highlights reach {anchor.brightest:g}"
+    return scale, f"key {key:.3g} brought to 0.18"
+
+
+def to_linear_awg4(rgb: NDArray[np.floating], encoding: Encoding, scale: float) -> NDArray[np.floating]:
+    """Convert stored RGB to scene-linear AWG4 times ``scale``, shape ``(height, width, 3)``.
+
+    Half floats that already are linear AWG4 come back as they are. A pixel with NaN or Inf in a channel has it
+    in all three: the matrix would make NaN of both, and whether a pixel was too bright or no number at all
+    matters to its repair.
+    """
+    unchanged = (
+        scale == 1.0
+        and encoding.chromaticities == AWG4
+        and encoding.decode is ENCODINGS["linear_awg4"].decode
+    )
+    if unchanged:
+        return rgb
+    linear = np.asarray(encoding.decode(rgb.astype(np.float32)), np.float32)
+    matrix = (scale * to_awg4_matrix(encoding.chromaticities)).astype(np.float32)
+    converted: NDArray[np.float32] = cv2.transform(linear, matrix)  # six times faster than a matrix product
+    bad = ~np.isfinite(converted @ np.ones(3, np.float32))
+    if bad.any():
+        with np.errstate(invalid="ignore"):
+            # The sum of NaN is NaN, of Inf is Inf, of both signs of Inf NaN; finite channels do not matter.
+            special = np.where(np.isfinite(linear[bad]), 0, linear[bad]).sum(axis=-1, keepdims=True)
+        converted[bad] = np.where(np.isfinite(special) & (special == 0), converted[bad], special)
+    return converted
+
+
+@dataclass(frozen=True)
+class _Task:
+    root: Path
+    path: str
+    source_name: str
+    source: Source
+    params: IngestParams
+    frames_dir: Path
+    made_before: tuple[Row, ...]
+
+
+def _ingest_file(task: _Task) -> list[Row]:
+    """Make a file's frames, in a worker; refusals are raised as `UnreadableImage`."""
+    file = task.root / task.path
+    try:
+        with file.open("rb") as stream:
+            content_hash = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableImage(file, f"cannot be read ({error.strerror})") from None
+    digest = _digest(task, content_hash)
+    reusable = [row for row in task.made_before if row["digest"] == digest]
+    if reusable and all(
+        is_whole(task.frames_dir / Path(row["file"]).name, row["file_bytes"]) for row in reusable
+    ):
+        return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
+
+    header = read_scene_header(file)
+    megapixels = header.width * header.height / 1e6
+    if megapixels > task.params.max_megapixels:
+        raise UnreadableImage(
+            file, f"has {megapixels:.0f} megapixels, more than {task.params.max_megapixels:g}"
+        )
+    image = read_scene_image(file)
+    description, scene_in_file = _described(image.attributes)
+    encoding_name, encoding, decided_by = decide_encoding(image, task.source)
+    try:
+        to_awg4_matrix(encoding.chromaticities)
+    except (ValueError, np.linalg.LinAlgError):
+        raise UnreadableImage(file, "states chromaticities that span no colour space") from None
+
+    panorama = _is_panorama(image, task.source)
+    exposure_scale, exposure_decided_by = decide_exposure(
+        _sampled_luminance(image.rgb, encoding, panorama=panorama),
+        task.source,
+        task.params.anchor,
+        camera=_is_footage(image.attributes),
+    )
+    common = {
+        "source": task.source_name,
+        "path": task.path,
+        "digest": digest,
+        "content_hash": content_hash,
+        "scene": _scene(task, scene_in_file),
+        "scene_in_file": scene_in_file,
+        "description": description,
+        "encoding": encoding_name,
+        "encoding_decided_by": decided_by,
+        "exposure_scale": exposure_scale,
+        "exposure_decided_by": exposure_decided_by,
+    }
+    if not panorama:
+        return [_frame(task, common, image.rgb, encoding, {"view": 0})]
+    luminance = awg4_luminance(to_linear_awg4(image.rgb, encoding, 1.0))
+    params = task.params.panorama
+    size = view_size(image.width, params)
+    return [
+        _frame(
+            task,
+            common,
+            rectilinear_view(image.rgb, direction, size, params.field_of_view_degrees),
+            encoding,
+            {"view": view, "yaw_degrees": direction[0], "pitch_degrees": direction[1]},
+        )
+        for view, direction in enumerate(view_directions(luminance, params), start=1)
+    ]
+
+
+def _frame(task: _Task, common: Row, rgb: NDArray[np.floating], encoding: Encoding, view: Row) -> Row:
+    """Convert and write one picture; returns its row."""
+    linear_awg4 = to_linear_awg4(rgb, encoding, common["exposure_scale"])
+    stem = f"{file_stem(Path(task.path).stem)}_{common['digest']}"
+    frame = f"{stem}_view{view['view']}" if view["view"] else stem
+    file = task.frames_dir / f"{frame}.exr"
+    attributes: dict[str, str | int | float] = {
+        "hdrgenSource": task.path,
+        "hdrgenEncoding": f"{common['encoding']} ({common['encoding_decided_by']})",
+        "exposureScale": common["exposure_scale"],
+    }
+    if common["description"]:
+        attributes[_SCENE_ATTRIBUTE] = common["description"]
+    clamped = write_exr(
+        file,
+        linear_awg4,
+        chromaticities=AWG4,
+        attributes=attributes,
+        compression=task.params.compression,
+        overflow="clamp",
+        allow_nonfinite=True,
+    )
+    luminance = awg4_luminance(linear_awg4)
+    return {
+        **common,
+        **view,
+        **_count_bad_values(rgb),
+        **luminance_percentiles(luminance),
+        "frame": frame,
+        "file": f"{FRAMES}/{file.name}",
+        "file_bytes": file.stat().st_size,
+        "width": rgb.shape[1],
+        "height": rgb.shape[0],
+        "clamped_values": clamped,
+        "fingerprint": fingerprint(luminance),
+    }
+
+
+def _quarantined(task: _Task, reason: str) -> Row:
+    return {
+        "source": task.source_name,
+        "path": task.path,
+        "view": 0,
+        "quarantine_reason": reason.replace(f"{task.root}/", ""),
+    }
+
+
+def _digest(task: _Task, content_hash: str) -> str:
+    """Return what the frames of a file are named by: its bytes, its place, and all that changes the pixels."""
+    return short_digest(
+        _CONVERSION_VERSION,
+        content_hash,
+        task.source_name,
+        task.path,
+        task.source.model_dump(mode="json", include={"encoding", "exposure", "panoramas"}),
+        task.params.model_dump(mode="json", include={"anchor", "panorama", "compression"}),
+    )
+
+
+def _scene(task: _Task, scene_in_file: str) -> str:
+    """Return the scene: what the file says, else what the source's expression finds, else the file's name."""
+    found = re.search(task.source.scene, task.path) if task.source.scene else None
+    if scene_in_file:
+        scene = scene_in_file
+    elif found:
+        scene = found.group(1) if found.groups() else found.group()
+    else:
+        # The frames of a sequence are one scene: shot.0001.exr, shot_00001.exr.
+        path = Path(task.path)
+        scene = (path.parent / re.sub(r"(?<=.)[._-]\d{4,}$", "", path.stem)).as_posix()
+    return f"{task.source_name}/{scene}"
+
+
+def _described(attributes: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return a simulated frame's description, and the scene or clip the file says it belongs to."""
+    description = attributes.get(_SCENE_ATTRIBUTE)
+    if isinstance(description, str):
+        try:
+            scene = json.loads(description).get(_SIMULATED_SCENE_KEY)
+        except (ValueError, AttributeError):
+            description, scene = None, None
+        if scene:
+            return description, str(scene)
+    clips = (str(attributes.get(name) or "").strip() for name in _CLIP_ATTRIBUTES)
+    return description, next((clip for clip in clips if clip), "")
+
+
+def _is_footage(attributes: Mapping[str, Any]) -> bool:
+    """Tell whether a motion picture camera exposed this, by what its software leaves in the header."""
+    named = str(attributes.get("cameraMake", "")).upper().startswith(("ARRI", "RED", "SONY CINE"))
+    return named or any(name in attributes for name in (*_CLIP_ATTRIBUTES, _SCENE_ATTRIBUTE))
+
+
+def _is_panorama(image: SceneImage, source: Source) -> bool:
+    if source.panoramas != "auto":
+        return source.panoramas == "always" and image.width == 2 * image.height
+    if image.attributes.get("envmap") == "ENVMAP_LATLONG":
+        return image.width == 2 * image.height
+    return wraps_around(image.rgb)
+
+
+def _sampled_luminance(
+    rgb: NDArray[np.floating], encoding: Encoding, *, panorama: bool
+) -> NDArray[np.float32]:
+    """Return luminance of about 100,000 pixels; of a panorama those where a camera looks."""
+    if panorama:
+        rgb = rgb[len(rgb) // 4 : -len(rgb) // 4]
+    step = max(1, int(np.sqrt(rgb.shape[0] * rgb.shape[1] / 100_000)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        return awg4_luminance(to_linear_awg4(rgb[::step, ::step], encoding, 1.0))
+
+
+def _count_bad_values(rgb: NDArray[np.floating]) -> Row:
+    """Count what is no light: by their bits where the type is half, which is ten times faster."""
+    if rgb.dtype != np.float16:
+        return {
+            "nan_values": int(np.count_nonzero(np.isnan(rgb))),
+            "inf_values": int(np.count_nonzero(np.isinf(rgb))),
+            "negative_values": int(np.count_nonzero(rgb < 0)),
+        }
+    magnitude = rgb.view(np.uint16) & np.uint16(0x7FFF)
+    if magnitude.max(initial=0) >= 0x7C00:
+        return _count_bad_values(rgb.astype(np.float32))
+    negative_bits = np.count_nonzero(rgb.view(np.uint16) > 0x8000)  # 0x8000 is -0, which is black
+    return {"nan_values": 0, "inf_values": 0, "negative_values": int(negative_bits)}
+
+
+def _is_picture(file: Path) -> bool:
+    try:
+        return image_format(file) is not None
+    except UnreadableImage:
+        return True  # unreadable, so it is to be named rather than passed over

@@ -1,0 +1,176 @@
+"""Work on many frames at once: the one interface, and its local implementation in worker processes.
+
+A frame that crashes its process, hangs, or asks for all the memory costs only itself. Outcomes come in the
+order of the items whatever finished first, so nothing downstream depends on timing. A cluster is another
+`MapFrames`; nothing else would change.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from hdrgen.errors import HdrgenError
+
+log = logging.getLogger(__name__)
+
+ItemT = TypeVar("ItemT")
+ValueT = TypeVar("ValueT")
+Workers = int | Literal["auto"]
+
+# One thread in each worker: the frames are the parallelism, and pools inside pools only get in each other's way.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+# Enough that a slow frame leaves no worker idle, few enough that memory does not grow with the library.
+_IN_FLIGHT_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[ValueT]):
+    """What became of one item: a value, or a reason a person understands."""
+
+    value: ValueT | None
+    failure: str | None = None
+
+
+class MapFrames(Protocol):
+    """Run a function over items, somewhere, in bounded time and memory each."""
+
+    def __call__(
+        self,
+        function: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        *,
+        workers: Workers,
+        timeout_s: float,
+        memory_bytes: int,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Outcome[ValueT]]:
+        """Yield one outcome for each item, in the order of the items."""
+        ...
+
+
+def map_frames(
+    function: Callable[[ItemT], ValueT],
+    items: Sequence[ItemT],
+    *,
+    workers: Workers,
+    timeout_s: float,
+    memory_bytes: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Outcome[ValueT]]:
+    """Run a function over items in local worker processes.
+
+    Parameters
+    ----------
+    function
+        A module-level function; items and values travel between processes, so they should be small.
+    items
+        What to work on.
+    workers
+        How many processes; ``auto`` is one for each core this process may use.
+    timeout_s
+        Time for one item, from when it starts.
+    memory_bytes
+        Memory that one item may add to a worker's own, where the system can limit it.
+    on_progress
+        Called with (items done, items in all).
+
+    Yields
+    ------
+    Outcome
+        In the order of the items.
+    """
+    count = len(os.sched_getaffinity(0)) if workers == "auto" else workers
+    count = max(1, min(count, len(items)))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
+    with _one_thread():
+        pool = ProcessPool(
+            max_workers=count, initializer=_start_worker, initargs=(memory_bytes,), context=context
+        )
+        try:
+            pending: deque[Any] = deque()
+            done = 0
+            remaining = iter(items)
+            while True:
+                while len(pending) < count * _IN_FLIGHT_PER_WORKER:
+                    try:
+                        pending.append(pool.schedule(function, args=(next(remaining),), timeout=timeout_s))
+                    except StopIteration:
+                        break
+                if not pending:
+                    break
+                outcome: Outcome[ValueT] = _outcome(pending.popleft(), timeout_s, memory_bytes)
+                done += 1
+                if on_progress:
+                    on_progress(done, len(items))
+                yield outcome
+        finally:
+            # Also reached when the caller stops listening: what still runs is of no use then.
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+
+def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
+    try:
+        return Outcome(future.result())
+    except FutureTimeoutError:
+        return Outcome(None, f"took longer than {timeout_s:g} s")
+    except MemoryError:
+        return Outcome(None, f"needed more than {memory_bytes / 2**30:g} GiB of memory")
+    except ProcessExpired as error:
+        return Outcome(None, f"crashed its process ({_exit_in_words(error.exitcode)})")
+    except HdrgenError as error:
+        return Outcome(None, str(getattr(error, "reason", error)))
+    except Exception as error:  # noqa: BLE001 - a bug in one frame must not stop ten thousand; the log has it all
+        log.warning("a frame failed unexpectedly:\n%s", getattr(error, "traceback", error))
+        return Outcome(None, f"failed ({type(error).__name__}: {error})".splitlines()[0])
+
+
+def _exit_in_words(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return f"signal {-exit_code}"
+
+
+def _start_worker(memory_bytes: int) -> None:
+    """Bound this process's memory and quieten it."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        with open("/proc/self/statm") as stream:  # noqa: PTH123
+            own = int(stream.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (own + memory_bytes, own + memory_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, OSError, ValueError):
+        log.debug("this system cannot limit a worker's memory")
+    # Decoders speak of damaged files on stderr, line after line; the outcome says it once.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Set the thread counts that libraries read when they are loaded, for the processes started meanwhile."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,91 @@
+"""A frame that misbehaves costs only itself, and the order of results is the order of frames."""
+
+import os
+import time
+
+import pytest
+
+from hdrgen.errors import HdrgenError
+from hdrgen.scheduling import map_frames
+
+LIMITS = {"workers": 2, "timeout_s": 5.0, "memory_bytes": 2**29}
+
+
+def _slow_square(x):
+    time.sleep(((x * 7919) % 20) / 1000)
+    return x * x
+
+
+def _behave(kind):
+    match kind:
+        case "crash":
+            os.abort()
+        case "exit":
+            os._exit(3)
+        case "hang":
+            time.sleep(60)
+        case "explode":
+            return len(bytearray(2**31))
+        case "refuse":
+            raise HdrgenError("a.exr: is no picture")
+        case "bug":
+            raise ZeroDivisionError("oops")
+    return kind
+
+
+def test_results_keep_the_order_of_items():
+    progress = []
+    outcomes = list(
+        map_frames(_slow_square, range(40), **LIMITS, on_progress=lambda *done: progress.append(done))
+    )
+    assert [outcome.value for outcome in outcomes] == [x * x for x in range(40)]
+    assert progress[-1] == (40, 40)
+
+
+def test_each_misbehaviour_costs_only_itself_and_is_explained():
+    kinds = ["a", "crash", "b", "hang", "c", "explode", "refuse", "d", "bug", "exit", "e"]
+    outcomes = list(map_frames(_behave, kinds, **LIMITS | {"timeout_s": 1.0}))
+    reasons = {kind: outcome.failure for kind, outcome in zip(kinds, outcomes, strict=True)}
+    assert reasons == {
+        **dict.fromkeys("abcde"),
+        "crash": "crashed its process (SIGABRT)",
+        "hang": "took longer than 1 s",
+        "explode": "needed more than 0.5 GiB of memory",
+        "refuse": "a.exr: is no picture",
+        "bug": "failed (ZeroDivisionError: oops)",
+        "exit": "crashed its process (exit code 3)",
+    }
+    assert [outcome.value for outcome in outcomes if outcome.failure is None] == list("abcde")
+
+
+def test_nothing_to_do_is_done_at_once():
+    assert list(map_frames(_slow_square, [], **LIMITS)) == []
+
+
+def test_items_are_taken_as_they_are_needed():
+    scheduled = []
+
+    class Watched(list):
+        def __iter__(self):
+            for item in list.__iter__(self):
+                scheduled.append(item)
+                yield item
+
+    outcomes = map_frames(_slow_square, Watched(range(1000)), **LIMITS)
+    next(outcomes)
+    assert len(scheduled) <= 16
+    outcomes.close()
+
+
+def test_callers_thread_settings_are_left_alone(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    list(map_frames(_slow_square, [1], **LIMITS))
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_workers_use_one_thread(name):
+    (outcome,) = map_frames(os.getenv, [name], **LIMITS)
+    assert outcome.value == "1"
