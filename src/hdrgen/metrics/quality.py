@@ -1,0 +1,140 @@
+"""Full-reference quality of scene-linear pictures.
+
+All functions take two scene-linear RGB pictures of shape ``(H, W, 3)`` in the same primaries, 18 % grey at
+0.18, and read 1.0 as 100 nit. `pu21_psnr`, `pu21_ssim` and `stops_rmse` decide. `psnr_linear` and `ssim_linear`
+exist for comparison with published figures: normalised by the reference's peak, they give some 33 dB to a
+picture whose highlights were all cut off at 1.0.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from hdrgen.colour.primaries import AWG4, luminance
+from hdrgen.colour.pu21 import PEAK, pu21_encode
+
+NITS_PER_UNIT = 100.0
+FLOOR_LINEAR = 1e-3
+"""Luminance below this, 7.5 stops under grey, is noise in any camera; errors in stops are measured above it."""
+
+LUMINANCE_BANDS = {
+    "below_0.05": (0.0, 0.05),
+    "0.05_to_1": (0.05, 1.0),
+    "1_to_16": (1.0, 16.0),
+    "above_16": (16.0, np.inf),
+}
+"""Bands of reference luminance, scene-linear, for errors in stops."""
+
+Picture = NDArray[np.floating]
+
+
+def _checked(test: Picture, reference: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if test.shape != reference.shape:
+        raise ValueError(f"pictures differ in size: {test.shape} against {reference.shape}")
+    if not (np.isfinite(test).all() and np.isfinite(reference).all()):
+        raise ValueError("pictures hold NaN or Inf; repair them before judging them")
+    return test.astype(np.float32, copy=False), reference.astype(np.float32, copy=False)
+
+
+def _psnr(test: Picture, reference: Picture, peak: float) -> float:
+    error = np.mean(np.square(test - reference), dtype=np.float64)
+    # Equal pictures would be infinitely good, which no mean survives and JSON cannot say.
+    return float(min(20 * np.log10(peak / np.sqrt(error)), 100.0)) if error > 0 else 100.0
+
+
+def _ssim(test: Picture, reference: Picture, data_range: float) -> float:
+    return float(
+        structural_similarity(
+            test, reference, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+    )
+
+
+def _pu21(linear: Picture) -> NDArray[np.float32]:
+    encoded: NDArray[np.float32] = pu21_encode(linear * np.float32(NITS_PER_UNIT))
+    return encoded
+
+
+def pu21_psnr(test: Picture, reference: Picture) -> float:
+    """Return PSNR in dB over PU21-encoded RGB, peak 595.39, at most 100 (Mantiuk and Azimi 2021)."""
+    test, reference = _checked(test, reference)
+    return _psnr(_pu21(test), _pu21(reference), PEAK)
+
+
+def pu21_ssim(test: Picture, reference: Picture) -> float:
+    """Return SSIM over PU21-encoded luminance, Gaussian windows of sigma 1.5 (Wang et al. 2004)."""
+    test, reference = _checked(test, reference)
+    return _ssim(_pu21(luminance(test, AWG4)), _pu21(luminance(reference, AWG4)), PEAK)
+
+
+def stops_error(test: Picture, reference: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the error of luminance in stops and the reference's luminance, each of shape ``(H, W)``.
+
+    Both luminances are held above `FLOOR_LINEAR`, so that noise around black is no error of many stops.
+    """
+    test, reference = _checked(test, reference)
+    test_y, reference_y = luminance(test, AWG4), luminance(reference, AWG4)
+    error = np.log2(np.maximum(test_y, FLOOR_LINEAR) / np.maximum(reference_y, FLOOR_LINEAR))
+    return error, reference_y
+
+
+def stops_rmse(test: Picture, reference: Picture) -> dict[str, float]:
+    """Return the RMS error of luminance in stops: ``all`` and each of `LUMINANCE_BANDS` that has pixels."""
+    error, reference_y = stops_error(test, reference)
+    rmse = {"all": float(np.sqrt(np.mean(np.square(error), dtype=np.float64)))}
+    for band, (low, high) in LUMINANCE_BANDS.items():
+        inside = error[(reference_y >= low) & (reference_y < high)]
+        if inside.size:
+            rmse[band] = float(np.sqrt(np.mean(np.square(inside), dtype=np.float64)))
+    return rmse
+
+
+def peak_ratio(test: Picture, reference: Picture) -> float:
+    """Return the 99.99th percentile of the picture's components over the reference's: 1 keeps the peaks."""
+    test, reference = _checked(test, reference)
+    return float(np.percentile(test, 99.99) / max(float(np.percentile(reference, 99.99)), FLOOR_LINEAR))
+
+
+def psnr_linear(test: Picture, reference: Picture) -> float:
+    """Return PSNR in dB over linear RGB normalised by the reference's peak. For comparison only."""
+    test, reference = _checked(test, reference)
+    return _psnr(test, reference, float(reference.max()))
+
+
+def ssim_linear(test: Picture, reference: Picture) -> float:
+    """Return SSIM over linear luminance normalised by the reference's peak. For comparison only."""
+    test, reference = _checked(test, reference)
+    peak = float(reference.max())
+    return _ssim(luminance(test, AWG4) / peak, luminance(reference, AWG4) / peak, 1.0)
+
+
+def judge(test: Picture, reference: Picture) -> dict[str, float]:
+    """Return every metric of this module for one picture; stops by band as ``stops_rmse_<band>``."""
+    stops = stops_rmse(test, reference)
+    return {
+        "pu21_psnr": pu21_psnr(test, reference),
+        "pu21_ssim": pu21_ssim(test, reference),
+        "stops_rmse": stops.pop("all"),
+        **{f"stops_rmse_{band}": value for band, value in stops.items()},
+        "peak_ratio": peak_ratio(test, reference),
+        "psnr_linear": psnr_linear(test, reference),
+        "ssim_linear": ssim_linear(test, reference),
+    }
+
+
+def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return mean, sd, min, max and count of each metric over pictures; a band counts where it has pixels."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    summary = {}
+    for name in names:
+        values = np.array([row[name] for row in rows if name in row])
+        summary[name] = {
+            "mean": float(values.mean()),
+            "sd": float(values.std()),
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "count": int(values.size),
+        }
+    return summary

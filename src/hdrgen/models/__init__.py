@@ -1,0 +1,1 @@
+"""The models: settings, module and loss of each side by side."""

@@ -1,0 +1,139 @@
+"""The fuser the product uses: a closed form per pixel, corrected by a small network that sees neighbours.
+
+Where the two codes' quantisation cells meet, the pair is a clean one there and the answer lies in the intersection,
+so the corrected level is clamped into it: on clean pairs the network cannot do worse than half a cell. Where they do
+not meet, the pair came out of a generator, and the network removes what the inverse-variance average leaves:
+noise, blur, and the pair's disagreement in exposure and tint.
+"""
+
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.models.tone_cells import tone_cells
+from hdrgen.params import Section
+
+FOLD = 4
+"""The network works on 4x4 blocks of pixels folded into channels: most of the work at a sixteenth of the size."""
+
+STRIDE = 4 * FOLD
+"""Pictures are padded to a multiple of this."""
+
+CLEAN_SHARE = (0.90, 0.99)
+"""Share of agreeing cells around a pixel at which clamping begins, and from which it is complete."""
+
+CLEAN_WINDOW = 33
+"""Side of the window, in pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
+
+
+class ToneFusion(Section):
+    """Size of the network."""
+
+    widths: tuple[int, int, int] = (64, 96, 128)
+    """Channels at a quarter, an eighth and a sixteenth of the picture's size."""
+    blocks: tuple[int, int, int] = (2, 2, 2)
+    """Residual blocks at each of these sizes, going down; as many come back up at the first two."""
+    noise_codes: float = Field(3.0, gt=0)
+    """Noise the inverse-variance average expects, standard deviation in 8-bit codes."""
+    log_ceiling_linear: float = Field(10000.0, gt=1)
+    """Scene-linear value of code 255 in the log picture."""
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x + self.second(F.relu(self.first(x)))
+
+
+class ClosedForm(NamedTuple):
+    """What the tables of `tone_cells` say of a picture; each ``(N, 3, H, W)``."""
+
+    average: Tensor
+    average_sd: Tensor
+    disagreement: Tensor
+    lower: Tensor
+    upper: Tensor
+
+
+class ToneFuser(nn.Module):
+    """Two 8-bit pictures to levels of light."""
+
+    tables: Tensor
+
+    def __init__(self, settings: ToneFusion) -> None:
+        super().__init__()
+        self.settings = settings
+        cells = tone_cells(Reinhard(), Log(settings.log_ceiling_linear), settings.noise_codes)
+        rows = (cells.average, cells.average_sd, cells.disagreement, cells.lower, cells.upper)
+        tables = torch.stack([torch.from_numpy(row).reshape(-1) for row in rows])
+        self.register_buffer("tables", tables, persistent=False)
+        w0, w1, w2 = settings.widths
+        b0, b1, b2 = settings.blocks
+        inputs = 3 + 6 * FOLD**2
+        self.enter = nn.Conv2d(inputs, w0, 3, padding=1)
+        self.down0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
+        self.to1 = nn.Conv2d(w0, w1, 2, stride=2)
+        self.down1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
+        self.to2 = nn.Conv2d(w1, w2, 2, stride=2)
+        self.bottom = nn.Sequential(*(Residual(w2) for _ in range(b2)))
+        self.from2 = nn.ConvTranspose2d(w2, w1, 2, stride=2)
+        self.up1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
+        self.from1 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
+        self.up0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
+        self.leave = nn.Conv2d(w0, 3 * FOLD**2, 3, padding=1)
+        # Begin as the closed form.
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def closed_form(self, reinhard_code8: Tensor, log_code8: Tensor) -> ClosedForm:
+        """Look both pictures up in the tables; ``(N, 3, H, W)`` uint8 each."""
+        index = reinhard_code8.int() * 256 + log_code8.int()
+        return ClosedForm(*(torch.take(table, index.long()) for table in self.tables))
+
+    def correction(self, closed: ClosedForm) -> Tensor:
+        """Return what the network adds, in standard deviations of the average; ``(N, 3, H, W)``."""
+        mean, deviation = block_mean_and_deviation(closed.average)
+        sd = F.pixel_unshuffle(closed.average_sd, FOLD)
+        disagreement = F.pixel_unshuffle(closed.disagreement, FOLD)
+        # Everything near unit size: noise that is small beside the picture would be learned late.
+        features = torch.cat([mean / 4, (deviation / sd).clamp(-6, 6), disagreement.clamp(-6, 6)], 1)
+        x = self.enter(features.contiguous(memory_format=torch.channels_last))
+        x0 = self.down0(x)
+        x1 = self.down1(self.to1(x0))
+        x2 = self.bottom(self.to2(x1))
+        x1 = self.up1(x1 + self.from2(x2))
+        x0 = self.up0(x0 + self.from1(x1))
+        return F.pixel_shuffle(self.leave(x0).float(), FOLD)
+
+    def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
+        """Return levels ``(N, 3, H, W)`` (see `level_decode`), H and W multiples of `STRIDE`."""
+        closed = self.closed_form(reinhard_code8, log_code8)
+        level = closed.average + closed.average_sd * self.correction(closed)
+        clamped = torch.minimum(torch.maximum(level, closed.lower), closed.upper)
+        clean = clean_share(closed)
+        return torch.lerp(level, clamped, clean)
+
+
+def block_mean_and_deviation(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Split into the means of blocks, ``(N, 3, H/4, W/4)``, and the pixels about them, folded into channels."""
+    mean = F.avg_pool2d(picture, FOLD)
+    folded = F.pixel_unshuffle(picture, FOLD)
+    return mean, folded - mean.repeat_interleave(FOLD**2, 1)
+
+
+def clean_share(closed: ClosedForm) -> Tensor:
+    """Return how clean the pair is around each pixel, 0 to 1, ``(N, 1, H, W)``."""
+    agree = (closed.lower <= closed.upper).all(1, keepdim=True).to(closed.average.dtype)
+    share = F.avg_pool2d(agree, CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+    low, high = CLEAN_SHARE
+    return ((share - low) / (high - low)).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""The paired samples the models learn from, clean and generated-like."""

@@ -1,0 +1,108 @@
+"""Generated-like damage: what a diffusion model does to pictures of one scene that should agree.
+
+The pictures were clipped first, then disagree in exposure, tint, low-frequency gain and position, and carry the
+noise, blur and compression of a decoder. Each picture of a set is damaged on its own; what is common to all of
+them could not be undone by anybody and is left out.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from hdrgen.colour.tone_maps import ToneMap
+from hdrgen.params import Section
+
+Code = NDArray[np.float32]
+
+TOP_CODE = 254.5 / 255
+"""Where an 8-bit picture is clipped: a curve without a ceiling must not be decoded at 1."""
+
+
+class GeneratedLike(Section):
+    """Strengths of the damage; standard deviations are over pictures, drawn from a normal distribution."""
+
+    exposure_stops: float = Field(0.03, ge=0)
+    """Standard deviation of the picture's exposure error."""
+    tint_stops: float = Field(0.015, ge=0)
+    """Standard deviation of each component's own exposure error."""
+    gain_stops: float = Field(0.03, ge=0)
+    """Standard deviation of the low-frequency gain, which varies over a quarter of the picture."""
+    shift_pixels: float = Field(0.15, ge=0)
+    """Standard deviation of the shift, along each axis."""
+    blur_pixels: tuple[float, float] = (0.0, 0.7)
+    """Range of the Gaussian blur's sigma."""
+    noise_codes: tuple[float, float] = (2.0, 4.0)
+    """Range of the noise's standard deviation, in 8-bit codes."""
+    noise_grain_pixels: tuple[float, float] = (0.3, 1.2)
+    """Range of the sigma to which the noise is correlated; a VAE's is, a sensor's is not."""
+    jpeg_share: float = Field(0.3, ge=0, le=1)
+    """Share of pictures that went through JPEG."""
+    jpeg_quality: tuple[int, int] = (85, 97)
+    """Range of the JPEG quality, chroma kept at full size."""
+
+
+def damage(code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a generated-like 8-bit version of one tone-mapped picture.
+
+    Parameters
+    ----------
+    code
+        The clean picture's code values 0 to 1, shape ``(H, W, 3)``.
+    tone_map
+        The curve they are encoded with.
+    settings
+        How strong.
+    rng
+        Everything random comes from it; the same state gives the same picture.
+    """
+    code = _relight(np.clip(code, 0, TOP_CODE), tone_map, settings, rng)
+    code = _move_and_blur(code, settings, rng)
+    code = code + _decoder_noise(code, settings, rng)
+    code8 = (np.clip(code, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if rng.random() < settings.jpeg_share:
+        code8 = _through_jpeg(code8, int(rng.integers(*settings.jpeg_quality, endpoint=True)))
+    return code8
+
+
+def _relight(code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+    height, width, _ = code.shape
+    coarse = rng.normal(0, settings.gain_stops, (5, 5)).astype(np.float32)
+    gain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    gain = gain + rng.normal(0, settings.exposure_stops) + rng.normal(0, settings.tint_stops, 3)
+    linear = tone_map.decode(code) * np.exp2(gain, dtype=np.float32)
+    relit: Code = tone_map.encode(linear)
+    return relit
+
+
+def _move_and_blur(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+    height, width, _ = code.shape
+    dx, dy = rng.normal(0, settings.shift_pixels, 2)
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    # Lanczos, because bilinear interpolation at half a pixel would be a blur nobody asked for.
+    code = cv2.warpAffine(
+        code, matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101
+    )
+    sigma = rng.uniform(*settings.blur_pixels)
+    return code if sigma < 0.2 else cv2.GaussianBlur(code, (0, 0), sigma)
+
+
+def _decoder_noise(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+    height, width, _ = code.shape
+    grey = rng.standard_normal((height, width, 1), np.float32)
+    noise = 0.8 * grey + 0.6 * rng.standard_normal((height, width, 3), np.float32)
+    grain = rng.uniform(*settings.noise_grain_pixels)
+    noise = cv2.GaussianBlur(noise, (0, 0), grain)
+    noise /= noise.std() + 1e-12
+    # A decoder errs more where there is more to draw.
+    detail = cv2.GaussianBlur(np.abs(code - cv2.GaussianBlur(code, (0, 0), 2)).mean(-1), (0, 0), 4)
+    strength = 0.75 + 0.5 * np.clip(detail / (2 * detail.mean() + 1e-6), 0, 1)
+    sd_code = rng.uniform(*settings.noise_codes) / 255
+    return (noise * strength[..., None] * sd_code).astype(np.float32)
+
+
+def _through_jpeg(code8: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    _, encoded = cv2.imencode(".jpg", code8[..., ::-1], options)
+    decoded: NDArray[np.uint8] = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    return decoded
