@@ -110,10 +110,15 @@ class Source(Section):
     """One folder of frames, and what its files do not say themselves."""
 
     path: Path
+    """Folder, searched with all below it, or one file."""
     encoding: str = "auto"
+    """What the values mean; `auto` believes the file, else a name from `colour.encodings`."""
     exposure: Literal["auto", "keep", "grey"] | float = "auto"
+    """`keep` leaves values alone, `grey` brings every picture to grey, a number multiplies, `auto` decides."""
     panoramas: PanoramaChoice = "auto"
+    """Whether files twice as wide as high are 360-degree panoramas; `auto` looks at their edges."""
     scene: str | None = None
+    """Regular expression that finds a file's scene in its path: the first group, else all it matches."""
 
     @field_validator("encoding")
     @classmethod
@@ -143,21 +148,32 @@ class AnchorParams(Section):
     """When and how a picture in arbitrary units is brought to the exposure of a camera."""
 
     lowest_key: float = Field(default=0.0225, gt=0)
+    """Geometric mean of luminance below which a picture is in arbitrary units; 0.0225 is 3 stops under grey."""
     highest_key: float = Field(default=1.44, gt=0)
+    """The same above; 1.44 is 3 stops over grey."""
     brightest: float = Field(default=100.0, gt=0)
+    """What a picture's brightest thousandth may be raised to."""
 
 
 class IngestParams(Section):
     """Where frames come from and how they become ours."""
 
     sources: dict[str, Source] = Field(min_length=1)
+    """Folders of frames by name."""
     anchor: AnchorParams = AnchorParams()
+    """When and how exposure is changed."""
     panorama: PanoramaParams = PanoramaParams()
+    """How 360-degree panoramas are looked at."""
     compression: Compression = "zip"
+    """OpenEXR compression of the frames."""
     max_megapixels: float = Field(default=150.0, gt=0)
+    """A file whose header promises more is quarantined undecoded."""
     workers: Workers = "auto"
+    """Processes at the same time; `auto` is one for each core."""
     timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds after which a frame is given up."""
     memory_gib: float = Field(default=4.0, gt=0)
+    """Memory that one frame may take, in GiB."""
 
     @field_validator("sources")
     @classmethod
@@ -234,6 +250,22 @@ def ingest(
     return index
 
 
+def taken_in(index: pl.DataFrame) -> dict[str, int]:
+    """Return what became of a source's files, for a metrics file."""
+    good = index.filter(pl.col("quarantine_reason").is_null())
+    return {
+        "files": index["path"].n_unique(),
+        "frames": good.height,
+        "panoramas": good.filter(pl.col("view") == 1).height,
+        "scenes": good["scene"].n_unique(),
+        "quarantined": index.height - good.height,
+        **{
+            f"frames_with_{kind}": good.filter(pl.col(f"{kind}_values") > 0).height
+            for kind in ("nan", "inf", "clamped")
+        },
+    }
+
+
 def find_pictures(path: Path) -> tuple[Path, list[str]]:
     """Return a folder and, relative to it, the files in it that are or should be pictures, sorted.
 
@@ -302,7 +334,7 @@ def to_awg4_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
     Files hold the tristimulus values of scenes under their own white, which by convention is D65.
     """
     if np.abs(np.subtract(chromaticities, XYZ_E)).max() < 1e-3:
-        inverse: NDArray[np.float64] = np.linalg.inv(rgb_to_xyz(AWG4))
+        inverse: NDArray[np.float64] = np.linalg.inv(rgb_to_xyz(AWG4)).astype(np.float64)
         return inverse
     return rgb_to_rgb(chromaticities, AWG4)
 
@@ -369,7 +401,8 @@ def to_linear_awg4(rgb: NDArray[np.floating], encoding: Encoding, scale: float) 
         return rgb
     linear = np.asarray(encoding.decode(rgb.astype(np.float32)), np.float32)
     matrix = (scale * to_awg4_matrix(encoding.chromaticities)).astype(np.float32)
-    converted: NDArray[np.float32] = cv2.transform(linear, matrix)  # six times faster than a matrix product
+    # Six times faster than a matrix product.
+    converted = np.asarray(cv2.transform(linear, matrix), np.float32)
     bad = ~np.isfinite(converted @ np.ones(3, np.float32))
     if bad.any():
         with np.errstate(invalid="ignore"):

@@ -1,0 +1,24 @@
+"""Write the LogC4 pictures, 16 and 8 bits, of all usable frames."""
+
+from pathlib import Path
+
+from hdrgen.console import progress_bar, run_stage
+from hdrgen.frames.encode import EncodeParams, encode_logc4, saturation_in_all
+from hdrgen.frames.frame_index import read_index
+from hdrgen.metrics_file import write_metrics
+from hdrgen.params import read_section
+
+
+def main() -> None:
+    """Encode all usable frames."""
+    params = read_section(Path("params.yaml"), "encode_logc4", EncodeParams)
+    index = read_index(Path("data/split"))
+    with progress_bar("encode_logc4") as on_progress:
+        encoded = encode_logc4(
+            index, Path("data/sanitize"), params, Path("data/encode_logc4"), on_progress=on_progress
+        )
+    write_metrics(Path("metrics/encode_logc4.json"), saturation_in_all(encoded))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,23 @@
+"""Take in one source of frames: find, decode, convert to scene-linear AWG4, index."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hdrgen.console import progress_bar, run_stage
+from hdrgen.frames.ingest import IngestParams, ingest, taken_in
+from hdrgen.metrics_file import write_metrics
+from hdrgen.params import read_section
+
+
+def main(source: Annotated[str, typer.Option(help="A name in ingest.sources.")]) -> None:
+    """Take in one source."""
+    params = read_section(Path("params.yaml"), "ingest", IngestParams)
+    with progress_bar(f"ingest {source}") as on_progress:
+        index = ingest(source, params, Path("data/ingest") / source, on_progress=on_progress)
+    write_metrics(Path(f"metrics/ingest_{source}.json"), taken_in(index))
+
+
+if __name__ == "__main__":
+    run_stage(lambda: typer.run(main))

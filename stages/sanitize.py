@@ -1,0 +1,23 @@
+"""Repair the frames of all sources and merge their indexes."""
+
+from pathlib import Path
+
+from hdrgen.console import progress_bar, run_stage
+from hdrgen.frames.ingest import IngestParams
+from hdrgen.frames.sanitize import SanitizeParams, repairs_in_all, sanitize
+from hdrgen.metrics_file import write_metrics
+from hdrgen.params import read_section
+
+
+def main() -> None:
+    """Repair the frames of all sources."""
+    sources = read_section(Path("params.yaml"), "ingest", IngestParams).sources
+    params = read_section(Path("params.yaml"), "sanitize", SanitizeParams)
+    folders = [Path("data/ingest") / name for name in sorted(sources)]
+    with progress_bar("sanitize") as on_progress:
+        index = sanitize(folders, params, Path("data/sanitize"), on_progress=on_progress)
+    write_metrics(Path("metrics/sanitize.json"), repairs_in_all(index))
+
+
+if __name__ == "__main__":
+    run_stage(main)

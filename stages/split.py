@@ -1,0 +1,20 @@
+"""Divide the frames into train, val and test by scene."""
+
+from pathlib import Path
+
+from hdrgen.console import run_stage
+from hdrgen.frames.frame_index import read_index
+from hdrgen.frames.split import SplitParams, counts_by_split, split
+from hdrgen.metrics_file import write_metrics
+from hdrgen.params import read_section
+
+
+def main() -> None:
+    """Divide the frames."""
+    params = read_section(Path("params.yaml"), "split", SplitParams)
+    index = split(read_index(Path("data/sanitize")), params, Path("data/split"))
+    write_metrics(Path("metrics/split.json"), counts_by_split(index))
+
+
+if __name__ == "__main__":
+    run_stage(main)
