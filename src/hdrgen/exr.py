@@ -53,7 +53,7 @@ _COMPRESSION = {
     "zstd": OpenEXR.ZSTD_COMPRESSION,
 }
 _DEEP = (OpenEXR.deepscanline, OpenEXR.deeptile)
-# Said by the file's structure, so not attributes a caller may set or needs to see.
+# Said by the picture itself, so not for a caller to set.
 _STRUCTURE = frozenset(
     (
         "channels",
@@ -67,6 +67,7 @@ _STRUCTURE = frozenset(
         "type",
     )
 )
+_NOT_SHOWN = frozenset(("channels", "compression", "preview", "type"))
 # Taps of the filter that OpenEXR halves chroma with, on odd samples (ImfRgbaYca.cpp, N = 27).
 _CHROMA_TAPS = np.array([0.002128, -0.007540, 0.019597, -0.043159, 0.087929, -0.186077, 0.627123], np.float32)
 
@@ -307,7 +308,7 @@ def _choose(path: Path, headers: list[Any]) -> tuple[Any, _Layout]:
 
 def _stored_header(header: Any, layout: _Layout) -> StoredHeader:
     (x0, y0), (x1, y1) = header["dataWindow"]
-    attributes = {name: _plain(value) for name, value in header.items() if name not in _STRUCTURE}
+    attributes = {name: _plain(value) for name, value in header.items() if name not in _NOT_SHOWN}
     for window in ("dataWindow", "displayWindow"):
         attributes[window] = [int(x) for corner in header[window] for x in corner]
     return StoredHeader(

@@ -309,11 +309,8 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
     if source.encoding != "auto":
         return source.encoding, ENCODINGS[source.encoding], "source override"
     if image.chromaticities is not None:
-        attribute = next(
-            (name for name in ("chromaticities", "colorInteropID") if name in image.attributes), "primaries"
-        )
-        if attribute == "primaries" and image.pixel_type != "rgbe8":
-            attribute = "chromaticities"  # structure, so not among the attributes
+        names = ("chromaticities", "colorInteropID", "PRIMARIES", "FORMAT")
+        attribute = next(name for name in names if name in image.attributes)
         for key, space in SPACES.items():
             if np.abs(np.subtract(space, image.chromaticities)).max() < 5e-4:
                 return f"linear_{key}", Encoding(space), f"{attribute} attribute: {_SPACE_NAMES[key]}"
@@ -403,12 +400,12 @@ def to_linear_awg4(rgb: NDArray[np.floating], encoding: Encoding, scale: float) 
     matrix = (scale * to_awg4_matrix(encoding.chromaticities)).astype(np.float32)
     # Six times faster than a matrix product.
     converted = np.asarray(cv2.transform(linear, matrix), np.float32)
-    bad = ~np.isfinite(converted @ np.ones(3, np.float32))
-    if bad.any():
-        with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):
+        bad = ~np.isfinite(converted @ np.ones(3, np.float32))
+        if bad.any():
             # The sum of NaN is NaN, of Inf is Inf, of both signs of Inf NaN; finite channels do not matter.
             special = np.where(np.isfinite(linear[bad]), 0, linear[bad]).sum(axis=-1, keepdims=True)
-        converted[bad] = np.where(np.isfinite(special) & (special == 0), converted[bad], special)
+            converted[bad] = np.where(special == 0, converted[bad], special)
     return converted
 
 

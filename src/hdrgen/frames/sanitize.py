@@ -332,19 +332,34 @@ def _defects(linear: NDArray[np.float32], params: SanitizeParams) -> tuple[Mask,
     """Find single pixels that their eight neighbours, who agree with each other, contradict."""
     high, low = cv2.dilate(linear, _RING), cv2.erode(linear, _RING)
     firefly = (linear > params.firefly_least) & (linear > params.firefly_ratio * high)
-    # A channel that is a trace of a saturated colour has the noise of the whole colour: it proves nothing.
-    significant = np.maximum(params.dead_least, 0.1 * low.max(axis=-1, keepdims=True))
-    dead = (low > significant) & (params.dead_ratio * linear < low)
+    dead = (low > params.dead_least) & (params.dead_ratio * linear < low)
     found = []
-    for candidates in (firefly, dead):
+    for candidates, is_firefly in ((firefly, True), (dead, False)):
         pixels = np.argwhere(candidates)  # few, so looking closer is cheap
         y, x, c = pixels.T
-        # Around black the noise never agrees in ratio; within the darkness that is told apart, it does.
-        agree = high[y, x, c] <= params.neighbours_agree * np.maximum(low[y, x, c], 0) + params.dead_least
+        ring_high, ring_low = high[y, x, c], low[y, x, c]
+        if is_firefly:
+            # Around black the noise never agrees in ratio; there it is enough that it is dark.
+            certain = ring_high <= params.neighbours_agree * np.maximum(ring_low, 0) + params.dead_least
+        else:
+            # A channel that is a trace of a saturated colour has the noise of the whole colour: no evidence.
+            certain = (ring_high <= params.neighbours_agree * ring_low) & (
+                ring_low > 0.2 * low[y, x].max(axis=-1)
+            )
         mask = np.zeros(linear.shape[:2], bool)
-        mask[y[agree], x[agree]] = True
-        found.append(mask)
+        mask[y[certain], x[certain]] = True
+        found.append(_alone(mask))
     return found[0], found[1]
+
+
+def _alone(mask: Mask) -> Mask:
+    """Keep the pixels that have no other within three pixels: defects are lonely, texture is not."""
+    if not mask.any():
+        return mask
+    around = cv2.boxFilter(
+        mask.astype(np.float32), -1, (7, 7), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    return np.asarray(mask & (np.rint(around) == 1))
 
 
 def _into_gamut(linear: NDArray[np.float32], lowest: float) -> NDArray[np.float32]:
