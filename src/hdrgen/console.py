@@ -10,9 +10,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hdrgen.errors import HdrgenError
-
-OnProgress = Callable[[int, int], None]
-"""Called with (items done, items in all); the library's only way to speak while it works."""
+from hdrgen.progress import OnProgress
 
 stderr = Console(stderr=True)
 
@@ -33,7 +31,9 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage script: logs go to stderr, a known error is one line and exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=stderr, show_path=False)])
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=stderr, show_path=False)]
+    )
     try:
         main()
     except HdrgenError as error:

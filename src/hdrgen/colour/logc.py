@@ -96,7 +96,9 @@ def logc3_curve(exposure_index: int = 800) -> LogC3Curve:
         1600: (0.013047, 5.555556, 0.038625, 0.237781, 0.387093, 5.163350, 0.092824),
     }
     if exposure_index not in published:
-        raise ValueError(f"no LogC3 curve for EI {exposure_index}; there are {', '.join(map(str, published))}")
+        raise ValueError(
+            f"no LogC3 curve for EI {exposure_index}; there are {', '.join(map(str, published))}"
+        )
     return LogC3Curve(*published[exposure_index])
 
 

@@ -38,7 +38,9 @@ def _config(source: str) -> ocio.Config:
     try:
         return ocio.Config.CreateFromFile(source)
     except ocio.Exception as error:
-        raise HdrgenError(f"OpenColorIO cannot read {source}: {error}; unset $OCIO for the built-in one") from None
+        raise HdrgenError(
+            f"OpenColorIO cannot read {source}: {error}; unset $OCIO for the built-in one"
+        ) from None
 
 
 def config_source() -> str:
@@ -90,16 +92,90 @@ def convert(rgb: NDArray[np.float32], source: str, target: str, *, threads: int 
     """
     source, target = space_name(source), space_name(target)
     result = np.array(rgb, np.float32, order="C", copy=True)
-    if source == target:
-        return result
-    height, width, _ = result.shape
-    processor = _processor(config_source(), source, target)
+    if source != target:
+        _apply(_processor(config_source(), source, target), result, threads)
+    return result
+
+
+def display_view(display: str | None = None, view: str | None = None) -> tuple[str, str]:
+    """Return the configuration's own names of a display and a view of it, by default its first of each.
+
+    In the built-in configuration that is an sRGB monitor, seen through the ACES 2.0 SDR output transform.
+
+    Raises
+    ------
+    HdrgenError
+        The configuration knows no such display or view; the message says which there are.
+    """
+    config = _config(config_source())
+    display = display or config.getDefaultDisplay()
+    displays = {name.lower(): name for name in config.getDisplays()}
+    if display.lower() not in displays:
+        raise HdrgenError(f"unknown display {display!r}; known are {', '.join(map(repr, displays.values()))}")
+    display = displays[display.lower()]
+    view = view or config.getDefaultView(display)
+    views = {name.lower(): name for name in config.getViews(display)}
+    if view.lower() not in views:
+        raise HdrgenError(f"{display!r} has no view {view!r}; it has {', '.join(map(repr, views.values()))}")
+    return display, views[view.lower()]
+
+
+def display(
+    rgb: NDArray[np.float32],
+    source: str,
+    *,
+    display: str | None = None,
+    view: str | None = None,
+    exposure_stops: float = 0.0,
+    threads: int = 2,
+) -> NDArray[np.float32]:
+    """Return the code values that a monitor gets for a picture.
+
+    Parameters
+    ----------
+    rgb
+        Shape ``(H, W, 3)`` in the source space; the array is left as it is.
+    source
+        Name or alias of its space, see `space_name`.
+    display, view
+        See `display_view`.
+    exposure_stops
+        Exposure added in scene-linear light before the view.
+    threads
+        Bands of rows worked on at once.
+
+    Returns
+    -------
+    array
+        Shape ``(H, W, 3)``, code values of the display, 0 to 1 for what it can show.
+    """
+    display, view = display_view(display, view)
+    result = np.array(rgb, np.float32, order="C", copy=True)
+    processor = _view_processor(config_source(), space_name(source), display, view, exposure_stops)
+    _apply(processor, result, threads)
+    return result
+
+
+@cache
+def _view_processor(
+    config: str, source: str, display: str, view: str, exposure_stops: float
+) -> ocio.CPUProcessor:
+    gain = [2.0**exposure_stops] * 3
+    steps = ocio.GroupTransform()
+    steps.appendTransform(ocio.ColorSpaceTransform(source, "scene_linear"))
+    steps.appendTransform(ocio.MatrixTransform.Scale([*gain, 1.0]))
+    steps.appendTransform(ocio.DisplayViewTransform("scene_linear", display, view))
+    # Pictures to look at: the default optimisation is exact to a fraction of a code, and faster.
+    return _config(config).getProcessor(steps).getDefaultCPUProcessor()
+
+
+def _apply(processor: ocio.CPUProcessor, rgb: NDArray[np.float32], threads: int) -> None:
+    """Transform a contiguous picture where it stands, band by band."""
+    height, width, _ = rgb.shape
 
     def apply(top: int) -> None:
-        band = result[top : top + ROWS_PER_BAND]
+        band = rgb[top : top + ROWS_PER_BAND]
         processor.apply(ocio.PackedImageDesc(band, width, band.shape[0], 3))
 
-    tops = range(0, height, ROWS_PER_BAND)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(apply, tops))
-    return result
+        list(pool.map(apply, range(0, height, ROWS_PER_BAND)))

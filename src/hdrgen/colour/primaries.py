@@ -66,7 +66,7 @@ def rgb_to_xyz(space: Chromaticities) -> Matrix:
     ValueError
         The primaries lie on one line, or the white has no luminance.
     """
-    columns = np.array([[x, y, 1.0 - x - y] for x, y in (space.red, space.green, space.blue)]).T
+    columns: Matrix = np.array([[x, y, 1.0 - x - y] for x, y in (space.red, space.green, space.blue)]).T
     if space.white[1] <= 0.0 or abs(np.linalg.det(columns)) < 1e-6:
         raise ValueError(f"chromaticities {tuple(space)} span no colour space")
     matrix: Matrix = columns * np.linalg.solve(columns, _xyz(space.white))

@@ -46,8 +46,13 @@ def _psnr(test: Picture, reference: Picture, peak: float) -> float:
 
 def _ssim(test: Picture, reference: Picture, data_range: float) -> float:
     return float(
-        structural_similarity(
-            test, reference, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        structural_similarity(  # type: ignore[no-untyped-call]
+            test,
+            reference,
+            data_range=data_range,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
         )
     )
 

@@ -53,7 +53,7 @@ class ToneCells:
     @property
     def intersection(self) -> Table:
         """The middle of the two cells' intersection, or of the gap between them."""
-        return (self.lower + self.upper) / 2
+        return ((self.lower + self.upper) / 2).astype(np.float32)
 
 
 def _levels(tone_map: ToneMap, noise_codes: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

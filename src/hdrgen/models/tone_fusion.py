@@ -13,9 +13,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.models.tone_cells import tone_cells
+from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.params import Section
+
+MODEL = "tone_fusion"
+"""The name in the header of its weights."""
 
 FOLD = 4
 """The network works on 4x4 blocks of pixels folded into channels: most of the work at a sixteenth of the size."""
@@ -26,8 +30,13 @@ STRIDE = 4 * FOLD
 CLEAN_SHARE = (0.90, 0.99)
 """Share of agreeing cells around a pixel at which clamping begins, and from which it is complete."""
 
-CLEAN_WINDOW = 33
-"""Side of the window, in pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
+CLEAN_WINDOW = 9
+"""Side of the window, in blocks of 4x4 pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
+
+LEVEL_WEIGHT = 4.0
+"""Decibels that an error of one level (one stop in the light) weighs in the loss."""
+
+NITS_PER_UNIT = 100.0
 
 
 class ToneFusion(Section):
@@ -93,7 +102,8 @@ class ToneFuser(nn.Module):
         self.leave = nn.Conv2d(w0, 3 * FOLD**2, 3, padding=1)
         # Begin as the closed form.
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        if self.leave.bias is not None:
+            nn.init.zeros_(self.leave.bias)
 
     def closed_form(self, reinhard_code8: Tensor, log_code8: Tensor) -> ClosedForm:
         """Look both pictures up in the tables; ``(N, 3, H, W)`` uint8 each."""
@@ -134,6 +144,21 @@ def block_mean_and_deviation(picture: Tensor) -> tuple[Tensor, Tensor]:
 def clean_share(closed: ClosedForm) -> Tensor:
     """Return how clean the pair is around each pixel, 0 to 1, ``(N, 1, H, W)``."""
     agree = (closed.lower <= closed.upper).all(1, keepdim=True).to(closed.average.dtype)
-    share = F.avg_pool2d(agree, CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+    blocks = F.avg_pool2d(agree, FOLD)
+    share = F.avg_pool2d(blocks, CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
     low, high = CLEAN_SHARE
-    return ((share - low) / (high - low)).clamp(0, 1)
+    clean = ((share - low) / (high - low)).clamp(0, 1)
+    return F.interpolate(clean, scale_factor=FOLD, mode="nearest")
+
+
+def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:
+    """Return the mean over pictures of minus PU21-PSNR in dB, plus the error in levels; a scalar.
+
+    The logarithm is inside the mean, because a mean of decibels is what the pictures are judged by. PU21 is blind
+    above 10,000 nit (100.0); the error in levels is not.
+    """
+    nits = [linear * NITS_PER_UNIT for linear in (level_decode(level.float()), target_linear)]
+    error = (pu21_encode(nits[0]) - pu21_encode(nits[1])) / PEAK
+    decibels = 10 * torch.log10(error.square().mean((1, 2, 3)) + 1e-7)
+    in_levels = (level.float() - level_encode(target_linear)).abs().mean((1, 2, 3))
+    return (decibels + LEVEL_WEIGHT * in_levels).mean()

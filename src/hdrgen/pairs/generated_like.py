@@ -42,7 +42,9 @@ class GeneratedLike(Section):
     """Range of the JPEG quality, chroma kept at full size."""
 
 
-def damage(code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator) -> NDArray[np.uint8]:
+def damage(
+    code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Return a generated-like 8-bit version of one tone-mapped picture.
 
     Parameters
@@ -80,11 +82,12 @@ def _move_and_blur(code: Code, settings: GeneratedLike, rng: np.random.Generator
     dx, dy = rng.normal(0, settings.shift_pixels, 2)
     matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
     # Lanczos, because bilinear interpolation at half a pixel would be a blur nobody asked for.
-    code = cv2.warpAffine(
+    moved = cv2.warpAffine(
         code, matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101
     )
     sigma = rng.uniform(*settings.blur_pixels)
-    return code if sigma < 0.2 else cv2.GaussianBlur(code, (0, 0), sigma)
+    blurred = moved if sigma < 0.2 else cv2.GaussianBlur(moved, (0, 0), sigma)
+    return blurred.astype(np.float32, copy=False)
 
 
 def _decoder_noise(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
@@ -92,7 +95,7 @@ def _decoder_noise(code: Code, settings: GeneratedLike, rng: np.random.Generator
     grey = rng.standard_normal((height, width, 1), np.float32)
     noise = 0.8 * grey + 0.6 * rng.standard_normal((height, width, 3), np.float32)
     grain = rng.uniform(*settings.noise_grain_pixels)
-    noise = cv2.GaussianBlur(noise, (0, 0), grain)
+    noise = cv2.GaussianBlur(noise, (0, 0), grain).astype(np.float32)
     noise /= noise.std() + 1e-12
     # A decoder errs more where there is more to draw.
     detail = cv2.GaussianBlur(np.abs(code - cv2.GaussianBlur(code, (0, 0), 2)).mean(-1), (0, 0), 4)
@@ -102,7 +105,13 @@ def _decoder_noise(code: Code, settings: GeneratedLike, rng: np.random.Generator
 
 
 def _through_jpeg(code8: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        quality,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
     _, encoded = cv2.imencode(".jpg", code8[..., ::-1], options)
-    decoded: NDArray[np.uint8] = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
-    return decoded
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a line ago
+    return np.ascontiguousarray(decoded[..., ::-1], np.uint8)

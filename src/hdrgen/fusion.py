@@ -1,0 +1,125 @@
+"""Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from hdrgen.errors import HdrgenError
+from hdrgen.models.tone_cells import level_decode
+from hdrgen.models.tone_fusion import MODEL, STRIDE, ToneFuser, ToneFusion
+from hdrgen.training.weights import load_weights, read_settings
+
+TILE = 1024
+"""Side of what one pass of the network keeps, in pixels."""
+
+HALO = 96
+"""Pixels around a tile that the network sees as well. What lies farther away moves a pixel by less than half
+floats can say (see the test for seams)."""
+
+
+class Fuser:
+    """The product's fuser with its weights.
+
+    Parameters
+    ----------
+    net
+        The network; its convolutions are run in ``dtype``.
+    digest
+        Of the weights, for provenance: the first twelve hexadecimal digits of their SHA-256.
+    dtype
+        bf16 where the processor has it in hardware, else fp32.
+    """
+
+    def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
+        self.digest = digest
+        self.log_ceiling_linear = net.settings.log_ceiling_linear
+        self._dtype = dtype or fastest_dtype()
+        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fuse(self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return scene-linear RGB ``(H, W, 3)`` in the pictures' primaries, from 0.
+
+        Worked on in tiles, so that memory beyond the result does not grow with the picture.
+
+        Raises
+        ------
+        HdrgenError
+            The two pictures differ in size.
+        TypeError
+            They are no 8-bit RGB pictures.
+        """
+        if reinhard_code8.shape != log_code8.shape:
+            sizes = (f"{p.shape[1]}x{p.shape[0]}" for p in (reinhard_code8, log_code8))
+            raise HdrgenError(f"the Reinhard and the log picture differ in size: {' against '.join(sizes)}")
+        if (
+            reinhard_code8.dtype != np.uint8
+            or log_code8.dtype != np.uint8
+            or reinhard_code8.shape[2:] != (3,)
+        ):
+            raise TypeError("pictures must be uint8 of shape (H, W, 3)")
+        height, width, _ = reinhard_code8.shape
+        linear = np.empty((height, width, 3), np.float32)
+        for top in range(0, height, TILE):
+            for left in range(0, width, TILE):
+                self._fuse_tile(reinhard_code8, log_code8, linear, top, left)
+        return linear
+
+    @torch.inference_mode()
+    def _fuse_tile(
+        self,
+        reinhard_code8: NDArray[np.uint8],
+        log_code8: NDArray[np.uint8],
+        linear: NDArray[np.float32],
+        top: int,
+        left: int,
+    ) -> None:
+        height, width, _ = linear.shape
+        bottom, right = min(top + TILE, height), min(left + TILE, width)
+        # Tiles begin on the network's grid, so that a pixel sees the same blocks in every tiling.
+        y, x = max(0, top - HALO), max(0, left - HALO)
+        window = np.s_[y : min(bottom + HALO, height), x : min(right + HALO, width)]
+        reinhard, log = (_padded(torch.from_numpy(p[window])) for p in (reinhard_code8, log_code8))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+            level = self._net(reinhard, log)
+        light = level_decode(level[0].permute(1, 2, 0))
+        linear[top:bottom, left:right] = light[top - y : bottom - y, left - x : right - x].numpy()
+
+
+def _padded(code8: Tensor) -> Tensor:
+    """``(H, W, 3)`` to ``(1, 3, H', W')`` on the network's stride, the edge repeated."""
+    height, width, _ = code8.shape
+    planes = code8.permute(2, 0, 1)[None]
+    if height % STRIDE == 0 and width % STRIDE == 0:
+        return planes
+    padding = (0, -width % STRIDE, 0, -height % STRIDE)
+    return F.pad(planes.float(), padding, mode="replicate").to(torch.uint8)
+
+
+def fastest_dtype() -> torch.dtype:
+    """Return bf16 where this processor multiplies it in hardware, else fp32."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32  # noqa: SLF001
+
+
+def released_weights() -> Path:
+    """Return the weights that come with the package."""
+    return Path(str(resources.files("hdrgen") / "weights" / "tone_fusion.safetensors"))
+
+
+def load_fuser(weights: Path | None = None) -> Fuser:
+    """Load the fuser with these weights, or with the released ones.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, damaged, or holds another model.
+    """
+    path = weights or released_weights()
+    settings = ToneFusion.model_validate(read_settings(path, model=MODEL))
+    net = load_weights(path, ToneFuser(settings))
+    return Fuser(net, hashlib.sha256(path.read_bytes()).hexdigest()[:12])

@@ -1,0 +1,253 @@
+"""Judging tone fusion: the published perceptron and the product's fuser beside the closed forms.
+
+Every estimator sees the same 8-bit test pictures, clean and generated-like, and is judged against the frame's light.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from hdrgen.atomic import replacing
+from hdrgen.code_image import read_code8
+from hdrgen.colour.primaries import AWG4, luminance
+from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.errors import HdrgenError
+from hdrgen.exr import read_exr
+from hdrgen.fusion import load_fuser
+from hdrgen.metrics.quality import FLOOR_LINEAR, LUMINANCE_BANDS, judge, summarise
+from hdrgen.models.tone_cells import level_decode, tone_cells
+from hdrgen.models.tone_mlp import MODEL as TONE_MLP
+from hdrgen.models.tone_mlp import ToneMlp
+from hdrgen.pairs.tone_map_pairs import KINDS, MakePairs, judged_crop
+from hdrgen.params import Section
+from hdrgen.progress import OnProgress
+from hdrgen.training.weights import load_weights, read_settings
+
+Code8 = NDArray[np.uint8]
+Estimator = Callable[[Code8, Code8], NDArray[np.float32]]
+"""Reinhard and log codes ``(H, W, 3)`` to scene-linear light of the same shape."""
+
+CLOSED_FORMS = ("cell_intersection", "inverse_variance", "reinhard_alone")
+MARGIN_METRICS = ("pu21_psnr", "pu21_ssim")
+_RELIABILITY_STOPS = np.arange(-10, 15)
+
+
+class EvaluateToneFusion(Section):
+    """What closed forms are told about generated pictures."""
+
+    noise_codes: float = 3.0
+    """Noise that the inverse-variance average expects, standard deviation in 8-bit codes."""
+
+
+def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Estimator]:
+    """Return the baselines: each looks at one pixel's codes and nothing else."""
+    reinhard = Reinhard()
+    cells = tone_cells(reinhard, Log(log_ceiling_linear), noise_codes)
+    # Code 255 of a curve that never reaches 1 is taken as the lower edge of its cell.
+    alone = reinhard.decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)
+    return {
+        "cell_intersection": lambda reinhard8, log8: level_decode(cells.intersection[reinhard8, log8]),
+        "inverse_variance": lambda reinhard8, log8: level_decode(cells.average[reinhard8, log8]),
+        "reinhard_alone": lambda reinhard8, _: alone[reinhard8],
+    }
+
+
+def tone_mlp_estimator(weights: Path) -> Estimator:
+    """Return the published perceptron with these weights, in fp32 as published, a band of rows at a time."""
+    read_settings(weights, model=TONE_MLP)
+    net = load_weights(weights, ToneMlp())
+
+    @torch.inference_mode()
+    def estimate(reinhard_code8: Code8, log_code8: Code8) -> NDArray[np.float32]:
+        codes = torch.from_numpy(np.concatenate([reinhard_code8, log_code8], axis=-1)).reshape(-1, 6)
+        linear = [net(chunk.float() / 255) for chunk in torch.split(codes, 1 << 14)]
+        return torch.cat(linear).numpy().reshape(reinhard_code8.shape)
+
+    return estimate
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Figures of one picture by one estimator."""
+
+    source: str
+    frame: str
+    kind: str
+    model: str
+    figures: Mapping[str, float]
+
+
+def judge_tone_fusion(
+    pairs_dir: Path,
+    index: pl.DataFrame,
+    frames: pl.DataFrame,
+    frames_dir: Path,
+    pairs: MakePairs,
+    estimators: Mapping[str, Estimator],
+    on_progress: OnProgress | None = None,
+) -> tuple[list[Judgement], pl.DataFrame]:
+    """Judge every estimator on every test picture, one frame at a time.
+
+    Parameters
+    ----------
+    pairs_dir, index
+        Where `make_tone_map_pairs` wrote, and its index.
+    frames, frames_dir
+        The frames' index and what its ``file`` is relative to.
+    pairs
+        The settings the pairs were made with.
+    estimators
+        By name.
+
+    Returns
+    -------
+    list, DataFrame
+        The figures, and for the plot of reliability how estimates spread for each stop of true luminance.
+    """
+    tests = index.filter((pl.col("split") == "test") & pl.col("file").is_not_null()).sort("source", "frame")
+    if tests.is_empty():
+        raise HdrgenError(f"{pairs_dir}: no test frames to judge; raise split.test_fraction or add scenes")
+    files = dict(frames.select("frame", "file").iter_rows())
+    judgements: list[Judgement] = []
+    reliability = _Reliability()
+    for done, row in enumerate(tests.iter_rows(named=True), 1):
+        light = judged_crop(read_exr(frames_dir / files[row["frame"]]).rgb, pairs.judged_size).astype(
+            np.float32
+        )
+        light = np.clip(light, 0, None)
+        for kind in KINDS:
+            codes = [
+                read_code8(pairs_dir / f"{row['file']}_{kind}_{curve}.png").code
+                for curve in ("reinhard", "log")
+            ]
+            for model, estimate in estimators.items():
+                linear = estimate(*codes)
+                judgements.append(Judgement(row["source"], row["frame"], kind, model, judge(linear, light)))
+                reliability.add(kind, model, linear, light)
+        if on_progress:
+            on_progress(done, len(tests))
+    return judgements, reliability.table()
+
+
+class _Reliability:
+    """Histograms of the error in stops for each stop of true luminance: constant size, whatever the library."""
+
+    _EDGES = np.linspace(-4, 4, 401)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], NDArray[np.int64]] = {}
+
+    def add(self, kind: str, model: str, linear: NDArray[np.float32], light: NDArray[np.float32]) -> None:
+        true, estimated = (np.log2(np.maximum(luminance(p, AWG4), FLOOR_LINEAR)) for p in (light, linear))
+        counts, _, _ = np.histogram2d(
+            true.ravel(),
+            np.clip(estimated - true, -4, 4).ravel(),
+            bins=(_RELIABILITY_STOPS - 0.5, self._EDGES),
+        )
+        total = self._counts.setdefault((kind, model), np.zeros_like(counts, dtype=np.int64))
+        total += counts.astype(np.int64)
+
+    def table(self) -> pl.DataFrame:
+        rows = []
+        middles = (self._EDGES[1:] + self._EDGES[:-1]) / 2
+        for (kind, model), counts in self._counts.items():
+            for stops, row in zip(_RELIABILITY_STOPS[:-1], counts, strict=True):
+                if row.sum() < 100:  # too few pixels to speak of a spread
+                    continue
+                share = np.cumsum(row) / row.sum()
+                low, middle, high = (float(middles[np.searchsorted(share, q)]) for q in (0.1, 0.5, 0.9))
+                rows.append(
+                    {
+                        "kind": kind,
+                        "model": model,
+                        "reference_stops": int(stops),
+                        "estimate_p10": stops + low,
+                        "estimate_p50": stops + middle,
+                        "estimate_p90": stops + high,
+                    }
+                )
+        return pl.DataFrame(rows)
+
+
+def summary(judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """Return the metrics file: source, kind, model, metric; and each model's margin over the best closed form."""
+    result: dict[str, Any] = {}
+    for source in sorted({j.source for j in judgements}):
+        for kind in KINDS:
+            here = [j for j in judgements if j.source == source and j.kind == kind]
+            models = {
+                model: summarise([j.figures for j in here if j.model == model])
+                for model in dict.fromkeys(j.model for j in here)
+            }
+            margins = {
+                model: {
+                    metric: figures[metric]["mean"]
+                    - max(models[base][metric]["mean"] for base in CLOSED_FORMS)
+                    for metric in MARGIN_METRICS
+                }
+                for model, figures in models.items()
+                if model not in CLOSED_FORMS
+            }
+            result.setdefault(source, {})[kind] = {**models, "margin_over_best_closed_form": margins}
+    return result
+
+
+def write_plots(folder: Path, judgements: Sequence[Judgement], reliability: pl.DataFrame) -> None:
+    """Write the plots' tables: PSNR by frame, error by luminance band, reliability."""
+    _write_rows(
+        folder / "psnr_by_frame.tsv",
+        ("source", "frame", "kind", "model", "pu21_psnr"),
+        ((j.source, j.frame, j.kind, j.model, f"{j.figures['pu21_psnr']:.4f}") for j in judgements),
+    )
+    bands = (
+        (j.kind, j.model, band, j.figures[f"stops_rmse_{band}"])
+        for j in judgements
+        for band in LUMINANCE_BANDS
+        if f"stops_rmse_{band}" in j.figures
+    )
+    by_band: dict[tuple[str, str, str], list[float]] = {}
+    for kind, model, band, value in bands:
+        by_band.setdefault((kind, model, band), []).append(value)
+    _write_rows(
+        folder / "stops_by_band.tsv",
+        ("kind", "model", "band", "stops_rmse"),
+        ((*key, f"{np.mean(values):.5f}") for key, values in by_band.items()),
+    )
+    _write_rows(folder / "reliability.tsv", tuple(reliability.columns), _rounded(reliability))
+
+
+def _rounded(table: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+    for row in table.iter_rows():
+        yield tuple(f"{value:.3f}" if isinstance(value, float) else value for value in row)
+
+
+def _write_rows(path: Path, columns: tuple[str, ...], rows: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join("\t".join(map(str, row)) for row in (columns, *rows)) + "\n")
+
+
+def estimators(
+    mlp_weights: Path, fuser_weights: Mapping[str, Path], noise_codes: float
+) -> dict[str, Estimator]:
+    """Return all that are judged: the closed forms, the published perceptron, and fusers by name.
+
+    Raises
+    ------
+    HdrgenError
+        Two fusers were made for different log ceilings.
+    """
+    fusers = {name: load_fuser(path) for name, path in fuser_weights.items()}
+    ceilings = {fuser.log_ceiling_linear for fuser in fusers.values()}
+    if len(ceilings) != 1:
+        raise HdrgenError(f"fusers were made for different log ceilings: {sorted(ceilings)}")
+    return {
+        **closed_forms(ceilings.pop(), noise_codes),
+        "published_mlp": tone_mlp_estimator(mlp_weights),
+        **{name: fuser.fuse for name, fuser in fusers.items()},
+    }

@@ -1,0 +1,1 @@
+"""Training: one visible loop for each model, and what the loops share."""

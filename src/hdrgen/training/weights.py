@@ -1,0 +1,59 @@
+"""Weights on disk: safetensors with the settings that made them, never pickles."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hdrgen.atomic import replacing
+from hdrgen.errors import HdrgenError
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def save_weights(path: Path, module: nn.Module, *, model: str, settings: Mapping[str, Any]) -> None:
+    """Write a module's weights; ``model`` and ``settings`` go into the header, for `read_settings`."""
+    tensors: dict[str, Tensor] = {name: value.contiguous() for name, value in module.state_dict().items()}
+    metadata = {"format": "pt", "model": model, "settings": json.dumps(settings, sort_keys=True)}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def read_settings(path: Path, *, model: str) -> dict[str, Any]:
+    """Read the settings that weights were made with.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, is no safetensors file, or holds another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        settings: dict[str, Any] = json.loads(metadata.get("settings", "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise HdrgenError(f"{path}: no readable safetensors weights ({error})") from None
+    if metadata.get("model") != model:
+        raise HdrgenError(
+            f"{path}: holds weights of {metadata.get('model', 'another model')!r}, not of {model!r}"
+        )
+    return settings
+
+
+def load_weights(path: Path, module: ModuleT) -> ModuleT:
+    """Load weights into a module of the same settings; returns it, ready for inference.
+
+    Raises
+    ------
+    HdrgenError
+        The weights do not fit the module.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise HdrgenError(f"{path}: does not fit the model ({str(error).splitlines()[0]})") from None
+    return module.eval()

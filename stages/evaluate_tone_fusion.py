@@ -1,0 +1,39 @@
+"""Judge tone fusion on the test frames: closed forms, the published perceptron, the fuser, the released fuser."""
+
+from pathlib import Path
+
+from hdrgen.console import progress_bar, run_stage
+from hdrgen.frames.frame_index import read_index
+from hdrgen.fusion import released_weights
+from hdrgen.metrics.tone_fusion import EvaluateToneFusion, estimators, judge_tone_fusion, summary, write_plots
+from hdrgen.metrics_file import write_metrics
+from hdrgen.pairs.tone_map_pairs import MakePairs
+from hdrgen.params import read_section
+
+
+def main() -> None:
+    """Judge every estimator on the same pictures."""
+    settings = read_section(Path("params.yaml"), "evaluate_tone_fusion", EvaluateToneFusion)
+    pairs = read_section(Path("params.yaml"), "make_pairs", MakePairs)
+    trained, pairs_dir = Path("data/train_tone_fusion"), Path("data/make_pairs/tone_map")
+    judged = estimators(
+        trained / "tone_mlp.safetensors",
+        {"fuser": trained / "tone_fusion.safetensors", "released_fuser": released_weights()},
+        settings.noise_codes,
+    )
+    with progress_bar("judge tone fusion") as on_progress:
+        judgements, reliability = judge_tone_fusion(
+            pairs_dir,
+            read_index(pairs_dir),
+            read_index(Path("data/split")),
+            Path("data/sanitize"),
+            pairs,
+            judged,
+            on_progress,
+        )
+    write_metrics(Path("metrics/evaluate_tone_fusion.json"), summary(judgements))
+    write_plots(Path("metrics/evaluate_tone_fusion"), judgements, reliability)
+
+
+if __name__ == "__main__":
+    run_stage(main)

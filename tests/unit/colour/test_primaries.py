@@ -1,0 +1,48 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from hdrgen.colour import primaries as p
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import colour
+
+THEIRS = {
+    "awg3": "ARRI Wide Gamut 3",
+    "awg4": "ARRI Wide Gamut 4",
+    "ap0": "ACES2065-1",
+    "ap1": "ACEScg",
+    "rec709": "ITU-R BT.709",
+    "rec2020": "ITU-R BT.2020",
+    "p3d65": "P3-D65",
+}
+
+
+@pytest.mark.parametrize("source", THEIRS)
+@pytest.mark.parametrize("target", THEIRS)
+def test_matrices_agree_with_colour_science(source, target):
+    ours = p.rgb_to_rgb(p.SPACES[source], p.SPACES[target])
+    theirs = colour.matrix_RGB_to_RGB(THEIRS[source], THEIRS[target], "CAT02")
+    # Some of its matrices are the rounded ones of the documents; ours are derived.
+    assert np.abs(ours - theirs).max() < 1e-4
+
+
+@pytest.mark.parametrize("space", p.SPACES.values())
+def test_white_stays_white_and_has_luminance_one(space):
+    white = np.ones(3)
+    assert p.luminance(white, space) == pytest.approx(1)
+    np.testing.assert_allclose(p.convert_primaries(white, space, p.AP1), white, atol=1e-9)
+
+
+def test_there_and_back_is_the_same_light_far_above_one():
+    rng = np.random.default_rng(0)
+    light = rng.lognormal(0, 4, (100, 3))
+    back = p.convert_primaries(p.convert_primaries(light, p.AWG4, p.AP1), p.AP1, p.AWG4)
+    np.testing.assert_allclose(back, light, rtol=1e-9, atol=1e-9 * light.max())
+
+
+def test_chromaticities_on_one_line_are_refused():
+    with pytest.raises(ValueError, match="span no colour space"):
+        p.rgb_to_xyz(p.Chromaticities((0, 0), (0, 0), (0, 0), (0, 0)))
