@@ -1,0 +1,152 @@
+"""Simulated frames: planned by seed and index alone, rendered once, bit-identical whoever renders them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from hdrgen.errors import HdrgenError
+from hdrgen.exr import ATTRIBUTE_NAME_MAX, read_exr
+from hdrgen.frames import simulate as module
+from hdrgen.frames.simulate import SimulateParams, build_scene, plan, remove_frames, simulate
+from hdrgen.frames.simulate.scenes import KINDS
+from hdrgen.scheduling import Outcome
+
+TINY = {"width": 32, "height": 18, "samples_per_pixel": 8}
+
+
+def here(function, items, **_how):
+    """Schedule in this process."""
+    for item in items:
+        try:
+            yield Outcome(function(item))
+        except HdrgenError as error:
+            yield Outcome(None, str(error))
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Write a line instead of a picture, and list the frames that were asked for."""
+    rendered = []
+
+    def write(spec, path):
+        rendered.append(spec.index)
+        path.write_text(spec.digest)
+
+    monkeypatch.setattr(module, "render_frame", write)
+    return rendered
+
+
+def test_more_frames_leave_the_earlier_ones_alone():
+    few, many = plan(SimulateParams(count=5)), plan(SimulateParams(count=40))
+    assert many[:5] == few
+
+
+def test_each_round_shows_every_kind_once():
+    kinds = [spec.kind for spec in plan(SimulateParams(count=2 * len(KINDS)))]
+    assert sorted(kinds[: len(KINDS)]) == sorted(kinds[len(KINDS) :]) == sorted(KINDS)
+
+
+def test_a_file_name_changes_with_what_decides_the_pixels_and_with_nothing_else():
+    base = plan(SimulateParams(count=1))[0]
+    assert plan(SimulateParams(count=9, workers=1, timeout_s=5))[0].file_name == base.file_name
+    for change in (
+        {"seed": 36},
+        {"width": 64},
+        {"samples_per_pixel": 32},
+        {"camera": {"exposure_index": 400}},
+    ):
+        assert plan(SimulateParams(count=1, **change))[0].digest != base.digest
+
+
+def test_an_unknown_kind_of_scene_is_refused():
+    with pytest.raises(ValidationError, match="unknown kind 'beach'"):
+        SimulateParams(kinds=("beach",))
+
+
+def test_a_second_run_renders_nothing_and_strays_go(tmp_path, pretend):
+    params = SimulateParams(count=6)
+    first = simulate(params, tmp_path, schedule=here)
+    assert (first.rendered, first.kept, first.removed) == (6, 0, 0)
+    (tmp_path / "stray_0000_000000000000.exr").touch()
+    first.files[2].unlink()
+    pretend.clear()
+    second = simulate(params, tmp_path, schedule=here)
+    assert (second.rendered, second.kept, second.removed) == (1, 5, 1)
+    assert pretend == [2]
+    assert sorted(tmp_path.iterdir()) == sorted(second.files)
+
+
+@pytest.mark.usefixtures("pretend")
+def test_progress_counts_frames_that_were_there_already(tmp_path):
+    simulate(SimulateParams(count=3), tmp_path, schedule=here)
+    seen = []
+    simulate(SimulateParams(count=3), tmp_path, schedule=here, on_progress=lambda *step: seen.append(step))
+    assert seen == [(3, 3)]
+
+
+def test_a_frame_that_fails_is_named_and_the_others_stay(tmp_path, monkeypatch):
+    def fail_second(spec, path):
+        if spec.index == 1:
+            raise HdrgenError("no light")
+        path.touch()
+
+    monkeypatch.setattr(module, "render_frame", fail_second)
+    with pytest.raises(HdrgenError, match=r"1 of 3 frames.*_0001_.*no light"):
+        simulate(SimulateParams(count=3), tmp_path, schedule=here)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_unused_folder_is_left_empty(tmp_path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "a.exr").touch()
+    assert remove_frames(tmp_path / "frames") == 1
+    assert list((tmp_path / "frames").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_describes_itself_for_a_caption(kind):
+    spec = plan(SimulateParams(count=1, kinds=(kind,)))[0]
+    description = build_scene(spec).description
+    assert description["kind"] == kind
+    assert description["scene_id"] == spec.scene_id
+    assert 18 <= len(description["caption"].split()) <= 45
+    assert f"{description['focal_length_mm']:.0f} mm lens" in description["caption"]
+    assert description["light_sources"]
+    assert description["materials"]
+    assert json.loads(json.dumps(description)) == description
+
+
+def test_frames_are_the_same_bits_whoever_renders_them(tmp_path):
+    pytest.importorskip("mitsuba")
+    kinds = ("chrome_still_life", "neon_alley")
+    runs = [
+        simulate(SimulateParams(count=2, kinds=kinds, workers=workers, **TINY), tmp_path / str(workers)).files
+        for workers in (1, 2)
+    ]
+    assert [path.read_bytes() for path in runs[0]] == [path.read_bytes() for path in runs[1]]
+
+
+def test_a_frame_is_awg4_half_float_with_its_camera_and_scene_in_the_header(tmp_path):
+    pytest.importorskip("mitsuba")
+    params = SimulateParams(count=1, kinds=("meadow_sun_in_frame",), seed=7, **TINY)
+    (path,) = simulate(params, tmp_path, schedule=here).files
+    frame = read_exr(Path(path))
+    assert frame.rgb.shape == (18, 32, 3)
+    assert frame.pixel_type == "half"
+    assert np.isfinite(frame.rgb).all()
+    assert frame.chromaticities is not None
+    assert frame.chromaticities.green == pytest.approx((0.1424, 0.8576), abs=1e-6)
+    assert "simulated" in frame.attributes["cameraModel"]
+    assert json.loads(frame.attributes["hdrgenScene"])["kind"] == "meadow_sun_in_frame"
+    assert max(map(len, frame.attributes)) <= ATTRIBUTE_NAME_MAX
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_renders(kind, tmp_path):
+    pytest.importorskip("mitsuba")
+    params = SimulateParams(count=1, kinds=(kind,), width=16, height=16, samples_per_pixel=8)
+    (path,) = simulate(params, tmp_path, schedule=here).files
+    assert read_exr(path).rgb.max() > 0.1
