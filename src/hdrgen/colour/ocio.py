@@ -73,17 +73,21 @@ def _processor(config: str, source: str, target: str) -> ocio.CPUProcessor:
     return processor.getOptimizedCPUProcessor(ocio.OPTIMIZATION_LOSSLESS)
 
 
-def convert(rgb: NDArray[np.float32], source: str, target: str, *, threads: int = 2) -> NDArray[np.float32]:
+def convert(
+    rgb: NDArray[np.floating], source: str, target: str, *, threads: int = 2, in_place: bool = False
+) -> NDArray[np.float32]:
     """Convert a picture between two spaces of the configuration.
 
     Parameters
     ----------
     rgb
-        Shape ``(H, W, 3)`` in the source space; the array is left as it is.
+        Shape ``(H, W, 3)`` in the source space; the array is left as it is unless told otherwise.
     source, target
         Names or aliases, see `space_name`.
     threads
         Bands of rows worked on at once; OpenColorIO releases the interpreter lock.
+    in_place
+        Overwrite ``rgb`` and return it, where it is contiguous float32: no second copy of a large picture.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def convert(rgb: NDArray[np.float32], source: str, target: str, *, threads: int 
         Shape ``(H, W, 3)``, unclamped where the transform is.
     """
     source, target = space_name(source), space_name(target)
-    result = np.array(rgb, np.float32, order="C", copy=True)
+    result = np.array(rgb, np.float32, order="C", copy=None if in_place else True)
     if source != target:
         _apply(_processor(config_source(), source, target), result, threads)
     return result

@@ -1,0 +1,208 @@
+"""One file or many: which there are, where results go, and what is said of failures."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hdrgen.errors import HdrgenError
+
+SCENE_SUFFIXES = (".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic")
+CODE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Files that belong together, and what comes of them."""
+
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a job: facts for programs, words for people; not `good` makes the exit code 1."""
+
+    facts: dict[str, Any]
+    words: Any = ""
+    notes: tuple[str, ...] = field(default=())
+    good: bool = True
+
+
+def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files named, and in place of a folder the files in it with one of the suffixes, sorted.
+
+    Raises
+    ------
+    HdrgenError
+        A folder holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+        )
+        if not inside:
+            raise HdrgenError(f"{path}: holds no {', '.join(suffixes)} files")
+        found += inside
+    return found
+
+
+def is_batch(paths: Sequence[Path]) -> bool:
+    """Tell whether many results are asked for, so that the output is a folder."""
+    return len(paths) > 1 or paths[0].is_dir()
+
+
+def outputs_in(folder: Path, files: Sequence[Path], suffix: str) -> list[Path]:
+    """Return a path in the folder for each file, named as it is but for the suffix.
+
+    Raises
+    ------
+    HdrgenError
+        The folder is a file or looks like one, or two files would get one name.
+    """
+    if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in SCENE_SUFFIXES + CODE_SUFFIXES):
+        raise HdrgenError(f"{folder}: must be a folder when there are many inputs")
+    chosen: dict[Path, Path] = {}
+    for file in files:
+        output = folder / f"{file.stem}{suffix}"
+        if output in chosen:
+            raise HdrgenError(f"{chosen[output]} and {file} would both become {output}; convert them apart")
+        chosen[output] = file
+    return list(chosen)
+
+
+def jobs_for(paths: Sequence[Path], output: Path, *, suffixes: tuple[str, ...], suffix: str) -> list[Job]:
+    """Return a job for each input; one file goes to `output`, or into it where it is a folder."""
+    files = pictures(paths, suffixes)
+    outputs = outputs_in(output, files, suffix) if is_batch(paths) or output.is_dir() else [output]
+    return [Job((file,), (target,)) for file, target in zip(files, outputs, strict=True)]
+
+
+def run_jobs(
+    title: str,
+    jobs: Sequence[Job],
+    work: Callable[[Job], Report],
+    *,
+    as_json: bool,
+    skip_existing: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Do all jobs; a failing one is said and the others go on.
+
+    Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr.
+
+    Raises
+    ------
+    typer.Exit
+        With 2 when the only job failed, 1 when some of many did or a result is not good.
+    """
+    results: list[dict[str, Any]] = []
+    failed, good = 0, True
+    with _bar(title, len(jobs)) as step:
+        for done, job in enumerate(jobs):
+            facts: dict[str, Any] = {"file": str(job.inputs[0])}
+            if job.outputs:
+                facts["output"] = str(job.outputs[0])
+            try:
+                report = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
+            except (HdrgenError, OSError, MemoryError) as error:
+                failed += 1
+                facts["error"] = _in_words(error, job)
+                say_error(facts["error"])
+            else:
+                facts |= report.facts
+                good &= report.good
+                _say_report(job, report, alone=len(jobs) == 1, as_json=as_json)
+            results.append(facts)
+            step(done + 1)
+    if as_json:
+        print(json.dumps({"files": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+    if failed and len(jobs) > 1:
+        say_error(f"{failed} of {len(jobs)} failed, see above")
+    if failed or not good:
+        raise typer.Exit(2 if failed and len(jobs) == 1 else 1)
+
+
+def _left_alone(job: Job, *, skip_existing: bool, dry_run: bool) -> Report | None:
+    """Return a report where nothing is to be done, or raise where nothing can be."""
+    for output in job.outputs:
+        if output.is_dir():
+            raise HdrgenError(f"{output}: is a folder where a file is to be written")
+        if any(output.exists() and path.exists() and output.samefile(path) for path in job.inputs):
+            raise HdrgenError(f"{output}: would overwrite its own source; choose another output")
+    arrow = f"{' + '.join(map(str, job.inputs))} -> {' + '.join(map(str, job.outputs))}"
+    if skip_existing and job.outputs and all(path.is_file() for path in job.outputs):
+        return Report({"skipped": True}, f"{arrow} (is there already)")
+    return Report({"dry_run": True}, f"{arrow} (dry run)") if dry_run else None
+
+
+def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None:
+    for note in report.notes:
+        say("note", note if alone else f"{job.inputs[0]}: {note}")
+    if not as_json and report.words:
+        show(report.words)
+
+
+def _in_words(error: BaseException, job: Job) -> str:
+    match error:
+        case MemoryError():
+            return f"{job.inputs[0]}: needs more memory than there is"
+        case OSError():
+            return f"{error.filename or job.inputs[0]}: {error.strerror or error}"
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@contextmanager
+def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
+    if count < 2:
+        yield lambda _: None
+        return
+    from hdrgen.console import progress_bar
+
+    # A program that reads stderr wants no bar; rich draws one only for a terminal.
+    with progress_bar(title) if sys.stderr.isatty() else nullcontext(lambda _d, _t: None) as on_progress:
+        on_progress(0, count)
+        yield lambda done: on_progress(done, count)
+
+
+def show(words: Any) -> None:
+    """Print a result to stdout: plain text as it is, anything else as rich draws it."""
+    if isinstance(words, str):
+        typer.echo(words)
+        return
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True).print(words)
+
+
+def say(kind: str, text: str) -> None:
+    """Say one line on stderr, whatever the text holds."""
+    if not sys.stderr.isatty():
+        typer.echo(f"{kind}: {_one_line(text)}", err=True)
+        return
+    from rich.markup import escape
+
+    from hdrgen.console import stderr
+
+    colour = {"error": "red", "warning": "yellow"}.get(kind, "cyan")
+    stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(_one_line(text))}", soft_wrap=True, highlight=False)
+
+
+def say_error(text: str) -> None:
+    """Say what went wrong, in one line on stderr."""
+    say("error", text)

@@ -1,0 +1,153 @@
+"""``hdrgen ingest``: footage becomes indexed, scene-linear AWG4 frames."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hdrgen.cli.batch import say
+from hdrgen.cli.options import CompressionOption, JsonOption, examples
+from hdrgen.errors import HdrgenError
+
+
+def ingest(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SRC...", help="Folders of OpenEXR or Radiance files.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the frames; a folder in it for each of many sources."),
+    ],
+    encoding: Annotated[
+        str,
+        typer.Option(help="What the files hold where they do not say, such as logc4_awg4 or linear_awg3."),
+    ] = "auto",
+    exposure: Annotated[
+        str, typer.Option(help="auto, keep, grey (bring the median to mid-grey), or a factor.")
+    ] = "auto",
+    panoramas: Annotated[
+        str, typer.Option(help="auto: 360-degree panoramas become camera-like views; keep; views.")
+    ] = "auto",
+    compression: CompressionOption = "zip",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in footage of any encoding as indexed frames.
+
+    Frames are scene-linear ARRI Wide Gamut 4, 18 % grey at 0.18, as half-float EXR. The output mirrors its source: a second run makes what is new and removes what is gone. A file that cannot
+    be used is passed over and named with the reason; the exit code is 1 then.
+    """
+    from pydantic import ValidationError
+
+    from hdrgen.frames.ingest import IngestParams
+    from hdrgen.frames.ingest import ingest as take_in
+
+    names = _names(sources)
+    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas}
+    try:
+        params = IngestParams.model_validate(
+            {
+                "sources": {name: {"path": path, **settings} for name, path in names.items()},
+                "compression": compression,
+                "workers": workers or "auto",
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HdrgenError(f"--{first['loc'][-1]} {first['input']}: {first['msg']}") from None
+    folders = {name: output / name if len(names) > 1 else output for name in names}
+    for folder in folders.values():
+        _check_folder(folder)
+
+    answers = []
+    for name, folder in folders.items():
+        index = _with_bar(
+            f"ingest {names[name]}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
+        )
+        answers.append(_answer(names[name], folder, index))
+    if as_json:
+        print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+    else:
+        for answer in answers:
+            frames, folder = len(answer["frames"]), answer["output"]
+            typer.echo(
+                f"{answer['source']}: {frames} frames in {folder}, {len(answer['quarantined'])} files not used"
+            )
+    if any(answer["quarantined"] for answer in answers):
+        raise typer.Exit(1)
+
+
+def _with_bar(title: str, take_in: Any) -> Any:
+    import sys
+
+    if not sys.stderr.isatty():
+        return take_in(None)
+    from hdrgen.console import progress_bar
+
+    with progress_bar(title) as on_progress:
+        return take_in(on_progress)
+
+
+def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
+    """Return what came of a source, having said which of its files could not be used."""
+    frames, quarantined = [], []
+    for row in index.iter_rows(named=True):
+        if row["quarantine_reason"] is None:
+            keys = (
+                "path",
+                "file",
+                "scene",
+                "encoding",
+                "encoding_decided_by",
+                "width",
+                "height",
+                "exposure_scale",
+            )
+            frames.append({key: row[key] for key in keys})
+        else:
+            quarantined.append({"path": row["path"], "reason": row["quarantine_reason"]})
+            say("not used", f"{source / row['path']}: {row['quarantine_reason']}")
+    return {"source": str(source), "output": str(folder), "frames": frames, "quarantined": quarantined}
+
+
+def _names(sources: list[Path]) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for path in sources:
+        if not path.exists():
+            raise HdrgenError(f"{path}: no such file or folder")
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.resolve().stem).strip("_") or "source"
+        if name in names:
+            raise HdrgenError(f"{names[name]} and {path}: have one name; take them in apart")
+        names[name] = path
+    return names
+
+
+def _exposure(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder whose frames are not ours: what is gone from the source is removed there."""
+    frames = folder / "frames"
+    if folder.is_file():
+        raise HdrgenError(f"{folder}: is a file; give a folder for the frames")
+    if frames.is_dir() and any(frames.iterdir()) and not (folder / "index.parquet").is_file():
+        raise HdrgenError(f"{frames}: holds files that no ingest made; give another folder")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            "hdrgen ingest /footage/day_03 -o frames/",
+            "hdrgen ingest plates/ stills/ -o frames/ --panoramas keep",
+            "hdrgen ingest old_alexa/ -o frames/ --encoding logc3_awg3 --exposure keep",
+        )
+    )(ingest)

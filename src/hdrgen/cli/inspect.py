@@ -1,0 +1,182 @@
+"""``hdrgen inspect``: what a picture says about itself, and its light."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, outputs_in, pictures, run_jobs
+from hdrgen.cli.options import JsonOption, ScenePictures, examples, threads
+
+if TYPE_CHECKING:
+    from hdrgen.inspection import Statistics, StopsHistogram
+    from hdrgen.stored_image import SceneImage
+
+_BAR_ROWS = 7
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_VALUE_MAX = 90
+
+
+def inspect(
+    inputs: ScenePictures,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write nine exposures, -4 to +4 stops, to this PNG; a folder for many inputs."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a picture's header, its light, and a histogram.
+
+    The histogram counts pixels by luminance in stops from mid-grey; a contact sheet shows nine exposures.
+    """
+    from hdrgen.inspection import statistics, stops_histogram, write_contact_sheet
+    from hdrgen.scene_image import read_scene_image
+
+    threads()
+    files = pictures(inputs, SCENE_SUFFIXES)
+    sheets: list[tuple[Path, ...]] = [()] * len(files)
+    if contact_sheet:
+        many = is_batch(inputs) or contact_sheet.is_dir()
+        sheets = [
+            (sheet,) for sheet in (outputs_in(contact_sheet, files, ".png") if many else [contact_sheet])
+        ]
+
+    def work(job: Job) -> Report:
+        image = read_scene_image(job.inputs[0])
+        light, histogram = statistics(image), stops_histogram(image)
+        for sheet in job.outputs:
+            write_contact_sheet(image, sheet)
+        facts = {"header": _header(image), "statistics": asdict(light), "histogram": asdict(histogram)}
+        return Report(_plain(facts), _page(job, image, light, histogram))
+
+    run_jobs("inspect", [Job((f,), s) for f, s in zip(files, sheets, strict=True)], work, as_json=as_json)
+
+
+def _header(image: "SceneImage") -> dict[str, Any]:
+    return {
+        "width": image.width,
+        "height": image.height,
+        "pixel_type": image.pixel_type,
+        "alpha": image.alpha is not None,
+        "luminance_chroma": image.luminance_chroma,
+        "chromaticities": image.chromaticities,
+        "compression": image.compression,
+        "storage": image.storage,
+        "part": image.part,
+        "view": image.view,
+        "attributes": image.attributes,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can say: a header may hold NaN and Inf, JSON may not."""
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case float() if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
+            return str(value)
+    return value
+
+
+def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsHistogram") -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from hdrgen.conversion import assumed_chromaticities, describe
+
+    chromaticities, stated = assumed_chromaticities(image)
+    primaries = describe(chromaticities) if stated else "none stated: Rec.709 by convention"
+    kind = "luminance-chroma" if image.luminance_chroma else "RGBA" if image.alpha is not None else "RGB"
+    stored = f"{image.width}x{image.height} {image.pixel_type} {kind}, {image.compression}, {image.storage}"
+    p = light.percentiles
+    light_rows = [
+        (
+            "luminance",
+            f"median {p['p50']:.4g}   1 % {p['p1']:.4g}   99 % {p['p99']:.4g}   largest {p['max']:.4g}",
+        ),
+        (
+            "range",
+            f"{light.stops:.1f} stops (0.1 % to 99.9 %), {light.above_one_share:.2%} of pixels above 1.0",
+        ),
+        ("values", f"{light.minimum_linear:.4g} to {light.maximum_linear:.4g}"),
+    ]
+    troubles = [
+        (light.nan_values, "NaN"),
+        (light.inf_values, "Inf"),
+        (light.half_max_values, "at the end of half floats"),
+        (light.negative_values, "negative"),
+    ]
+    said = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
+    if light.ceiling_share * image.width * image.height >= 10:
+        said += f"{', ' if said else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in [
+        ("stored", stored),
+        ("primaries", primaries),
+        *light_rows,
+        ("look out", said or "nothing"),
+    ]:
+        table.add_row(name, Text(value, style="yellow" if name == "look out" and said else ""))
+    for name, value in sorted(image.attributes.items(), key=lambda item: item[0].lower()):
+        text = " ".join(str(value).split())
+        shown = text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1]}…"
+        table.add_row(Text(name, style="dim not bold"), Text(shown, style="dim"))
+    return Group(Text(str(job.inputs[0]), style="bold underline"), table, draw_histogram(histogram), Text(""))
+
+
+def draw_histogram(histogram: "StopsHistogram") -> Any:
+    """Draw a histogram as columns of eighths; light above 1.0, which no 8-bit picture holds, is yellow."""
+    from rich.text import Text
+
+    used = [i for i, share in enumerate(histogram.shares) if share > 0]
+    if not used:
+        return Text("no pixel has any light", style="dim")
+    # Whole stops, so that the labels below stand under their columns.
+    bins_per_stop = round(1 / (histogram.edges_stops[1] - histogram.edges_stops[0]))
+    first = used[0] // bins_per_stop * bins_per_stop
+    last = -(-(used[-1] + 1) // bins_per_stop) * bins_per_stop
+    shares, edges = histogram.shares[first:last], histogram.edges_stops[first : last + 1]
+    tallest = max(shares)
+    # A highlight is a handful of pixels: what is there at all shows as one eighth.
+    eighths = [max(round(s / tallest * _BAR_ROWS * 8), 1) if s > 0 else 0 for s in shares]
+    drawing = Text()
+    for row in range(_BAR_ROWS - 1, -1, -1):
+        drawing.append(f"{tallest:6.1%} ┤" if row == _BAR_ROWS - 1 else "       │", style="dim")
+        for height, edge in zip(eighths, edges, strict=False):
+            drawing.append(
+                _EIGHTHS[min(max(height - 8 * row, 0), 8)], style="yellow" if edge >= _ONE_STOPS else "cyan"
+            )
+        drawing.append("\n")
+    axis = [" "] * (len(shares) + 4)
+    for i, edge in enumerate(edges):
+        if edge % 2 == 0:
+            for offset, letter in enumerate(f"{edge:+g}" if edge else "0"):
+                axis[i + offset] = letter
+    drawing.append("       └" + "─" * len(shares) + "\n", style="dim")
+    drawing.append("        " + "".join(axis).rstrip() + "\n")
+    drawing.append("        stops from mid-grey (0.18); yellow is above 1.0", style="dim")
+    if histogram.dark_share >= 0.001:
+        drawing.append(f"; {histogram.dark_share:.1%} has no light at all", style="dim")
+    return drawing
+
+
+_ONE_STOPS = 2.5
+"""1.0 in stops from 0.18 is 2.47; columns from here on lie above it."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            "hdrgen inspect shot.exr",
+            "hdrgen inspect shot.exr --contact-sheet shot_exposures.png",
+            "hdrgen inspect renders/ --contact-sheet sheets/",
+            "hdrgen inspect shot.exr --json | jq .files[0].statistics.stops",
+        )
+    )(inspect)

@@ -1,0 +1,38 @@
+"""Options that several commands share, and how their help looks. Imports nothing heavy."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Compression = Literal[
+    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
+]
+"""As `exr.Compression`, which would bring OpenEXR along; a test holds the two together."""
+
+Primaries = Literal["awg3", "awg4", "ap0", "ap1", "rec709", "rec2020", "p3d65", "xyz"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout, for programs.")]
+SkipExistingOption = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave outputs that are there; resumes a batch.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")]
+CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
+ScenePictures = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="OpenEXR or Radiance files, or folders of them.")
+]
+
+
+def examples(*lines: str) -> str:
+    """Return an epilog that shows how a command is called, line by line as written."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def threads() -> int:
+    """Return how many threads this process may use, and let OpenEXR use as many."""
+    from hdrgen.exr import use_threads
+
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    use_threads(count)
+    return count

@@ -1,0 +1,272 @@
+"""A picture from one colour space, bit depth and file format to another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen import exr
+from hdrgen.code_image import code_format, read_code, write_code
+from hdrgen.colour import ocio
+from hdrgen.colour.primaries import (
+    AP0,
+    AP1,
+    AWG3,
+    AWG4,
+    P3_D65,
+    REC709,
+    REC2020,
+    Chromaticities,
+    convert_primaries,
+)
+from hdrgen.errors import HdrgenError
+from hdrgen.provenance import Attributes, carried, made_by
+from hdrgen.scene_image import image_format, read_scene_image
+from hdrgen.stored_image import SceneImage, UnreadableImage
+
+LINEAR_SPACES: dict[str, Chromaticities] = {
+    "acescg": AP1,
+    "aces2065-1": AP0,
+    "linear_awg4": AWG4,
+    "linear_awg3": AWG3,
+    "linear_rec709": REC709,
+    "linear_rec2020": REC2020,
+    "linear_p3d65": P3_D65,
+}
+"""Scene-linear spaces that an EXR can be written in, and what its header says then."""
+
+CODE_SUFFIXES = (".png", ".tif", ".tiff")
+
+Picture = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was done: the two spaces by their configuration's names, and what a person should know of it.
+
+    `clipped_share` is the share of pixels that code values could not hold, `clamped_values` how many values
+    were beyond half floats.
+    """
+
+    source_space: str
+    target_space: str
+    width: int
+    height: int
+    clipped_share: float
+    clamped_values: int
+    notes: tuple[str, ...]
+
+
+def assumed_chromaticities(image: SceneImage) -> tuple[Chromaticities, bool]:
+    """Return the primaries of a picture and whether its file states them; Rec.709 by convention where not."""
+    return (REC709, False) if image.chromaticities is None else (image.chromaticities, True)
+
+
+def from_chromaticities(
+    linear: Picture, chromaticities: Chromaticities, target: str, *, threads: int = 2, in_place: bool = False
+) -> NDArray[np.float32]:
+    """Take scene-linear RGB ``(H, W, 3)`` of any primaries to a space of the OpenColorIO configuration.
+
+    See `ocio.convert` for `threads` and `in_place`.
+
+    Raises
+    ------
+    HdrgenError
+        The primaries span no colour space, or the configuration knows no such target.
+    """
+    for name, known in LINEAR_SPACES.items():
+        if known == chromaticities:
+            return ocio.convert(linear, name, target, threads=threads, in_place=in_place)
+    try:
+        linear_ap1 = convert_primaries(linear.astype(np.float32), chromaticities, AP1)
+    except ValueError as error:
+        raise HdrgenError(str(error)) from None
+    return ocio.convert(linear_ap1, "acescg", target, threads=threads, in_place=True)
+
+
+def to_chromaticities(linear: Picture, source: Chromaticities, target: Chromaticities) -> NDArray[np.float32]:
+    """Take scene-linear RGB from one set of primaries to another, as float32.
+
+    Raises
+    ------
+    HdrgenError
+        The source's primaries span no colour space.
+    """
+    try:
+        return convert_primaries(linear.astype(np.float32), source, target)
+    except ValueError as error:
+        raise HdrgenError(str(error)) from None
+
+
+def linear_space(space: str) -> Chromaticities:
+    """Return the primaries of a scene-linear space that an EXR can be written in.
+
+    Raises
+    ------
+    HdrgenError
+        The configuration knows no such space, or it is encoded, or its primaries are not known here.
+    """
+    wanted = ocio.space_name(space)
+    for name, chromaticities in LINEAR_SPACES.items():
+        if ocio.space_name(name) == wanted:
+            return chromaticities
+    raise HdrgenError(
+        f"an EXR holds scene-linear light, and {space!r} is none of {', '.join(LINEAR_SPACES)}; "
+        "write encoded pictures as .png or .tif"
+    )
+
+
+def convert_file(
+    source: Path,
+    target: Path,
+    *,
+    source_space: str | None,
+    target_space: str,
+    compression: exr.Compression = "zip",
+    bits: Literal[8, 16] = 16,
+    overflow: Literal["raise", "clamp"] = "raise",
+    threads: int = 2,
+) -> Converted:
+    """Convert a picture file; formats are told by the source's first bytes and the target's suffix.
+
+    Alpha goes along into an EXR (multiplied in, as EXR wants it, where the source is a PNG or TIFF), and is
+    dropped elsewhere. Attributes of a source EXR that speak of the scene are kept.
+
+    Parameters
+    ----------
+    source
+        OpenEXR, Radiance, PNG, TIFF or JPEG.
+    target
+        ``.exr`` for a scene-linear space, ``.png`` or ``.tif`` for an encoded one.
+    source_space
+        Name or alias of the source's space. None takes what the file states: primaries of an EXR or Radiance
+        file, Rec.709 where it states none. A file of code values states nothing.
+    target_space
+        Name or alias of the target's space.
+    compression
+        Of an EXR.
+    bits
+        Of the code values of a PNG or TIFF.
+    overflow
+        Of values that half floats cannot hold: refused, or clamped and counted.
+    threads
+        Bands of rows worked on at once.
+
+    Raises
+    ------
+    HdrgenError
+        A file or space is not what it should be; the message says which, and what to do.
+    """
+    to_exr = target.suffix.lower() == ".exr"
+    if not to_exr and target.suffix.lower() not in CODE_SUFFIXES:
+        raise HdrgenError(f"{target}: the suffix must be .exr, {', '.join(CODE_SUFFIXES)}")
+    target_chromaticities = linear_space(target_space) if to_exr else None
+    if not to_exr:
+        _check_encoded(target, target_space)
+    rgb, alpha, attributes, source_name, notes = _read(source, source_space, target_space, threads)
+
+    if to_exr and alpha is not None and not image_format(source):
+        rgb *= alpha[..., None]
+        if alpha.min() < 1:
+            notes.append("RGB was multiplied by alpha, as EXR wants it")
+
+    target_name = ocio.space_name(target_space)
+    height, width, _ = rgb.shape
+    clipped_share, clamped = 0.0, 0
+    if target_chromaticities is not None:
+        made = made_by("convert", source=source.name, source_space=source_name, space=target_name)
+        clamped = exr.write_exr(
+            target,
+            rgb,
+            alpha=alpha,
+            chromaticities=target_chromaticities,
+            attributes={**attributes, **made},
+            compression=compression,
+            overflow=overflow,
+        )
+    else:
+        clipped_share = _write_codes(target, rgb, bits, target_name)
+        if alpha is not None:
+            notes.append("alpha was dropped")
+    if clipped_share:
+        notes.append(
+            f"{clipped_share:.2%} of pixels are outside what {target_name} can hold, and were clipped"
+        )
+    if clamped:
+        notes.append(f"{clamped} values beyond half floats were clamped to {exr.HALF_MAX:g}")
+    return Converted(source_name, target_name, width, height, clipped_share, clamped, tuple(notes))
+
+
+def _check_encoded(target: Path, space: str) -> None:
+    wanted = ocio.space_name(space)
+    if wanted in {ocio.space_name(name) for name in LINEAR_SPACES}:
+        raise HdrgenError(
+            f"{target}: {wanted} is scene-linear, which integer code values cannot hold; write .exr, or convert "
+            "to an encoded space such as logc4 or srgb"
+        )
+
+
+def _read(
+    source: Path, source_space: str | None, target_space: str, threads: int
+) -> tuple[NDArray[np.float32], Picture | None, Attributes, str, list[str]]:
+    """Return RGB in the target space, alpha, attributes to keep, the source space's name, notes."""
+    if image_format(source):
+        image = read_scene_image(source)
+        notes = _window_notes(image)
+        if source_space is not None:
+            rgb = ocio.convert(image.rgb, source_space, target_space, threads=threads, in_place=True)
+            name = ocio.space_name(source_space)
+        else:
+            chromaticities, stated = assumed_chromaticities(image)
+            rgb = from_chromaticities(image.rgb, chromaticities, target_space, threads=threads, in_place=True)
+            name = describe(chromaticities)
+            if not stated:
+                notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
+        return rgb, image.alpha, carried(image.attributes), name, notes
+    if not code_format(source):
+        raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
+    if source_space is None:
+        raise HdrgenError(
+            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
+        )
+    name = ocio.space_name(source_space)
+    codes = read_code(source)
+    largest = np.float32(np.iinfo(codes.code.dtype).max)
+    encoded = np.divide(codes.code, largest, dtype=np.float32)
+    rgb = ocio.convert(encoded, source_space, target_space, threads=threads, in_place=True)
+    alpha = None if codes.alpha is None else np.divide(codes.alpha, largest, dtype=np.float32)
+    return rgb, alpha, {}, name, []
+
+
+def describe(chromaticities: Chromaticities) -> str:
+    """Return the configuration's name of a scene-linear space, or its primaries in figures."""
+    for name, known in LINEAR_SPACES.items():
+        if known == chromaticities:
+            return ocio.space_name(name)
+    return "linear, primaries " + " ".join(f"{x:g},{y:g}" for x, y in chromaticities)
+
+
+def _window_notes(image: SceneImage) -> list[str]:
+    data, display = (image.attributes.get(name) for name in ("dataWindow", "displayWindow"))
+    if data == display:
+        return []
+    return [f"the data window {data} differs from the display window {display}; only its pixels are kept"]
+
+
+def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str) -> float:
+    """Write code values 0 to 1 and return the share of pixels that had to be clipped."""
+    finite = np.isfinite(rgb)
+    if not finite.all():
+        raise HdrgenError(
+            f"{target}: refused: {np.count_nonzero(~finite)} values are NaN or Inf; repair them first"
+        )
+    half_code = 0.5 / (2**bits - 1)
+    clipped = ((rgb < -half_code) | (rgb > 1 + half_code)).any(axis=-1)
+    np.clip(rgb, 0, 1, out=rgb)
+    code = rgb * np.float32(2**bits - 1) + np.float32(0.5)
+    write_code(
+        target, code.astype(np.uint8) if bits == 8 else code.astype(np.uint16), text={"hdrgen:space": space}
+    )
+    return float(clipped.mean())

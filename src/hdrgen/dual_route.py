@@ -1,0 +1,259 @@
+"""The dual route between files: a scene-linear picture as two tone-mapped PNGs, and back.
+
+The PNGs say in their text which curve made them, in which primaries and with which ceiling, so that what is
+fused is what was tone-mapped. Pictures from elsewhere say nothing; then the options and defaults stand.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen import __version__, exr
+from hdrgen.code_image import CodeImage, read_code8, write_png8
+from hdrgen.colour.primaries import SPACES, Chromaticities
+from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
+from hdrgen.conversion import assumed_chromaticities, from_chromaticities, linear_space, to_chromaticities
+from hdrgen.errors import HdrgenError
+from hdrgen.provenance import made_by
+from hdrgen.scene_image import read_scene_image
+
+TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
+DEFAULT_PRIMARIES = "awg4"
+ROWS_PER_BAND = 256
+
+
+class Fuser(Protocol):
+    """What `fusion.load_fuser` returns, as far as files are concerned."""
+
+    digest: str
+    log_ceiling_linear: float
+
+    def fuse(self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return scene-linear RGB in the pictures' primaries."""
+        ...
+
+
+@dataclass(frozen=True)
+class ToneMapped:
+    """What was tone-mapped: primaries, the log picture's ceiling, and the share of pixels above it."""
+
+    width: int
+    height: int
+    primaries: str
+    log_ceiling_linear: float
+    above_ceiling_share: float
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What was fused: primaries of the pictures, the brightest value written, and what a person should know."""
+
+    width: int
+    height: int
+    primaries: str
+    maximum_linear: float
+    notes: tuple[str, ...]
+
+
+def tone_map_file(
+    source: Path,
+    reinhard_png: Path,
+    log_png: Path,
+    *,
+    primaries: str = DEFAULT_PRIMARIES,
+    log_ceiling_linear: float = Log().ceiling_linear,
+    threads: int = 2,
+) -> ToneMapped:
+    """Write a scene-linear picture as its Reinhard and its log PNG, 8 bits each.
+
+    Parameters
+    ----------
+    source
+        OpenEXR or Radiance; Rec.709 where it states no primaries.
+    reinhard_png, log_png
+        The outputs; both must end in ``.png`` and be two files.
+    primaries
+        A key of `SPACES` that the tone maps are to work in; negatives there become 0.
+    log_ceiling_linear
+        Scene-linear value of the log picture's code 255.
+    threads
+        Bands of rows worked on at once.
+
+    Raises
+    ------
+    HdrgenError
+        A file or option is not what it should be, or the picture holds NaN or Inf.
+    """
+    for path in (reinhard_png, log_png):
+        if path.suffix.lower() != ".png":
+            raise HdrgenError(f"{path}: tone-mapped pictures are written as .png")
+    if reinhard_png == log_png:
+        raise HdrgenError(f"{log_png}: the Reinhard and the log picture must be two files")
+    if not log_ceiling_linear > 0:
+        raise HdrgenError(f"the log picture's ceiling must be above 0, not {log_ceiling_linear:g}")
+    target = _space(primaries)
+    image = read_scene_image(source)
+    if not np.isfinite(image.rgb).all():
+        raise HdrgenError(f"{source}: holds NaN or Inf; repair the frame first")
+    linear = to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target)
+    curves: tuple[tuple[str, ToneMap, Path], ...] = (
+        ("reinhard", Reinhard(), reinhard_png),
+        ("log", Log(log_ceiling_linear), log_png),
+    )
+    for name, curve, path in curves:
+        text = {
+            TONE_MAP: name,
+            PRIMARIES: primaries,
+            CEILING: f"{curve.ceiling_linear:g}",
+            "hdrgen:version": __version__,
+        }
+        write_png8(path, _code8(curve, linear, threads), text=text)
+    above = float((linear > log_ceiling_linear).any(axis=-1).mean())
+    return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
+
+
+def fuse_files(
+    reinhard_png: Path,
+    log_png: Path,
+    target: Path,
+    fuser: Fuser,
+    *,
+    primaries: str | None = None,
+    space: str = "acescg",
+    compression: exr.Compression = "zip",
+    threads: int = 2,
+) -> Fused:
+    """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
+
+    Parameters
+    ----------
+    reinhard_png, log_png
+        8-bit RGB pictures of one size; PNG, or TIFF or JPEG from elsewhere.
+    target
+        The EXR.
+    fuser
+        From `fusion.load_fuser`.
+    primaries
+        A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
+    space
+        Scene-linear space of the EXR.
+    compression
+        Of the EXR.
+    threads
+        Bands of rows worked on at once.
+
+    Raises
+    ------
+    HdrgenError
+        A picture cannot be read, the two do not belong together, or do not fit the fuser.
+    """
+    if target.suffix.lower() != ".exr":
+        raise HdrgenError(f"{target}: fused pictures are written as .exr")
+    target_chromaticities = linear_space(space)
+    if reinhard_png == log_png:
+        raise HdrgenError(f"{log_png}: the Reinhard and the log picture must be two files")
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(read_code8, path) for path in (reinhard_png, log_png)]
+        reinhard, log = (future.result() for future in reading)
+    _check_pair(reinhard_png, reinhard, log_png, log)
+    _check_curve(reinhard_png, reinhard.text, "reinhard", np.inf)
+    _check_curve(log_png, log.text, "log", fuser.log_ceiling_linear)
+    found, notes = _primaries(reinhard_png, reinhard.text, log_png, log.text, primaries)
+    if reinhard.alpha is not None or log.alpha is not None:
+        notes.append("alpha was dropped")
+
+    linear = fuser.fuse(reinhard.code, log.code)
+    linear = from_chromaticities(linear, _space(found), space, threads=threads, in_place=True)
+    exr.write_exr(
+        target,
+        linear,
+        chromaticities=target_chromaticities,
+        compression=compression,
+        attributes=made_by(
+            "dual",
+            source_reinhard=reinhard_png.name,
+            source_log=log_png.name,
+            source_primaries=found,
+            log_ceiling=fuser.log_ceiling_linear,
+            weights=fuser.digest,
+        ),
+    )
+    return Fused(reinhard.width, reinhard.height, found, float(linear.max()), tuple(notes))
+
+
+def _space(primaries: str) -> Chromaticities:
+    if primaries not in SPACES:
+        raise HdrgenError(f"unknown primaries {primaries!r}; known are {', '.join(SPACES)}")
+    return SPACES[primaries]
+
+
+def _code8(curve: ToneMap, linear: NDArray[np.float32], threads: int) -> NDArray[np.uint8]:
+    code8 = np.empty(linear.shape, np.uint8)
+
+    def encode(top: int) -> None:
+        rows = slice(top, top + ROWS_PER_BAND)
+        code8[rows] = quantise8(curve.encode(linear[rows]))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(encode, range(0, len(linear), ROWS_PER_BAND)))
+    return code8
+
+
+def _check_pair(
+    reinhard_png: Path, reinhard: CodeImage[np.uint8], log_png: Path, log: CodeImage[np.uint8]
+) -> None:
+    if reinhard.code.shape != log.code.shape:
+        raise HdrgenError(
+            f"{reinhard_png} is {reinhard.width}x{reinhard.height} and {log_png} is {log.width}x{log.height}: "
+            "the two pictures must have one size"
+        )
+
+
+def _check_curve(path: Path, text: Mapping[str, str], curve: str, ceiling_linear: float) -> None:
+    if text.get(TONE_MAP, curve) != curve:
+        raise HdrgenError(
+            f"{path}: says it is the {text[TONE_MAP]} picture, not the {curve} one; swap the two?"
+        )
+    stated = text.get(CEILING, f"{ceiling_linear:g}")
+    if stated != f"{ceiling_linear:g}":
+        raise HdrgenError(
+            f"{path}: was made with a ceiling of {stated}, the weights are for {ceiling_linear:g}; "
+            "tone-map it again, or give other --weights"
+        )
+
+
+def _primaries(
+    reinhard_png: Path,
+    reinhard: Mapping[str, str],
+    log_png: Path,
+    log: Mapping[str, str],
+    asked: str | None,
+) -> tuple[str, list[str]]:
+    """Return the primaries of the pictures, and notes where they were not simply found."""
+    stated = [text[PRIMARIES] for text in (reinhard, log) if PRIMARIES in text]
+    if asked is not None:
+        _space(asked)
+        over = (
+            [f"the pictures say {stated[0]} primaries; {asked} was asked for"]
+            if stated and stated[0] != asked
+            else []
+        )
+        return asked, over
+    if len(set(stated)) > 1:
+        raise HdrgenError(
+            f"{reinhard_png} says {stated[0]} primaries and {log_png} {stated[1]}; give --primaries"
+        )
+    if not stated:
+        return DEFAULT_PRIMARIES, [
+            f"the pictures state no primaries, so {DEFAULT_PRIMARIES}; say --primaries if not"
+        ]
+    if stated[0] not in SPACES:
+        raise HdrgenError(
+            f"{reinhard_png}: says {stated[0]!r} primaries, which are unknown; give --primaries"
+        )
+    return stated[0], []

@@ -1,0 +1,152 @@
+"""What is in a scene-linear picture: its light in numbers, in stops, and at a glance."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hdrgen.code_image import write_png8
+from hdrgen.colour.primaries import Chromaticities, luminance_weights
+from hdrgen.conversion import assumed_chromaticities
+from hdrgen.errors import HdrgenError
+from hdrgen.exr import HALF_MAX
+from hdrgen.frames.statistics import luminance_percentiles
+from hdrgen.preview import linear_ap1, preview_code8
+from hdrgen.stored_image import SceneImage
+
+MID_GREY = 0.18
+LOWEST_STOP, HIGHEST_STOP = -16, 20
+"""Stops from mid-grey that the histogram tells apart; half floats end at +18.5."""
+
+CONTACT_SHEET_STOPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
+_CELL_PIXELS = 480
+_GAP_PIXELS = 6
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The light of a picture. Counts are of values (three to a pixel), shares are of pixels.
+
+    Percentiles and stops are of positive, finite relative luminance; stops from p0.1 to p99.9. `ceiling_share`
+    is the share of pixels at exactly the largest value of some component: one or two in a picture that fits,
+    more where something was cut off.
+    """
+
+    nan_values: int
+    inf_values: int
+    negative_values: int
+    half_max_values: int
+    minimum_linear: float
+    maximum_linear: float
+    ceiling_share: float
+    above_one_share: float
+    percentiles: dict[str, float]
+    stops: float
+
+
+@dataclass(frozen=True)
+class StopsHistogram:
+    """Shares of pixels by luminance in stops from mid-grey.
+
+    ``shares[i]`` is that from ``edges_stops[i]`` to ``edges_stops[i + 1]``, what lies beyond is counted in the
+    first and the last; `dark_share` has no positive luminance. NaN and Inf are left out.
+    """
+
+    edges_stops: tuple[float, ...]
+    shares: tuple[float, ...]
+    dark_share: float
+
+
+def luminance_of(image: SceneImage) -> NDArray[np.float32]:
+    """Return relative luminance ``(height, width)`` by the file's own primaries, Rec.709 where it states none.
+
+    Raises
+    ------
+    HdrgenError
+        The stated primaries span no colour space.
+    """
+    chromaticities: Chromaticities = assumed_chromaticities(image)[0]
+    try:
+        weights = luminance_weights(chromaticities)
+    except ValueError as error:
+        raise HdrgenError(str(error)) from None
+    with np.errstate(invalid="ignore"):
+        return np.asarray(image.rgb.astype(np.float32) @ weights.astype(np.float32))
+
+
+def statistics(image: SceneImage) -> Statistics:
+    """Measure a picture's light as it is stored."""
+    rgb = image.rgb
+    finite = np.isfinite(rgb)
+    nan_values = int(np.count_nonzero(np.isnan(rgb)))
+    usable = rgb if finite.all() else np.where(finite, rgb, rgb.dtype.type(0))
+    highest = usable.max(axis=(0, 1))
+    at_ceiling = [float(np.mean(usable[..., c] == highest[c])) if highest[c] > 0 else 0.0 for c in range(3)]
+    light = luminance_percentiles(luminance_of(image))
+    stops = light.pop("stops")
+    return Statistics(
+        nan_values=nan_values,
+        inf_values=int(finite.size - np.count_nonzero(finite)) - nan_values,
+        negative_values=int(np.count_nonzero(usable < 0)),
+        half_max_values=int(np.count_nonzero(np.abs(usable) >= HALF_MAX)),
+        minimum_linear=float(usable.min()),
+        maximum_linear=float(highest.max()),
+        ceiling_share=max(at_ceiling),
+        above_one_share=float(np.mean((usable > 1).any(axis=-1))),
+        percentiles={name.removeprefix("luminance_"): value for name, value in light.items()},
+        stops=stops,
+    )
+
+
+def stops_histogram(image: SceneImage, *, bins_per_stop: int = 2) -> StopsHistogram:
+    """Count pixels by luminance in stops from mid-grey (0.18)."""
+    y = luminance_of(image)
+    y = y[np.isfinite(y)]
+    count = (HIGHEST_STOP - LOWEST_STOP) * bins_per_stop
+    edges = tuple(LOWEST_STOP + i / bins_per_stop for i in range(count + 1))
+    positive = y[y > 0]
+    place = np.floor((np.log2(positive / np.float32(MID_GREY)) - LOWEST_STOP) * bins_per_stop).astype(
+        np.int64
+    )
+    counts = np.bincount(np.clip(place, 0, count - 1), minlength=count)
+    total = max(y.size, 1)
+    return StopsHistogram(edges, tuple(map(float, counts / total)), (y.size - positive.size) / total)
+
+
+def write_contact_sheet(image: SceneImage, path: Path) -> None:
+    """Write the picture at nine exposures, -4 to +4 stops, through the default display view, as one PNG.
+
+    Raises
+    ------
+    HdrgenError
+        The path is no ``.png``, or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise HdrgenError(f"{path}: contact sheets are written as .png")
+    linear = linear_ap1(image, longest_side=_CELL_PIXELS)
+    cells = [_labelled(preview_code8(linear, exposure_stops=stops), stops) for stops in CONTACT_SHEET_STOPS]
+    height, width, _ = cells[0].shape
+    columns = 3
+    rows = len(cells) // columns
+    sheet = np.zeros(
+        (rows * (height + _GAP_PIXELS) - _GAP_PIXELS, columns * (width + _GAP_PIXELS) - _GAP_PIXELS, 3),
+        np.uint8,
+    )
+    for index, cell in enumerate(cells):
+        top = index // columns * (height + _GAP_PIXELS)
+        left = index % columns * (width + _GAP_PIXELS)
+        sheet[top : top + height, left : left + width] = cell
+    write_png8(
+        path, sheet, text={"hdrgen:contactSheet": " ".join(f"{stops:+d}" for stops in CONTACT_SHEET_STOPS)}
+    )
+
+
+def _labelled(code8: NDArray[np.uint8], stops: int) -> NDArray[np.uint8]:
+    picture = Image.fromarray(code8)
+    draw = ImageDraw.Draw(picture)
+    text = f"{stops:+d}" if stops else "0"
+    font = ImageFont.load_default(max(10, min(22, picture.height // 6)))
+    draw.text((8, 4), text, fill="white", font=font, stroke_width=2, stroke_fill="black")
+    return np.array(picture)
