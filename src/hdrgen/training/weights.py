@@ -18,7 +18,8 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 def save_weights(path: Path, module: nn.Module, *, model: str, settings: Mapping[str, Any]) -> None:
     """Write a module's weights; ``model`` and ``settings`` go into the header, for `read_settings`."""
     tensors: dict[str, Tensor] = {name: value.contiguous() for name, value in module.state_dict().items()}
-    metadata = {"format": "pt", "model": model, "settings": json.dumps(settings, sort_keys=True)}
+    # One entry, because safetensors writes several in an order of its own that changes from run to run.
+    metadata = {"hdrgen": json.dumps({"model": model, "settings": settings}, sort_keys=True)}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -33,14 +34,13 @@ def read_settings(path: Path, *, model: str) -> dict[str, Any]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        settings: dict[str, Any] = json.loads(metadata.get("settings", "{}"))
+            made: dict[str, Any] = json.loads((file.metadata() or {}).get("hdrgen", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise HdrgenError(f"{path}: no readable safetensors weights ({error})") from None
-    if metadata.get("model") != model:
-        raise HdrgenError(
-            f"{path}: holds weights of {metadata.get('model', 'another model')!r}, not of {model!r}"
-        )
+    if made.get("model") != model:
+        held = made.get("model", "another model")
+        raise HdrgenError(f"{path}: holds weights of {held!r}, not of {model!r}")
+    settings: dict[str, Any] = made["settings"]
     return settings
 
 

@@ -1,0 +1,155 @@
+"""The real pipeline, small, in a temporary clone: what a user sees who edits params.yaml and types `dvc repro`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+pytestmark = pytest.mark.pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+SMALL = {
+    "simulate": {"count": 14, "width": 96, "height": 64, "samples_per_pixel": 8},
+    "split": {"val_fraction": 0.2, "test_fraction": 0.2},
+    "make_pairs": {"crop_size": 64, "crops_per_frame": 2},
+}
+
+
+def run(folder, *command, check=True):
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "2",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def edit(folder, change):
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    change(params)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def make_small(params):
+    for section, values in SMALL.items():
+        params[section].update(values)
+    params["train_tone_fusion"]["mlp"].update(epochs=2, batches_per_epoch=2, batch_pixels=512)
+    params["train_tone_fusion"]["fuser"].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
+    params["train_tone_fusion"]["fuser"]["network"].update(widths=[8, 8, 8], blocks=[1, 1, 1])
+
+
+def clone(folder):
+    """Copy what git knows or would take, without any cache or output."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    run(folder, "git", "init", "--quiet")
+    edit(folder, make_small)
+    return folder
+
+
+def figures(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted((folder / "metrics").rglob("*.*"))}
+
+
+def ran(output):
+    return [line.split("'")[1].split("@")[0] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    folder = clone(tmp_path_factory.mktemp("clone"))
+    done = run(folder, "dvc", "repro")
+    assert ran(done.stdout) == list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+    return folder
+
+
+def test_every_stage_leaves_its_metrics_and_the_judgement_holds_baselines_and_margins(pipeline):
+    judged = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
+    for kind in ("clean", "generated"):
+        assert {"cell_intersection", "inverse_variance", "published_mlp", "fuser", "released_fuser"} <= set(judged[kind])
+        for model in ("cell_intersection", "fuser"):
+            assert np.isfinite(judged[kind][model]["pu21_psnr"]["mean"])
+        assert "pu21_psnr" in judged[kind]["margin_over_best_closed_form"]["fuser"]
+    # The closed form inverts a clean pair almost perfectly, and does not invert a generated-like one.
+    assert judged["clean"]["cell_intersection"]["pu21_psnr"]["mean"] > 58
+    assert judged["generated"]["cell_intersection"]["pu21_psnr"]["mean"] < 45
+
+
+def test_a_second_repro_changes_nothing(pipeline):
+    done = run(pipeline, "dvc", "repro")
+    assert "Data and pipelines are up to date" in done.stdout
+    assert not ran(done.stdout)
+
+
+def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
+    before = (pipeline / "params.yaml").read_text()
+    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
+    try:
+        assert ran(run(pipeline, "dvc", "repro").stdout) == ["train_tone_fusion", "evaluate_tone_fusion"]
+    finally:
+        (pipeline / "params.yaml").write_text(before)
+        run(pipeline, "dvc", "repro")
+
+
+def test_a_misspelt_parameter_is_one_clear_line(pipeline):
+    before = (pipeline / "params.yaml").read_text()
+    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(step=1))
+    try:
+        done = run(pipeline, "dvc", "repro", check=False)
+    finally:
+        (pipeline / "params.yaml").write_text(before)
+    assert done.returncode != 0
+    assert "params.yaml: train_tone_fusion.fuser.step: Extra inputs are not permitted" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_two_clean_runs_give_the_same_figures_to_the_last_digit(pipeline, tmp_path):
+    again = clone(tmp_path)
+    run(again, "dvc", "repro")
+    assert figures(again) == figures(pipeline)
+    locks = [yaml.safe_load((f / "dvc.lock").read_text())["stages"] for f in (again, pipeline)]
+    assert locks[0] == locks[1]
+
+
+def test_a_folder_of_footage_is_one_line(pipeline, tmp_path):
+    footage = tmp_path / "footage"
+    footage.mkdir()
+    rendered = sorted((pipeline / "data/simulate").glob("*.exr"))
+    for i, path in enumerate(rendered[:3]):
+        shutil.copy(path, footage / f"shot_{i}.exr")
+    before = (pipeline / "params.yaml").read_text()
+    edit(pipeline, lambda p: p["ingest"]["sources"].update(footage={"path": str(footage)}))
+    try:
+        first = ran(run(pipeline, "dvc", "repro").stdout)
+        assert "simulate" not in first
+        assert first[0] == "ingest"
+        index = pl.read_parquet(pipeline / "data/split/index.parquet")
+        assert set(index["source"]) == {"simulated", "footage"}
+        # A frame that is added to the folder is seen by the next repro; the others keep their split.
+        shutil.copy(rendered[5], footage / "shot_5.exr")
+        assert "ingest" in ran(run(pipeline, "dvc", "repro").stdout)
+        grown = pl.read_parquet(pipeline / "data/split/index.parquet")
+        assert len(grown) == len(index) + 1
+        assert dict(index.select("frame", "split").iter_rows()).items() <= dict(
+            grown.select("frame", "split").iter_rows()
+        ).items()
+    finally:
+        (pipeline / "params.yaml").write_text(before)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+
+from hdrgen import fusion
+from hdrgen.errors import HdrgenError
+from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion
+from hdrgen.training.weights import save_weights
+
+SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
+
+
+@pytest.fixture
+def fuser():
+    torch.manual_seed(0)
+    net = ToneFuser(SMALL)
+    torch.nn.init.normal_(net.leave.weight, std=0.1)
+    return fusion.Fuser(net, "0" * 12, torch.float32)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 33), (64, 64), (130, 97), (48, 301)])
+def test_any_size(fuser, size):
+    rng = np.random.default_rng(0)
+    pair = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(2)]
+    linear = fuser.fuse(*pair)
+    assert linear.shape == (*size, 3)
+    assert linear.dtype == np.float32
+    assert np.isfinite(linear).all()
+    assert (linear >= 0).all()
+
+
+def test_tiles_leave_no_seams(fuser, monkeypatch):
+    rng = np.random.default_rng(0)
+    pair = [rng.integers(60, 200, (400, 464, 3), dtype=np.uint8) for _ in range(2)]
+    whole = fuser.fuse(*pair)
+    monkeypatch.setattr(fusion, "TILE", 128)
+    tiled = fuser.fuse(*pair)
+    np.testing.assert_allclose(tiled, whole, rtol=2e-3, atol=1e-4)
+
+
+def test_pictures_of_different_size_get_one_clear_line(fuser):
+    with pytest.raises(HdrgenError, match="differ in size: 8x4 against 8x5"):
+        fuser.fuse(np.zeros((4, 8, 3), np.uint8), np.zeros((5, 8, 3), np.uint8))
+
+
+def test_weights_come_back_with_their_settings(tmp_path, fuser):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, fuser._net, model=MODEL, settings=SMALL.model_dump(mode="json"))
+    again = fusion.load_fuser(path)
+    pair = [np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(2)]
+    again._dtype = torch.float32
+    np.testing.assert_array_equal(again.fuse(*pair), fuser.fuse(*pair))
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x04\x95"])
+def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(HdrgenError, match="no readable safetensors"):
+        fusion.load_fuser(path)
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, torch.nn.Linear(1, 1), model="tone_mlp", settings={})
+    with pytest.raises(HdrgenError, match="holds weights of 'tone_mlp', not of 'tone_fusion'"):
+        fusion.load_fuser(path)
+
+
+def test_the_released_weights_load():
+    assert len(fusion.load_fuser().digest) == 12
