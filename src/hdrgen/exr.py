@@ -24,6 +24,7 @@ from hdrgen.atomic import replacing
 from hdrgen.colour.primaries import AP0, SPACES, Chromaticities, luminance_weights
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
 from hdrgen.errors import HdrgenError
+from hdrgen.half_floats import all_finite, to_half
 from hdrgen.stored_image import SceneImage, StoredHeader, UnreadableImage
 
 __all__ = ["MAGIC", "UnreadableImage", "read_exr", "read_header", "use_threads", "write_exr"]
@@ -448,10 +449,15 @@ def _as_stored(
     allow_nonfinite: bool,
 ) -> tuple[NDArray[np.floating], int]:
     """Round to the stored type, contiguous; the second value counts what was clamped."""
-    stored_type = np.float16 if pixel_type == "half" else np.float32
-    with np.errstate(over="ignore"):
-        stored: NDArray[np.floating] = np.ascontiguousarray(values, dtype=stored_type)
-    if _all_finite(stored):
+    stored: NDArray[np.floating]
+    if pixel_type == "half":
+        stored = to_half(values)
+        good = all_finite(stored)
+    else:
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(values, np.float32)
+        good = bool(np.isfinite(stored).all())
+    if good:
         return stored, 0
     finite = np.isfinite(stored)
 
@@ -469,14 +475,8 @@ def _as_stored(
         )
     if clamped:
         stored = stored.copy() if np.shares_memory(stored, values) else stored
-        stored[beyond] = np.copysign(np.finfo(stored_type).max, stored[beyond])
+        stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
     return stored, clamped
-
-
-def _all_finite(stored: NDArray[np.floating]) -> bool:
-    if stored.dtype == np.float16:  # by the bits, which takes an eighth of the time
-        return bool((stored.view(np.uint16) & np.uint16(0x7FFF)).max(initial=0) < 0x7C00)
-    return bool(np.isfinite(stored).all())
 
 
 def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:

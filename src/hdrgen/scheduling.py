@@ -27,7 +27,13 @@ ValueT = TypeVar("ValueT")
 Workers = int | Literal["auto"]
 
 # One thread in each worker: the frames are the parallelism, and pools inside pools only get in each other's way.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+    "POLARS_MAX_THREADS",
+)
 # Enough that a slow frame leaves no worker idle, few enough that memory does not grow with the library.
 _IN_FLIGHT_PER_WORKER = 4
 
@@ -96,6 +102,7 @@ def map_frames(
         pool = ProcessPool(
             max_workers=count, initializer=_start_worker, initargs=(memory_bytes,), context=context
         )
+        finished = False
         try:
             pending: deque[Any] = deque()
             done = 0
@@ -113,9 +120,13 @@ def map_frames(
                 if on_progress:
                     on_progress(done, len(items))
                 yield outcome
+            pool.close()  # type: ignore[no-untyped-call]
+            finished = True
         finally:
-            # Also reached when the caller stops listening: what still runs is of no use then.
-            pool.stop()  # type: ignore[no-untyped-call]
+            # Reached early when the caller stops listening: what still runs is of no use then. A pool that
+            # has done its work is not stopped, because that would cut down workers that are just starting.
+            if not finished:
+                pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
 
 

@@ -21,6 +21,7 @@ from hdrgen.colour.logc import LOGC4_CEILING, logc4_decode, logc4_encode
 from hdrgen.errors import HdrgenError
 from hdrgen.exr import read_exr
 from hdrgen.frames.frame_index import file_stem, is_whole, previous_index, remove_stale, write_index
+from hdrgen.half_floats import all_halves, any_nan, look_up
 from hdrgen.params import Section
 from hdrgen.scheduling import MapFrames, Workers, map_frames
 from hdrgen.stored_image import UnreadableImage
@@ -76,17 +77,21 @@ def encode_logc4_picture(linear_awg4: NDArray[np.float16]) -> LogC4Picture:
     """
     if linear_awg4.dtype != np.float16:
         raise TypeError(f"frames are half floats, not {linear_awg4.dtype}")
-    bits = np.ascontiguousarray(linear_awg4).view(np.uint16)
-    if ((bits & np.uint16(0x7FFF)).max(initial=0)) > 0x7C00:
+    half = np.ascontiguousarray(linear_awg4)
+    if any_nan(half):
         raise HdrgenError("has NaN; run sanitize first")
-    code16_of_half, code8_of_half = _tables()
-    # The order of halves is the order of their bits, upwards above zero and downwards below it.
+    # Bits sort upwards from zero to Inf and then, from minus zero, downwards.
+    bits = half.view(np.uint16)
     ceiling, floor = (
         int(np.float16(x).view(np.uint16)) for x in (LOGC4_CEILING, logc4_decode(np.zeros(1))[0])
     )
-    above = int(np.count_nonzero((bits < 0x8000) & (bits > ceiling)))
-    below = int(np.count_nonzero(bits > floor)) if bits.max(initial=0) > floor else 0
-    return LogC4Picture(code16_of_half[bits], code8_of_half[bits], above, below)
+    above = below = 0
+    if bits.view(np.int16).max(initial=0) > ceiling:
+        above = int(np.count_nonzero(bits.view(np.int16) > ceiling))
+    if bits.max(initial=0) > floor:
+        below = int(np.count_nonzero(bits > floor))
+    code16_of_half, code8_of_half = _tables()
+    return LogC4Picture(look_up(code16_of_half, half), look_up(code8_of_half, half), above, below)
 
 
 def encode_logc4(
@@ -214,6 +219,6 @@ def write_rgb_tiff(path: Path, code: NDArray[Any]) -> int:
 
 @cache
 def _tables() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
+    halves = all_halves().astype(np.float64)
     code = np.clip(logc4_encode(np.nan_to_num(halves, nan=0.0, posinf=1e9, neginf=-1e9)), 0, 1)
     return np.rint(code * 65535).astype(np.uint16), np.rint(code * 255).astype(np.uint8)

@@ -41,6 +41,7 @@ from hdrgen.frames.panorama import (
     wraps_around,
 )
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
+from hdrgen.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.params import Section
 from hdrgen.scene_image import image_format, read_scene_header, read_scene_image
 from hdrgen.scheduling import MapFrames, Workers, map_frames
@@ -396,7 +397,7 @@ def to_linear_awg4(rgb: NDArray[np.floating], encoding: Encoding, scale: float) 
     )
     if unchanged:
         return rgb
-    linear = np.asarray(encoding.decode(rgb.astype(np.float32)), np.float32)
+    linear = np.asarray(encoding.decode(to_single(rgb)), np.float32)
     matrix = (scale * to_awg4_matrix(encoding.chromaticities)).astype(np.float32)
     # Six times faster than a matrix product.
     converted = np.asarray(cv2.transform(linear, matrix), np.float32)
@@ -606,10 +607,9 @@ def _count_bad_values(rgb: NDArray[np.floating]) -> Row:
             "inf_values": int(np.count_nonzero(np.isinf(rgb))),
             "negative_values": int(np.count_nonzero(rgb < 0)),
         }
-    magnitude = rgb.view(np.uint16) & np.uint16(0x7FFF)
-    if magnitude.max(initial=0) >= 0x7C00:
-        return _count_bad_values(rgb.astype(np.float32))
-    negative_bits = np.count_nonzero(rgb.view(np.uint16) > 0x8000)  # 0x8000 is -0, which is black
+    if not all_finite(rgb):
+        return _count_bad_values(to_single(rgb))
+    negative_bits = np.count_nonzero(rgb.view(np.uint16) > NEGATIVE)
     return {"nan_values": 0, "inf_values": 0, "negative_values": int(negative_bits)}
 
 

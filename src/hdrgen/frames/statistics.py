@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance_weights
+from hdrgen.half_floats import INFINITE, to_half, to_single
 
 PERCENTILES: Mapping[str, float] = {
     "p0_1": 0.1,
@@ -23,7 +24,7 @@ _WEIGHTS = luminance_weights(AWG4).astype(np.float32)
 
 def awg4_luminance(linear_awg4: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return relative luminance, shape ``(height, width)``, of scene-linear AWG4 ``(height, width, 3)``."""
-    return linear_awg4.astype(np.float32, copy=False) @ _WEIGHTS
+    return to_single(linear_awg4) @ _WEIGHTS
 
 
 def luminance_percentiles(luminance: NDArray[np.float32]) -> dict[str, float]:
@@ -32,10 +33,9 @@ def luminance_percentiles(luminance: NDArray[np.float32]) -> dict[str, float]:
     Exact to half precision, because they are read off a histogram of half floats: sorting 2 megapixels would
     take seven times as long. All zeros when no luminance is positive.
     """
-    with np.errstate(over="ignore"):
-        bits = luminance.astype(np.float16).view(np.uint16)
+    bits = to_half(luminance).view(np.uint16)
     # Positive halves sort as their bits do: 1 is the least above zero, 0x7bff is 65504.
-    counts = np.bincount(bits.ravel(), minlength=1 << 16)[1:0x7C00]
+    counts = np.bincount(bits.ravel(), minlength=1 << 16)[1:INFINITE]
     cumulative = np.cumsum(counts)
     total = int(cumulative[-1])
     if total == 0:
