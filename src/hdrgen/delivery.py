@@ -27,8 +27,8 @@ from hdrgen.stored_image import SceneImage, UnreadableImage
 
 Verdict = Literal["pass", "warn", "fail"]
 
-CEILING_SHARE = 2e-4
-"""A larger share of pixels at exactly the largest value was cut off; a small lamp or a dead pixel is not."""
+CEILING_SHARE, CEILING_PIXELS = 2e-4, 16
+"""More pixels than both at exactly the largest value were cut off; a small lamp or a dead pixel was not."""
 NEGATIVE_SHARE = 0.02
 USUAL_COMPRESSIONS = ("no", "none", "zips", "zip", "piz", "dwaa", "dwab")
 LOSSY_COMPRESSIONS = ("b44", "b44a", "pxr24")
@@ -113,11 +113,11 @@ def _finite(_: SceneImage, light: Statistics) -> Iterator[Finding]:
         yield Finding("finite", "pass", "no NaN, no Inf")
 
 
-def _ceiling(_: SceneImage, light: Statistics) -> Iterator[Finding]:
+def _ceiling(image: SceneImage, light: Statistics) -> Iterator[Finding]:
     if light.half_max_values:
         why = f"{light.half_max_values} values at {HALF_MAX:g}, where half floats end"
         yield Finding("ceiling", "fail", why, "lower the exposure before writing half")
-    elif light.ceiling_share > CEILING_SHARE:
+    elif light.ceiling_share > max(CEILING_SHARE, CEILING_PIXELS / (image.width * image.height)):
         why = f"{light.ceiling_share:.2%} of pixels at exactly {light.maximum_linear:g}: cut off there"
         yield Finding("ceiling", "warn", why, "use a darker exposure, or a route with a higher ceiling")
     else:
@@ -147,7 +147,7 @@ def _steps(image: SceneImage, _: Statistics) -> Iterator[Finding]:
     encoding = eight_bit_encoding(image)
     if encoding:
         why = f"values sit on the 256 steps of 8-bit {encoding}: bands when graded"
-        yield Finding("steps", "warn", why, "hdrgen expand fills in between")
+        yield Finding("steps", "warn", why, "start from a 16-bit or float source")
     else:
         yield Finding("steps", "pass", "no trace of 8-bit codes")
 

@@ -107,9 +107,8 @@ def stops_histogram(image: SceneImage, *, bins_per_stop: int = 2) -> StopsHistog
     count = (HIGHEST_STOP - LOWEST_STOP) * bins_per_stop
     edges = tuple(LOWEST_STOP + i / bins_per_stop for i in range(count + 1))
     positive = y[y > 0]
-    place = np.floor((np.log2(positive / np.float32(MID_GREY)) - LOWEST_STOP) * bins_per_stop).astype(
-        np.int64
-    )
+    stops = np.log2(positive) - np.float32(np.log2(MID_GREY))
+    place = np.floor((stops - LOWEST_STOP) * bins_per_stop).astype(np.int64)
     counts = np.bincount(np.clip(place, 0, count - 1), minlength=count)
     total = max(y.size, 1)
     return StopsHistogram(edges, tuple(map(float, counts / total)), (y.size - positive.size) / total)

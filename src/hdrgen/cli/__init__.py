@@ -10,12 +10,16 @@ given something it cannot work with, 130 interrupted.
 import logging
 import os
 import sys
+import warnings
 
 import typer
 
 from hdrgen.cli import check, compare, convert, fuse, ingest, inspect, preview, tonemap
 from hdrgen.cli.batch import say_error
 from hdrgen.errors import HdrgenError
+
+INTERRUPTED = 130
+_INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"
 
 app = typer.Typer(
     name="hdrgen",
@@ -55,15 +59,30 @@ class _Lines(logging.Handler):
         say("warning", record.getMessage())
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if "HDRGEN_TRACEBACK" not in os.environ:
+        _silence_libraries()
+    sys.exit(run(sys.argv[1:]))
+
+
+def _silence_libraries() -> None:
+    """Keep our own stderr to ourselves: decoders speak of damaged files on file descriptor 2, line after line."""
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    try:
+        sys.stderr.flush()
+        ours = os.dup(2)
+        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="replace")
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+    except OSError:  # started without a stderr
+        return
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
-    # OpenCV speaks of damaged files on stderr as well; our own line says it once.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     handler = _Lines(logging.WARNING)
     logging.getLogger("hdrgen").addHandler(handler)
     try:
@@ -71,26 +90,30 @@ def run(arguments: list[str]) -> int:
             arguments or ["--help"], prog_name="hdrgen", standalone_mode=False
         )
         sys.stdout.flush()
+        if code == INTERRUPTED:  # typer has caught it already, without a word
+            say_error(_INTERRUPTED_LINE)
         return int(code or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        say_error("interrupted; what was finished is whole, the rest was not written")
-        return 130
     except BrokenPipeError:  # `hdrgen inspect ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except HdrgenError as error:
-        say_error(str(error))
-        return 2
-    except OSError as error:
-        say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return 2
-    except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error of click, whichever copy of it typer carries
-            say_error(f"{error.format_message()} (hdrgen --help)")
-            return 2
-        if "HDRGEN_TRACEBACK" in os.environ:
-            raise
-        say_error(f"{type(error).__name__}: {error} (a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)")
-        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person gets a line, not a traceback
+        line, code = _in_words(error)
+        say_error(line)
+        return code
     finally:
         logging.getLogger("hdrgen").removeHandler(handler)
+
+
+def _in_words(error: BaseException) -> tuple[str, int]:
+    """Return one line and the exit code for whatever ended a command; a bug is raised where asked for."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return _INTERRUPTED_LINE, INTERRUPTED
+    if isinstance(error, HdrgenError):
+        return str(error), 2
+    if isinstance(error, OSError):
+        return (f"{error.filename}: {error.strerror}" if error.filename else str(error)), 2
+    if hasattr(error, "format_message"):  # a usage error of click, whichever copy of it typer carries
+        return f"{error.format_message()} (see hdrgen --help)", 2
+    if "HDRGEN_TRACEBACK" in os.environ:
+        raise error
+    return f"{type(error).__name__}: {error} (a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)", 1
