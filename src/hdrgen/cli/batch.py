@@ -151,7 +151,7 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
     for note in report.notes:
         say("note", note if alone else f"{job.inputs[0]}: {note}")
     if not as_json and report.words:
-        show(report.words)
+        show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
 def _in_words(error: BaseException, job: Job) -> str:
@@ -180,14 +180,21 @@ def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: on_progress(done, count)
 
 
-def show(words: Any) -> None:
-    """Print a result to stdout: plain text as it is, anything else as rich draws it."""
-    if isinstance(words, str):
-        typer.echo(words)
-        return
-    from rich.console import Console
+def show(words: Any, *, above_bar: bool = False) -> None:
+    """Print a result to stdout: plain text as it is, anything else as rich draws it.
 
-    Console(highlight=False, soft_wrap=True).print(words)
+    Where a progress bar is on the same terminal, only the bar's own console can print above it.
+    """
+    if above_bar:
+        from hdrgen.console import stderr
+
+        stderr.print(words, markup=False, highlight=False, soft_wrap=True)
+    elif isinstance(words, str):
+        typer.echo(words)
+    else:
+        from rich.console import Console
+
+        Console(highlight=False, soft_wrap=True).print(words)
 
 
 def say(kind: str, text: str) -> None:

@@ -124,6 +124,8 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
     ]:
         table.add_row(name, Text(value, style="yellow" if name == "look out" and said else ""))
     for name, value in sorted(image.attributes.items(), key=lambda item: item[0].lower()):
+        if name == "chromaticities":  # said above, by name where they have one
+            continue
         text = " ".join(str(value).split())
         shown = text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1]}…"
         table.add_row(Text(name, style="dim not bold"), Text(shown, style="dim"))
