@@ -22,7 +22,7 @@ from hdrgen.params import Section
 from hdrgen.progress import OnProgress
 from hdrgen.scheduling import MapFrames, Workers, map_frames
 
-SCENES_VERSION = 1
+SCENES_VERSION = 2
 """Raise it whenever a scene, the renderer or the camera changes what a frame looks like."""
 FRAME_MEMORY_BYTES = 4 * 2**30
 

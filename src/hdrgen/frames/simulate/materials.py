@@ -21,6 +21,16 @@ def texture(colour: Colour | float) -> Node | float:
     return colour
 
 
+METALS: dict[str, RGB] = {
+    "Cr": (0.55, 0.556, 0.554),
+    "Au": (1.0, 0.71, 0.29),
+    "Ag": (0.95, 0.93, 0.88),
+    "Cu": (0.95, 0.64, 0.54),
+    "Al": (0.91, 0.92, 0.92),
+}
+"""Reflectances at normal incidence, linear Rec.709, by Mitsuba's names of the metals."""
+
+
 def scaled(colour: RGB, factor: float) -> RGB:
     """Return a colour times a factor."""
     red, green, blue = colour
@@ -77,10 +87,11 @@ def skin(colour: Colour, roughness: float = 0.42) -> Node:
 
 
 def metal(material: str = "Cr", roughness: float = 0.0) -> Node:
-    """Return a metal by Mitsuba's name (Cr, Au, Ag, Cu, Al, W ...); roughness 0 is a mirror."""
+    """Return a metal of `METALS`; roughness 0 (a mirror) to 1."""
     if roughness <= 0.0:
         return {"type": "twosided", "bsdf": {"type": "conductor", "material": material}}
-    return {"type": "twosided", "bsdf": {"type": "roughconductor", "material": material, "alpha": roughness}}
+    # Not `roughconductor`: Mitsuba has no reflectance for it, which the noise filter divides by.
+    return brushed(METALS[material], roughness)
 
 
 def brushed(colour: RGB, roughness: float) -> Node:

@@ -263,7 +263,7 @@ def head(rng: np.random.Generator, steps: int = 160) -> Mesh:
     radius += 0.10 * np.exp(
         -(((np.abs(x) - 0.97) / 0.10) ** 2) - ((z + 0.02) / 0.25) ** 2 - ((y - 0.12) / 0.13) ** 2
     )
-    radii = np.array([0.078 + 0.004 * vary[3], 0.098, 0.120 + 0.006 * vary[4]])
+    radii = np.array([0.078 + 0.004 * vary[3], 0.098, 0.113 + 0.005 * vary[4]])
     positions = np.stack([x, y, z], -1) * radius[..., None] * radii
     uv = np.stack(np.broadcast_arrays((azimuth + np.pi) / (2 * np.pi), polar / np.pi), -1)
     skull = transform(surface(positions[::-1], uv[::-1]), translate(0, 0, 0.12))

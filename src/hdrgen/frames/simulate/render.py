@@ -66,7 +66,8 @@ def render(scene: Scene, width: int, height: int, samples_per_pixel: int, seed: 
         {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal,depth:depth", "block_size": BLOCK_SIZE}
     )
     seen = np.array(mi.render(loaded, integrator=channels, spp=FEATURE_SAMPLES, seed=seed))[..., -7:]
-    features = Features(albedo=seen[..., :3], normal=seen[..., 3:6], depth=seen[..., 6])
+    seen = np.nan_to_num(seen).astype(np.float32)
+    features = Features(albedo=seen[..., :3].clip(0, 1), normal=seen[..., 3:6], depth=seen[..., 6])
     return denoise(passes.astype(np.float32), features)
 
 

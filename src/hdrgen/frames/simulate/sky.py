@@ -146,6 +146,8 @@ def cloudy_dome(
     )
     sun_at = direction(azimuth_degrees, elevation_degrees)
     sky = preetham(directions, sun_at, turbidity)
+    # Preetham's model leaves out ozone, whose band in the green makes a real evening sky rose and not lime.
+    sky = sky * (1 - np.clip((20 - elevation_degrees) / 12, 0, 1) * np.array([0.0, 0.15, 0.03]))
     opacity, thickness = t.clouds(rng, rows, cover)
     cosine = directions @ sun_at
     g = 0.75

@@ -471,7 +471,7 @@ def daylight_room(rng: np.random.Generator) -> Scene:
             ),
             g.translate(-0.22, 1.18, 0.745),
         ),
-        "bsdf": m.metal("Cr", 0.04),
+        "bsdf": m.metal("Cr", 0.18),
     }
     contents |= prefixed("picture", framed_picture(0.75, 2.6, 1.4, 0.8, rng))
     stops = float(rng.uniform(-1.3, -0.5))

@@ -68,7 +68,7 @@ def foliage_backlit(rng: np.random.Generator) -> Scene:
             "mesh": g.transform(wood, g.translate(float(rng.uniform(-5, 5)), float(rng.uniform(5, 9)), 0)),
             "bsdf": m.matte((0.06, 0.045, 0.035)),
         }
-    stops = float(rng.uniform(-1.7, -1.0))
+    stops = float(rng.uniform(-0.9, -0.2))
     focal = float(rng.choice([40.0, 50.0]))
     shot = Shot((0, -0.6, 1.55), (0, 2.0, 2.28), focal, 4.0, 2.9, stops, 5600.0)
     season = "Autumn" if autumn else "Green summer"

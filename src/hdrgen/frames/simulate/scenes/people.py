@@ -46,7 +46,7 @@ def face(rng: np.random.Generator, albedo: RGB) -> Floats:
     arch = z - 0.245 - 0.05 * np.cos((np.abs(x) - 0.30) * 6)
     paint(0.8 * np.exp(-((arch / 0.028) ** 2)) * disc(0.36, 0.27, 0.24, 0.16), (0.02, 0.013, 0.01))
     paint(0.9 * disc(0.355, 0.055, 0.125, 0.066), (0.02, 0.012, 0.01))
-    paint(disc(0.355, 0.045, 0.115, 0.050), (0.52, 0.47, 0.44))
+    paint(disc(0.355, 0.045, 0.115, 0.050), (0.36, 0.32, 0.30))
     paint(
         disc(0.355, 0.052, 0.048, 0.050),
         [(0.06, 0.025, 0.01), (0.04, 0.09, 0.12), (0.03, 0.012, 0.006)][rng.integers(3)],
@@ -113,7 +113,7 @@ def portrait(rng: np.random.Generator) -> Scene:
         (0.07, 0.035, 0.015),
         (0.01, 0.009, 0.009),
         (0.22, 0.12, 0.045),
-        (0.25, 0.24, 0.23),
+        (0.13, 0.12, 0.115),
     ][rng.integers(5)]
     shirt: RGB = [
         (0.30, 0.28, 0.25),
@@ -128,14 +128,15 @@ def portrait(rng: np.random.Generator) -> Scene:
         "neck": {"mesh": g.transform(neck, pose), "bsdf": flesh},
         "hair": {
             "mesh": g.transform(hair(rng, float(rng.uniform(0, 1))), pose),
-            "bsdf": m.satin(shade, 0.33, 0.6),
+            "bsdf": m.satin(shade, 0.55, 0.25),
         },
         "garment": {
             "mesh": g.transform(garment, g.rotate("z", -turn * 0.5)),
             "bsdf": m.cloth(t.weave(rng, shirt, m.scaled(shirt, 0.7), 40)),
         },
-        "key": softbox((-side * 1.0, -1.0, 0.55), (0, 0, 0.1), 0.55, 0.75, m.blackbody(key_kelvin, 22.0)),
-        "rim": softbox((side * 0.8, 0.75, 0.65), (0, 0, 0.1), 0.20, 0.8, m.blackbody(7500.0, 14.0)),
+        "key": softbox((-side * 0.85, -1.15, 0.42), (0, 0, 0.1), 0.55, 0.75, m.blackbody(key_kelvin, 22.0)),
+        "bounce": softbox((side * 0.7, -1.3, 0.15), (0, 0, 0.1), 0.9, 0.9, m.blackbody(key_kelvin, 2.2)),
+        "rim": softbox((side * 0.8, 0.75, 0.65), (0, 0, 0.1), 0.20, 0.8, m.blackbody(5600.0, 14.0)),
         "wall": {
             "mesh": g.transform(g.wall(9, 5, 1.5), g.translate(0, 4.2, -1.5)),
             "bsdf": m.matte(t.bricks(rng, (0.10, 0.075, 0.07), (0.10, 0.095, 0.09))),
@@ -154,12 +155,12 @@ def portrait(rng: np.random.Generator) -> Scene:
             "radius": 0.038,
             "emitter": m.emitter(m.blackbody(2500, float(rng.uniform(25, 60)))),
         }
-    stops = float(rng.uniform(-2.3, -1.5))
+    stops = float(rng.uniform(-2.4, -1.7))
     focal = float(rng.choice([50.0, 65.0]))
-    distance = 0.021 * focal
+    distance = 0.0255 * focal
     shot = Shot(
         (0.0, -distance, 0.12),
-        (0.035 * side, 0.0, 0.075),
+        (0.035 * side, 0.0, 0.055),
         focal,
         2.8,
         distance - 0.08,
@@ -172,7 +173,7 @@ def portrait(rng: np.random.Generator) -> Scene:
     )
     return Scene(contents, shot, Description(
         scene_id="", kind="portrait", caption=caption, subject=f"head and shoulders, {tone} skin", place="studio with a brick wall", time_of_day="evening",
-        light_sources=[light("key softbox", "softbox", key_kelvin, in_frame=False), light("rim light", "softbox", 7500, in_frame=False), light("festoon bulbs", "practical", 2500, in_frame=True)],
+        light_sources=[light("key softbox", "softbox", key_kelvin, in_frame=False), light("bounce card", "softbox", key_kelvin, in_frame=False), light("rim light", "softbox", 5600, in_frame=False), light("festoon bulbs", "practical", 2500, in_frame=True)],
         materials=["skin", "hair", "cloth", "brick"], tags=["interior", "portrait", "skin tone", "shallow focus", "practicals"],
         focal_length_mm=focal, exposure_note=exposure_note(stops),
     ))  # fmt: skip

@@ -13,14 +13,19 @@ BRANCHES = 14
 
 
 def terrain(
-    rng: np.random.Generator, size: float, roughness_m: float, flat_radius: float
+    rng: np.random.Generator, size: float, roughness_m: float, flat_radius: float, valley: float = 0.0
 ) -> tuple[Mesh, NDArray[np.floating]]:
-    """Return rolling ground about the origin that stays flat near it and rises away, and its heights."""
+    """Return rolling ground about the origin that stays flat near it and rises away, and its heights.
+
+    A ``valley`` of that half width in metres stays flat along y, for a road.
+    """
     steps = 192
     y, x = np.meshgrid(np.linspace(-0.5, 0.5, steps), np.linspace(-0.5, 0.5, steps), indexing="ij")
     distance = np.hypot(x, y) * size
     rise = np.clip((distance - flat_radius) / (size * 0.5), 0, 1)
     heights = roughness_m * (t.noise(steps, steps, rng, 2.1) - 0.35) * rise
+    if valley > 0:
+        heights *= 1 - np.exp(-((x * size / valley) ** 4))
     heights += 0.04 * (t.noise(steps, steps, rng, 0.8) - 0.5)
     return g.sheet(size, size, heights, 6.0), heights
 
@@ -58,7 +63,7 @@ def tree(rng: np.random.Generator, height: float, leaf_count: int = 1500) -> tup
         wood.append(g.tube(path, np.linspace(0.012, 0.003, 5) * height, 5))
         count = leaf_count // BRANCHES
         along = rng.uniform(0.35, 1.1, (count, 1))
-        centres.append(start + reach * along + rng.normal(0, 0.10 * height, (count, 3)))
+        centres.append(start + reach * along + rng.normal(0, 0.07 * height, (count, 3)))
     where = np.concatenate(centres)
     return g.merge(wood), g.leaves(where, rng.uniform(0.018, 0.042, len(where)) * height, rng)
 
@@ -96,7 +101,7 @@ def leaf_colours(rng: np.random.Generator, *, autumn: bool) -> NDArray[np.float3
 def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
     """Return a meadow with trees against a low sun that stands in the picture."""
     turbidity = float(rng.choice([2.2, 3.0, 4.5, 6.5, 9.0]))
-    elevation = float(rng.uniform(4, 13))
+    elevation = float(rng.uniform(9, 15))
     autumn = bool(rng.random() < 0.4)
     azimuth = float(rng.uniform(-13, 13))
     ground, heights = terrain(rng, 240.0, 26.0, 14.0)
@@ -109,7 +114,7 @@ def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
             "mesh": grass(rng, 9000, 16.0, 0.26),
             "bsdf": m.leaf(t.blend(rng.random((32, 32)), (0.12, 0.16, 0.03), (0.40, 0.36, 0.12)), 0.8),
         },
-        "ridge": {"mesh": ridge(rng, 115.0, 420.0, 16.0), "bsdf": m.matte((0.06, 0.08, 0.07))},
+        "ridge": {"mesh": ridge(rng, 115.0, 420.0, 11.0), "bsdf": m.matte((0.06, 0.08, 0.07))},
     }
     leaves = m.leaf(leaf_colours(rng, autumn=autumn), 0.9)
     bark = m.matte((0.09, 0.065, 0.045))
@@ -122,7 +127,7 @@ def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
         place = g.translate(x, y, heights[row, column] - 0.1)
         contents[f"wood{i}"] = {"mesh": g.transform(wood, place), "bsdf": bark}
         contents[f"crown{i}"] = {"mesh": g.transform(crown, place), "bsdf": leaves}
-    stops = float(rng.uniform(-2.4, -1.5))
+    stops = float(rng.uniform(-1.5, -0.7))
     focal = float(rng.choice([29.0, 35.0, 40.0]))
     shot = Shot(
         (0.0, -1.5, 1.35), (0.0, 12.0, 2.6), focal, 8.0, exposure_stops=stops, white_balance_kelvin=5600.0
@@ -143,14 +148,14 @@ def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
 
 def cloudscape_road(rng: np.random.Generator) -> Scene:
     """Return a road through open country under broken clouds, the sun bursting through beside or behind."""
-    turbidity = float(rng.choice([2.0, 2.8, 4.0, 6.0]))
+    turbidity = float(rng.choice([2.0, 2.4, 3.0, 4.5]))
     elevation = float(rng.uniform(14, 40))
-    in_frame = bool(rng.random() < 0.5)
+    in_frame = bool(rng.random() < 0.7)
     azimuth = float(rng.uniform(-16, 16)) if in_frame else float(rng.uniform(100, 250))
     if in_frame:
         elevation = float(rng.uniform(9, 15))
     cover = float(rng.uniform(0.35, 0.65))
-    ground, _ = terrain(rng, 300.0, 30.0, 22.0)
+    ground, _ = terrain(rng, 300.0, 30.0, 22.0, valley=11.0)
     field = t.blend(t.noise(256, 256, rng, 1.2), (0.10, 0.10, 0.03), (0.34, 0.27, 0.10))
     road_y = np.linspace(-6, 140, 120)
     bend = 0.9 * np.sin(road_y / 14 + rng.uniform(0, 6)) * np.clip(road_y / 30, 0, 3)
@@ -158,7 +163,6 @@ def cloudscape_road(rng: np.random.Generator) -> Scene:
     road = np.stack(
         np.broadcast_arrays(bend[:, None] + across[None], road_y[:, None], 0.10 + 0 * across[None]), -1
     ).astype(float)
-    road[..., 2] += np.clip(road_y / 140, 0, 1)[:, None] ** 2 * 5
     uv = np.stack(np.broadcast_arrays(across[None] / 4.6 + 0.5, road_y[:, None] / 4.6), -1)
     paint = t.asphalt(rng)[0] * 1.7
     paint[:256, 252:260] = 0.65
@@ -181,9 +185,8 @@ def cloudscape_road(rng: np.random.Generator) -> Scene:
         post = g.tube([(0, 0, 0), (0, 0, 3), (0, 0, 6.5)], 0.09)
         arm = g.tube([(-0.9, 0, 5.9), (0, 0, 5.9), (0.9, 0, 5.9)], 0.05)
         x = 5.2 + float(np.interp(y, road_y, bend))
-        lift = float(np.clip(y / 140, 0, 1) ** 2 * 5)
         contents[f"pole{i}"] = {
-            "mesh": g.transform(g.merge([post, arm]), g.translate(x, y, lift)),
+            "mesh": g.transform(g.merge([post, arm]), g.translate(x, y, -0.1)),
             "bsdf": m.matte((0.10, 0.075, 0.055)),
         }
     stops = float(rng.uniform(-0.9, 0.1)) if in_frame else float(rng.uniform(-0.4, 0.4))

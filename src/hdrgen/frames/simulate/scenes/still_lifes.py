@@ -92,16 +92,16 @@ def chrome_still_life(rng: np.random.Generator) -> Scene:
         "type": "sphere",
         "center": [0.12, -0.10, 0.07],
         "radius": 0.07,
-        "bsdf": m.metal(metals[0], float(rng.choice([0.0, 0.06]))),
+        "bsdf": m.metal(metals[0], float(rng.choice([0.0, 0.25]))),
     }
     contents["small"] = {
         "type": "sphere",
         "center": [-0.05, -0.22, 0.035],
         "radius": 0.035,
-        "bsdf": m.metal(metals[1], 0.12),
+        "bsdf": m.metal(metals[1], 0.35),
     }
     pot = g.turned(g.rounded(TEAPOT), 72)
-    contents["pot"] = {"mesh": g.transform(pot, g.translate(0.25, 0.14, 0)), "bsdf": m.metal(metals[2], 0.05)}
+    contents["pot"] = {"mesh": g.transform(pot, g.translate(0.25, 0.14, 0)), "bsdf": m.metal(metals[2], 0.22)}
     ring = np.linspace(0, 2 * np.pi, 80)
     torus = g.tube(np.stack([0.075 * np.cos(ring), 0.075 * np.sin(ring), 0 * ring], -1), 0.018, 20)
     contents["ring"] = {
@@ -122,8 +122,8 @@ def chrome_still_life(rng: np.random.Generator) -> Scene:
     focal = float(rng.choice([50.0, 65.0]))
     angle = float(rng.uniform(-0.3, 0.3))
     shot = Shot(
-        (1.45 * np.sin(angle), -1.45 * np.cos(angle), 0.48),
-        (0.02, 0.0, 0.09),
+        (1.8 * np.sin(angle), -1.8 * np.cos(angle), 0.58),
+        (0.0, 0.0, 0.11),
         focal,
         5.6,
         exposure_stops=stops,
@@ -484,7 +484,12 @@ def colour_chart(rng: np.random.Generator) -> Scene:
     stops = float(rng.uniform(-1.3, -0.7))
     focal = float(rng.choice([40.0, 50.0]))
     shot = Shot(
-        (0.05, -1.35, 0.30), (0.07, 0.0, 0.12), focal, 5.6, exposure_stops=stops, white_balance_kelvin=balance
+        (0.05, -1.35, 0.30),
+        (0.06, 0.0, 0.125),
+        focal,
+        5.6,
+        exposure_stops=stops,
+        white_balance_kelvin=balance,
     )
     lit = "sunlight in a garden" if outdoors else f"a {balance:.0f} K softbox with a bare bulb behind"
     caption = f"A 24-patch colour checker with a grey ramp beside a chrome ball and a grey ball on a table, a camera test under {lit}, {focal:.0f} mm lens."

@@ -313,7 +313,7 @@ def neon_alley(rng: np.random.Generator) -> Scene:
     bin_shape = g.turned(
         g.rounded([(0.0, 0.02), (0.26, 0.0), (0.30, 0.85), (0.32, 0.9), (0.25, 0.98), (0.0, 1.0)], 3)
     )
-    contents["bin"] = {"mesh": g.transform(bin_shape, g.translate(1.35, 2.6, 0)), "bsdf": m.metal("Al", 0.28)}
+    contents["bin"] = {"mesh": g.transform(bin_shape, g.translate(1.35, 2.6, 0)), "bsdf": m.metal("Al", 0.5)}
     for i, x in enumerate((-1.72, 1.72)):
         contents[f"pipe{i}"] = {
             "mesh": g.tube([(x, 6.0 + i, 0), (x, 6.0 + i, 4), (x, 6.0 + i, 9)], 0.06),
