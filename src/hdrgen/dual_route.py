@@ -105,14 +105,13 @@ def tone_map_file(
         ("reinhard", Reinhard(), reinhard_png),
         ("log", Log(log_ceiling_linear), log_png),
     )
-    for name, curve, path in curves:
-        text = {
-            TONE_MAP: name,
-            PRIMARIES: primaries,
-            CEILING: f"{curve.ceiling_linear:g}",
-            "hdrgen:version": __version__,
-        }
-        write_png8(path, _code8(curve, linear, threads), text=text)
+
+    def write(name: str, curve: ToneMap, path: Path) -> None:
+        said = {TONE_MAP: name, PRIMARIES: primaries, CEILING: f"{curve.ceiling_linear:g}"}
+        write_png8(path, _code8(curve, linear, threads), text={**said, "hdrgen:version": __version__})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, *zip(*curves, strict=True)))
     above = float((linear > log_ceiling_linear).any(axis=-1).mean())
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
 

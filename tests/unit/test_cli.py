@@ -502,6 +502,35 @@ def test_an_interrupted_batch_says_so(cli, monkeypatch):
     assert said.err.startswith("error: interrupted")
 
 
+def test_a_stopped_job_leaves_no_half_written_file(place):
+    """A farm sends SIGTERM in the middle of writing: the temporary file goes as well."""
+    shot()
+    script = """
+import contextlib, os, signal
+from hdrgen import cli, exr
+
+real = exr.replacing
+
+@contextlib.contextmanager
+def stopped(path):
+    with real(path) as temporary:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield temporary
+
+exr.replacing = stopped
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "convert", "shot.exr", "-o", "out.exr"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("error: interrupted")
+    assert files(place) == {"shot.exr"}
+
+
 def test_a_bug_is_one_line_unless_asked(cli, monkeypatch):
     """Even then a person gets a line, and a developer the way to the traceback."""
 

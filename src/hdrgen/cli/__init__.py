@@ -9,6 +9,7 @@ given something it cannot work with, 130 interrupted.
 
 import logging
 import os
+import signal
 import sys
 import warnings
 
@@ -63,6 +64,8 @@ def main() -> None:
     """Run the command line and exit."""
     if "HDRGEN_TRACEBACK" not in os.environ:
         _silence_libraries()
+    # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

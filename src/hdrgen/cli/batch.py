@@ -12,7 +12,8 @@ import typer
 
 from hdrgen.errors import HdrgenError
 
-SCENE_SUFFIXES = (".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic")
+EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
+SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
 CODE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 

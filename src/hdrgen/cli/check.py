@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs
+from hdrgen.cli.batch import EXR_SUFFIXES, Job, Report, pictures, run_jobs
 from hdrgen.cli.options import JsonOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check(
             {"fit": delivery.fit, "findings": findings}, _table(delivery, quiet=quiet), good=delivery.fit
         )
 
-    jobs = [Job((file,)) for file in pictures(inputs, SCENE_SUFFIXES)]
+    jobs = [Job((file,)) for file in pictures(inputs, EXR_SUFFIXES)]
     run_jobs("check", jobs, work, as_json=as_json)
 
 
