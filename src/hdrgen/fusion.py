@@ -8,17 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from hdrgen.errors import HdrgenError
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import MODEL, STRIDE, ToneFuser, ToneFusion
 from hdrgen.training.weights import load_weights, read_settings
 
-TILE = 1024
+TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
 
-HALO = 96
+HALO = 64
 """Pixels around a tile that the network sees as well. What lies farther away moves a pixel by less than half
 floats can say (see the test for seams)."""
 
@@ -84,21 +83,18 @@ class Fuser:
         # Tiles begin on the network's grid, so that a pixel sees the same blocks in every tiling.
         y, x = max(0, top - HALO), max(0, left - HALO)
         window = np.s_[y : min(bottom + HALO, height), x : min(right + HALO, width)]
-        reinhard, log = (_padded(torch.from_numpy(p[window])) for p in (reinhard_code8, log_code8))
+        reinhard, log = (_padded(p[window]) for p in (reinhard_code8, log_code8))
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             level = self._net(reinhard, log)
-        light = level_decode(level[0].permute(1, 2, 0))
-        linear[top:bottom, left:right] = light[top - y : bottom - y, left - x : right - x].numpy()
+        kept = level[0, top - y : bottom - y, left - x : right - x]
+        linear[top:bottom, left:right] = level_decode(kept).numpy()
 
 
-def _padded(code8: Tensor) -> Tensor:
-    """``(H, W, 3)`` to ``(1, 3, H', W')`` on the network's stride, the edge repeated."""
+def _padded(code8: NDArray[np.uint8]) -> Tensor:
+    """``(H, W, 3)`` to ``(1, H', W', 3)`` on the network's stride, the edge repeated."""
     height, width, _ = code8.shape
-    planes = code8.permute(2, 0, 1)[None]
-    if height % STRIDE == 0 and width % STRIDE == 0:
-        return planes
-    padding = (0, -width % STRIDE, 0, -height % STRIDE)
-    return F.pad(planes.float(), padding, mode="replicate").to(torch.uint8)
+    padding = ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0))
+    return torch.from_numpy(np.pad(code8, padding, mode="edge"))[None]
 
 
 def fastest_dtype() -> torch.dtype:

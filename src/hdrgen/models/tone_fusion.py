@@ -24,6 +24,8 @@ MODEL = "tone_fusion"
 FOLD = 4
 """The network works on 4x4 blocks of pixels folded into channels: most of the work at a sixteenth of the size."""
 
+FOLDED = 3 * FOLD**2
+
 STRIDE = 4 * FOLD
 """Pictures are padded to a multiple of this."""
 
@@ -32,6 +34,9 @@ CLEAN_SHARE = (0.90, 0.99)
 
 CLEAN_WINDOW = 9
 """Side of the window, in blocks of 4x4 pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
+
+MAX_LEVEL = 16.0
+"""Where half floats end; beyond it an untrained network's levels would overflow, and their gradients be NaN."""
 
 LEVEL_WEIGHT = 4.0
 """Decibels that an error of one level (one stop in the light) weighs in the loss."""
@@ -42,9 +47,9 @@ NITS_PER_UNIT = 100.0
 class ToneFusion(Section):
     """Size of the network."""
 
-    widths: tuple[int, int, int] = (64, 96, 128)
+    widths: tuple[int, int, int] = (48, 96, 160)
     """Channels at a quarter, an eighth and a sixteenth of the picture's size."""
-    blocks: tuple[int, int, int] = (2, 2, 2)
+    blocks: tuple[int, int, int] = (1, 2, 2)
     """Residual blocks at each of these sizes, going down; as many come back up at the first two."""
     noise_codes: float = Field(3.0, gt=0)
     """Noise the inverse-variance average expects, standard deviation in 8-bit codes."""
@@ -61,35 +66,38 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        return x + self.second(F.relu(self.first(x)))
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)  # type: ignore[no-any-return]
 
 
 class ClosedForm(NamedTuple):
-    """What the tables of `tone_cells` say of a picture; each ``(N, 3, H, W)``."""
+    """What the tables of `tone_cells` say of a picture, folded: each ``(N, H/4, W/4, 48)``."""
 
     average: Tensor
     average_sd: Tensor
     disagreement: Tensor
-    lower: Tensor
-    upper: Tensor
 
 
 class ToneFuser(nn.Module):
-    """Two 8-bit pictures to levels of light."""
+    """Two 8-bit pictures to levels of light. Pictures are ``(N, H, W, 3)``, as files have them."""
 
-    tables: Tensor
+    averages: Tensor
+    bounds: Tensor
+    agreement: Tensor
 
     def __init__(self, settings: ToneFusion) -> None:
         super().__init__()
         self.settings = settings
         cells = tone_cells(Reinhard(), Log(settings.log_ceiling_linear), settings.noise_codes)
-        rows = (cells.average, cells.average_sd, cells.disagreement, cells.lower, cells.upper)
-        tables = torch.stack([torch.from_numpy(row).reshape(-1) for row in rows])
-        self.register_buffer("tables", tables, persistent=False)
+        for name, tables in (
+            ("averages", (cells.average, cells.average_sd, cells.disagreement)),
+            ("bounds", (cells.lower, cells.upper)),
+            ("agreement", (cells.agree,)),
+        ):
+            stacked = torch.stack([torch.from_numpy(table).reshape(-1) for table in tables])
+            self.register_buffer(name, stacked, persistent=False)
         w0, w1, w2 = settings.widths
         b0, b1, b2 = settings.blocks
-        inputs = 3 + 6 * FOLD**2
-        self.enter = nn.Conv2d(inputs, w0, 3, padding=1)
+        self.enter = nn.Conv2d(3 + 2 * FOLDED, w0, 3, padding=1)
         self.down0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
         self.to1 = nn.Conv2d(w0, w1, 2, stride=2)
         self.down1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
@@ -99,56 +107,69 @@ class ToneFuser(nn.Module):
         self.up1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
         self.from1 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
         self.up0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
-        self.leave = nn.Conv2d(w0, 3 * FOLD**2, 3, padding=1)
+        self.leave = nn.Conv2d(w0, FOLDED, 3, padding=1)
         # Begin as the closed form.
         nn.init.zeros_(self.leave.weight)
         if self.leave.bias is not None:
             nn.init.zeros_(self.leave.bias)
 
-    def closed_form(self, reinhard_code8: Tensor, log_code8: Tensor) -> ClosedForm:
-        """Look both pictures up in the tables; ``(N, 3, H, W)`` uint8 each."""
-        index = reinhard_code8.int() * 256 + log_code8.int()
-        return ClosedForm(*(torch.take(table, index.long()) for table in self.tables))
+    def closed_form(self, index: Tensor) -> ClosedForm:
+        """Look folded pairs of codes up in the tables."""
+        return ClosedForm(*(table[index] for table in self.averages))
 
     def correction(self, closed: ClosedForm) -> Tensor:
-        """Return what the network adds, in standard deviations of the average; ``(N, 3, H, W)``."""
-        mean, deviation = block_mean_and_deviation(closed.average)
-        sd = F.pixel_unshuffle(closed.average_sd, FOLD)
-        disagreement = F.pixel_unshuffle(closed.disagreement, FOLD)
+        """Return what the network adds, in standard deviations of the average; folded."""
+        mean = block_means(closed.average)
+        deviation = (closed.average - mean.repeat(1, 1, 1, FOLD**2)) / closed.average_sd
         # Everything near unit size: noise that is small beside the picture would be learned late.
-        features = torch.cat([mean / 4, (deviation / sd).clamp(-6, 6), disagreement.clamp(-6, 6)], 1)
-        x = self.enter(features.contiguous(memory_format=torch.channels_last))
+        features = torch.cat([mean / 4, deviation.clamp(-6, 6), closed.disagreement.clamp(-6, 6)], -1)
+        # Channels come last in memory already: to the convolutions this is no copy.
+        x = self.enter(features.permute(0, 3, 1, 2))
         x0 = self.down0(x)
         x1 = self.down1(self.to1(x0))
         x2 = self.bottom(self.to2(x1))
         x1 = self.up1(x1 + self.from2(x2))
         x0 = self.up0(x0 + self.from1(x1))
-        return F.pixel_shuffle(self.leave(x0).float(), FOLD)
+        correction: Tensor = self.leave(x0)
+        return correction.permute(0, 2, 3, 1)
 
     def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
-        """Return levels ``(N, 3, H, W)`` (see `level_decode`), H and W multiples of `STRIDE`."""
-        closed = self.closed_form(reinhard_code8, log_code8)
+        """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; H and W multiples of `STRIDE`."""
+        index = fold(reinhard_code8).long() * 256 + fold(log_code8)
+        closed = self.closed_form(index)
         level = closed.average + closed.average_sd * self.correction(closed)
-        clamped = torch.minimum(torch.maximum(level, closed.lower), closed.upper)
-        clean = clean_share(closed)
-        return torch.lerp(level, clamped, clean)
+        clean = self.clean_share(index)
+        if clean.any():
+            lower, upper = (table[index] for table in self.bounds)
+            level = torch.lerp(level, torch.minimum(torch.maximum(level, lower), upper), clean)
+        return unfold(level.clamp(max=MAX_LEVEL))
+
+    def clean_share(self, index: Tensor) -> Tensor:
+        """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
+        agree = self.agreement[0][index]
+        blocks = agree.unflatten(-1, (FOLD**2, 3)).all(-1).float().mean(-1)
+        share = F.avg_pool2d(blocks[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+        low, high = CLEAN_SHARE
+        return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
 
-def block_mean_and_deviation(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Split into the means of blocks, ``(N, 3, H/4, W/4)``, and the pixels about them, folded into channels."""
-    mean = F.avg_pool2d(picture, FOLD)
-    folded = F.pixel_unshuffle(picture, FOLD)
-    return mean, folded - mean.repeat_interleave(FOLD**2, 1)
+def fold(picture: Tensor) -> Tensor:
+    """``(N, H, W, 3)`` to ``(N, H/4, W/4, 48)``: each block of 4x4 pixels, row by row, becomes channels."""
+    n, height, width, _ = picture.shape
+    blocks = picture.reshape(n, height // FOLD, FOLD, width // FOLD, FOLD, 3)
+    return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // FOLD, width // FOLD, FOLDED)
 
 
-def clean_share(closed: ClosedForm) -> Tensor:
-    """Return how clean the pair is around each pixel, 0 to 1, ``(N, 1, H, W)``."""
-    agree = (closed.lower <= closed.upper).all(1, keepdim=True).to(closed.average.dtype)
-    blocks = F.avg_pool2d(agree, FOLD)
-    share = F.avg_pool2d(blocks, CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
-    low, high = CLEAN_SHARE
-    clean = ((share - low) / (high - low)).clamp(0, 1)
-    return F.interpolate(clean, scale_factor=FOLD, mode="nearest")
+def unfold(folded: Tensor) -> Tensor:
+    """The mirror of `fold`."""
+    n, rows, columns, _ = folded.shape
+    blocks = folded.reshape(n, rows, columns, FOLD, FOLD, 3).permute(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(n, rows * FOLD, columns * FOLD, 3)
+
+
+def block_means(folded: Tensor) -> Tensor:
+    """Return the mean of each component over its block, ``(N, H/4, W/4, 3)``."""
+    return folded.unflatten(-1, (FOLD**2, 3)).mean(-2)
 
 
 def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:

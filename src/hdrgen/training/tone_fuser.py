@@ -96,17 +96,14 @@ Tensors = tuple[Tensor, Tensor, Tensor]
 
 
 def _tensors(records: TonePairRecords, indices: NDArray[Any], kinds: NDArray[Any], device: str) -> Tensors:
-    """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, 3, S, S)`` each."""
+    """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, S, S, 3)`` each."""
     batch = records.batch(indices)
     names = [KINDS[kind] for kind in kinds]
     pictures = [
         np.stack([crop[f"{name}_{curve}_code8"] for crop, name in zip(batch, names, strict=True)])
         for curve in ("reinhard", "log")
     ]
-    reinhard, log, linear = (
-        torch.from_numpy(np.ascontiguousarray(p.transpose(0, 3, 1, 2))).to(device)
-        for p in (*pictures, batch["linear_awg4"])
-    )
+    reinhard, log, linear = (torch.from_numpy(p).to(device) for p in (*pictures, batch["linear_awg4"].copy()))
     return reinhard, log, linear.float()
 
 
@@ -114,7 +111,7 @@ def _turned(tensors: Tensors, rng: np.random.Generator) -> Tensors:
     """Turn and mirror a batch into one of the eight positions of a square."""
     quarter_turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     first, second, third = (
-        torch.rot90(t.flip(-1) if mirrored else t, quarter_turns, (-2, -1)) for t in tensors
+        torch.rot90(t.flip(2) if mirrored else t, quarter_turns, (1, 2)) for t in tensors
     )
     return first, second, third
 

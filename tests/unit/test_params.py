@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from hdrgen.errors import HdrgenError
+from hdrgen.params import Section, read_section
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Inner(Section):
+    gain_stops: float = Field(1.0, ge=0)
+
+
+class Outer(Section):
+    seed: int
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split: {sed: 1}", r"split\.seed: Field required"),
+        ("split: {seed: 1, sed: 1}", r"split\.sed: Extra inputs are not permitted \(is 1\)"),
+        ("split: {seed: 1, inner: {gain_stops: -1}}", r"split\.inner\.gain_stops: .*greater than or equal to 0 \(is -1"),
+        ("split: {seed: 1}\nsplitt: {}", "unknown section 'splitt'; known are simulate"),
+        ("make_pairs: {}", "section 'split' is missing"),
+        ("split: [", "not valid YAML"),
+        ("- 1", "must hold one section per stage"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file_and_key(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(HdrgenError, match=f"params.yaml: {message}"):
+        read_section(path, "split", Outer)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(HdrgenError, match=r"params\.yaml: cannot be read"):
+        read_section(tmp_path / "params.yaml", "split", Outer)
+
+
+def test_sections_cannot_be_changed_after_reading(tmp_path):
+    (tmp_path / "params.yaml").write_text("split: {seed: 1}")
+    section = read_section(tmp_path / "params.yaml", "split", Outer)
+    with pytest.raises(ValueError, match="frozen"):
+        section.seed = 2
