@@ -77,7 +77,7 @@ def from_chromaticities(
         The primaries span no colour space, or the configuration knows no such target.
     """
     for name, known in LINEAR_SPACES.items():
-        if known == chromaticities:
+        if known == chromaticities and ocio.knows(name):
             return ocio.convert(linear, name, target, threads=threads, in_place=in_place)
     try:
         linear_ap1 = convert_primaries(linear.astype(np.float32), chromaticities, AP1)
@@ -110,7 +110,7 @@ def linear_space(space: str) -> Chromaticities:
     """
     wanted = ocio.space_name(space)
     for name, chromaticities in LINEAR_SPACES.items():
-        if ocio.space_name(name) == wanted:
+        if ocio.knows(name) and ocio.space_name(name) == wanted:
             return chromaticities
     raise HdrgenError(
         f"an EXR holds scene-linear light, and {space!r} is none of {', '.join(LINEAR_SPACES)}; "
@@ -201,7 +201,7 @@ def convert_file(
 
 def _check_encoded(target: Path, space: str) -> None:
     wanted = ocio.space_name(space)
-    if wanted in {ocio.space_name(name) for name in LINEAR_SPACES}:
+    if wanted in {ocio.space_name(name) for name in LINEAR_SPACES if ocio.knows(name)}:
         raise HdrgenError(
             f"{target}: {wanted} is scene-linear, which integer code values cannot hold; write .exr, or convert "
             "to an encoded space such as logc4 or srgb"
@@ -241,10 +241,10 @@ def _read(
 
 
 def describe(chromaticities: Chromaticities) -> str:
-    """Return the configuration's name of a scene-linear space, or its primaries in figures."""
+    """Return the configuration's name of a scene-linear space, else ours, else its primaries in figures."""
     for name, known in LINEAR_SPACES.items():
         if known == chromaticities:
-            return ocio.space_name(name)
+            return ocio.space_name(name) if ocio.knows(name) else name
     return "linear, primaries " + " ".join(f"{x:g},{y:g}" for x, y in chromaticities)
 
 

@@ -54,6 +54,19 @@ def test_the_given_array_is_left_as_it_is_unless_told():
     assert from_chromaticities(mine, AWG4, "acescg", in_place=True) is mine
 
 
+def test_a_configuration_without_arri_does_as_well(monkeypatch, tmp_path):
+    """$OCIO of a studio may know fewer spaces; primaries it does not know are converted by their figures."""
+    pinned = from_chromaticities(LINEAR, AWG4, "acescg")
+    monkeypatch.setenv("OCIO", "ocio://cg-config-v4.0.0_aces-v2.0_ocio-v2.5")
+    np.testing.assert_allclose(from_chromaticities(LINEAR, AWG4, "acescg"), pinned, rtol=2e-5, atol=1e-3)
+    assert linear_space("acescg") == AP1
+    with pytest.raises(HdrgenError, match="unknown colour space 'logc4'"):
+        linear_space("logc4")
+    monkeypatch.setenv("OCIO", str(tmp_path / "missing.ocio"))
+    with pytest.raises(HdrgenError, match="OpenColorIO cannot read"):
+        from_chromaticities(LINEAR, AWG4, "acescg")
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_code_values_round_trip_through_an_exr(tmp_path, bits, suffix):

@@ -37,7 +37,7 @@ ROWS_PER_BAND = 64
 def _config(source: str) -> ocio.Config:
     try:
         return ocio.Config.CreateFromFile(source)
-    except ocio.Exception as error:
+    except (ocio.Exception, ocio.ExceptionMissingFile) as error:
         raise HdrgenError(
             f"OpenColorIO cannot read {source}: {error}; unset $OCIO for the built-in one"
         ) from None
@@ -48,6 +48,16 @@ def config_source() -> str:
     return os.environ.get("OCIO") or BUILTIN_CONFIG
 
 
+def knows(name: str) -> bool:
+    """Tell whether the configuration knows a colour space of this name or alias."""
+    return _space(name) is not None
+
+
+def _space(name: str) -> ocio.ColorSpace | None:
+    config = _config(config_source())
+    return config.getColorSpace(ALIASES.get(name.lower(), name)) or config.getColorSpace(name)
+
+
 def space_name(name: str) -> str:
     """Return the configuration's own name of a colour space, given a name or an alias, case ignored.
 
@@ -56,10 +66,9 @@ def space_name(name: str) -> str:
     HdrgenError
         The configuration knows no such space; the message offers the nearest names.
     """
-    config = _config(config_source())
-    known = config.getColorSpace(ALIASES.get(name.lower(), name)) or config.getColorSpace(name)
+    known = _space(name)
     if known is None:
-        names = [*ALIASES, *config.getColorSpaceNames()]
+        names = [*ALIASES, *_config(config_source()).getColorSpaceNames()]
         near = get_close_matches(name, names, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(ALIASES)}"
         raise HdrgenError(f"unknown colour space {name!r}; {hint}")
@@ -68,7 +77,10 @@ def space_name(name: str) -> str:
 
 @cache
 def _processor(config: str, source: str, target: str) -> ocio.CPUProcessor:
-    processor = _config(config).getProcessor(source, target)
+    try:
+        processor = _config(config).getProcessor(source, target)
+    except (ocio.Exception, ocio.ExceptionMissingFile) as error:
+        raise HdrgenError(f"{config}: cannot convert {source!r} to {target!r} ({error})") from None
     # The default optimisation is 8 times less exact (6e-5 against 7e-6 relative to colour-science).
     return processor.getOptimizedCPUProcessor(ocio.OPTIMIZATION_LOSSLESS)
 
@@ -95,10 +107,9 @@ def convert(
         Shape ``(H, W, 3)``, unclamped where the transform is.
     """
     source, target = space_name(source), space_name(target)
-    result = np.array(rgb, np.float32, order="C", copy=None if in_place else True)
-    if source != target:
-        _apply(_processor(config_source(), source, target), result, threads)
-    return result
+    if source == target:
+        return np.array(rgb, np.float32, order="C", copy=None if in_place else True)
+    return _applied(_processor(config_source(), source, target), rgb, threads, in_place=in_place)
 
 
 def display_view(display: str | None = None, view: str | None = None) -> tuple[str, str]:
@@ -154,10 +165,8 @@ def display(
         Shape ``(H, W, 3)``, code values of the display, 0 to 1 for what it can show.
     """
     display, view = display_view(display, view)
-    result = np.array(rgb, np.float32, order="C", copy=True)
     processor = _view_processor(config_source(), space_name(source), display, view, exposure_stops)
-    _apply(processor, result, threads)
-    return result
+    return _applied(processor, rgb, threads)
 
 
 @cache
@@ -169,17 +178,27 @@ def _view_processor(
     steps.appendTransform(ocio.ColorSpaceTransform(source, "scene_linear"))
     steps.appendTransform(ocio.MatrixTransform.Scale([*gain, 1.0]))
     steps.appendTransform(ocio.DisplayViewTransform("scene_linear", display, view))
-    # Pictures to look at: the default optimisation is exact to a fraction of a code, and faster.
-    return _config(config).getProcessor(steps).getDefaultCPUProcessor()
+    try:
+        # Pictures to look at: the default optimisation is exact to a fraction of a code, and faster.
+        return _config(config).getProcessor(steps).getDefaultCPUProcessor()
+    except (ocio.Exception, ocio.ExceptionMissingFile) as error:
+        raise HdrgenError(f"{config}: cannot show {source!r} as {view!r} on {display!r} ({error})") from None
 
 
-def _apply(processor: ocio.CPUProcessor, rgb: NDArray[np.float32], threads: int) -> None:
-    """Transform a contiguous picture where it stands, band by band."""
+def _applied(
+    processor: ocio.CPUProcessor, rgb: NDArray[np.floating], threads: int, *, in_place: bool = False
+) -> NDArray[np.float32]:
+    """Transform a picture band by band, each made float32 and worked on while it is in the cache."""
     height, width, _ = rgb.shape
+    own = in_place and rgb.dtype == np.float32 and rgb.flags.c_contiguous
+    result: NDArray[np.float32] = rgb if own else np.empty(rgb.shape, np.float32)
 
     def apply(top: int) -> None:
-        band = rgb[top : top + ROWS_PER_BAND]
+        band = result[top : top + ROWS_PER_BAND]
+        if not own:
+            band[...] = rgb[top : top + ROWS_PER_BAND]
         processor.apply(ocio.PackedImageDesc(band, width, band.shape[0], 3))
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(apply, range(0, height, ROWS_PER_BAND)))
+    return result
