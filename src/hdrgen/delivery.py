@@ -86,7 +86,7 @@ def check_delivery(path: Path) -> Delivery:
     except UnreadableImage as error:
         return Delivery(path, (Finding("readable", "fail", error.reason, "write or copy the file again"),))
     light = statistics(image)
-    findings = [Finding("readable", "pass", f"{image.width}x{image.height}, {image.compression}")]
+    findings = [Finding("readable", "pass", f"{image.width}x{image.height}, {image.storage}")]
     for rule in RULES:
         findings.extend(rule(image, light))
     findings.append(_file_name(path))
