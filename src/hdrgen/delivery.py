@@ -136,9 +136,8 @@ def _negatives(image: SceneImage, light: Statistics) -> Iterator[Finding]:
     share = light.negative_values / image.rgb.size
     if share > NEGATIVE_SHARE:
         why = f"{share:.1%} of values are negative (lowest {light.minimum_linear:.3g})"
-        yield Finding(
-            "negatives", "warn", why, "a wider space (ACES2065-1) or gamut compression brings them in"
-        )
+        wider = "" if image.chromaticities == AP0 else "a wider space (ACES2065-1) or "
+        yield Finding("negatives", "warn", why, f"{wider}gamut compression brings them in")
     else:
         yield Finding("negatives", "pass", f"{share:.2%} of values are negative" if share else "none")
 
