@@ -1,4 +1,4 @@
-# ruff: noqa: INP001, E402 - a script, and thread counts are read when libraries are loaded
+# ruff: noqa: E402 - a script, and thread counts are read when libraries are loaded
 """How much the frame stages cost beside the reading and writing that they cannot avoid.
 
     python benchmarks/bench_frames.py [--frames 12] [--compression zip]
@@ -32,12 +32,12 @@ import numpy as np
 import typer
 
 from hdrgen.colour.primaries import AP1
-from hdrgen.exr import Compression, read_exr, use_threads, write_exr
 from hdrgen.frames.encode import EncodeParams, encode_logc4
 from hdrgen.frames.ingest import IngestParams, Source, ingest
 from hdrgen.frames.sanitize import SanitizeParams, sanitize
 from hdrgen.frames.split import SplitParams, split
-from hdrgen.scheduling import Outcome
+from hdrgen.images.exr import Compression, read_exr, use_threads, write_exr
+from hdrgen.runtime.scheduling import Outcome
 
 WIDTH, HEIGHT = 2048, 1152
 

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hdrgen.code_image import write_png8
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.fusion import fastest_dtype, released_weights
-from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, MODEL
+from hdrgen.images.code_image import write_png8
+from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion
 from hdrgen.training.weights import read_settings
 
 WORKER = """
 import json, resource, sys, time
 from pathlib import Path
-from hdrgen import exr
+from hdrgen.images import exr
 from hdrgen.dual_route import fuse_files
 from hdrgen.fusion import load_fuser
 folder, weights = Path(sys.argv[1]), Path(sys.argv[2])
@@ -66,7 +66,9 @@ def picture_pair(size: int, folder: Path) -> None:
     """Write a noisy pair with lights in it, as a generator would."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size] / size
-    light = (0.2 + x + 40 * np.exp(-200 * ((x - 0.5) ** 2 + (y - 0.3) ** 2)))[..., None] * np.array([1, 0.9, 0.8])
+    light = (0.2 + x + 40 * np.exp(-200 * ((x - 0.5) ** 2 + (y - 0.3) ** 2)))[..., None] * np.array(
+        [1, 0.9, 0.8]
+    )
     for name, curve in (("r", Reinhard()), ("l", Log())):
         code = curve.encode(light) + rng.normal(0, 3 / 255, light.shape)
         write_png8(folder / f"{name}.png", quantise8(code))
@@ -74,14 +76,18 @@ def picture_pair(size: int, folder: Path) -> None:
 
 def main() -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048, 4096])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--weights", type=Path, default=released_weights())
     options = parser.parse_args()
     dtype = fastest_dtype()
     peak, per_pixel = peak_flops(dtype), flops_per_pixel(options.weights)
-    print(f"{torch.get_num_threads()} threads, {dtype}: peak {peak / 1e9:.0f} GFLOP/s; network {per_pixel / 1e3:.1f} kFLOP a pixel")
+    print(
+        f"{torch.get_num_threads()} threads, {dtype}: peak {peak / 1e9:.0f} GFLOP/s; network {per_pixel / 1e3:.1f} kFLOP a pixel"
+    )
     print(f"{'size':>6} {'median s':>9} {'min':>6} {'max':>6} {'MiB':>6} {'of peak':>8}")
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -95,7 +101,9 @@ def main() -> None:
         median = statistics.median(seconds)
         share = per_pixel * size**2 / median / peak
         memory = max(run["peak_mib"] for run in runs)
-        print(f"{size:>6} {median:>9.2f} {min(seconds):>6.2f} {max(seconds):>6.2f} {memory:>6.0f} {share:>8.0%}")
+        print(
+            f"{size:>6} {median:>9.2f} {min(seconds):>6.2f} {max(seconds):>6.2f} {memory:>6.0f} {share:>8.0%}"
+        )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from hdrgen.console import progress_bar, run_stage
 from hdrgen.frames.frame_index import read_index
 from hdrgen.fusion import released_weights
 from hdrgen.metrics.tone_fusion import EvaluateToneFusion, estimators, judge_tone_fusion, summary, write_plots
-from hdrgen.metrics_file import write_metrics
 from hdrgen.pairs.tone_map_pairs import MakePairs
-from hdrgen.params import read_section
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from hdrgen.console import progress_bar, run_stage
 from hdrgen.frames.ingest import IngestParams, ingest, taken_in
-from hdrgen.metrics_file import write_metrics
-from hdrgen.params import read_section
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
 
 
 def main(source: Annotated[str, typer.Option(help="A name in ingest.sources.")]) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hdrgen.console import progress_bar, run_stage
 from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics_file import write_metrics
 from hdrgen.pairs.tone_map_pairs import MakePairs, counts_by_split, make_tone_map_pairs
-from hdrgen.params import read_section
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hdrgen.console import progress_bar, run_stage
 from hdrgen.frames.ingest import IngestParams
 from hdrgen.frames.sanitize import SanitizeParams, repairs_in_all, sanitize
-from hdrgen.metrics_file import write_metrics
-from hdrgen.params import read_section
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from hdrgen.console import progress_bar, run_stage
 from hdrgen.frames.ingest import IngestParams
 from hdrgen.frames.simulate import SimulateParams, remove_frames, simulate
-from hdrgen.params import read_section
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.params import read_section
 
 FRAMES = Path("data/simulate")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hdrgen.console import run_stage
 from hdrgen.frames.frame_index import read_index
 from hdrgen.frames.split import SplitParams, counts_by_split, split
-from hdrgen.metrics_file import write_metrics
-from hdrgen.params import read_section
+from hdrgen.runtime.console import run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
-from hdrgen.errors import HdrgenError
+from hdrgen.images.scene_image import read_scene_image
 from hdrgen.metrics.quality import judge
-from hdrgen.scene_image import read_scene_image
+from hdrgen.runtime.errors import HdrgenError
 
 
 def compare_files(test: Path, reference: Path) -> dict[str, float]:

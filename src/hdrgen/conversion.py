@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen import exr
-from hdrgen.code_image import code_format, read_code, write_code
 from hdrgen.colour import ocio
 from hdrgen.colour.primaries import (
     AP0,
@@ -21,10 +19,12 @@ from hdrgen.colour.primaries import (
     Chromaticities,
     convert_primaries,
 )
-from hdrgen.errors import HdrgenError
+from hdrgen.images import exr
+from hdrgen.images.code_image import code_format, read_code, write_code
+from hdrgen.images.scene_image import image_format, read_scene_image
+from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, made_by
-from hdrgen.scene_image import image_format, read_scene_image
-from hdrgen.stored_image import SceneImage, UnreadableImage
+from hdrgen.runtime.errors import HdrgenError
 
 LINEAR_SPACES: dict[str, Chromaticities] = {
     "acescg": AP1,

@@ -21,9 +21,9 @@ from hdrgen.colour.primaries import (
     Chromaticities,
     convert_primaries,
 )
-from hdrgen.exr import ATTRIBUTE_NAME_MAX, HALF_MAX, read_exr
+from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, HALF_MAX, read_exr
+from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.inspection import Statistics, statistics
-from hdrgen.stored_image import SceneImage, UnreadableImage
 
 Verdict = Literal["pass", "warn", "fail"]
 

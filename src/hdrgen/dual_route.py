@@ -13,14 +13,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen import __version__, exr
-from hdrgen.code_image import CodeImage, read_code8, write_png8
+from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, from_chromaticities, linear_space, to_chromaticities
-from hdrgen.errors import HdrgenError
+from hdrgen.images import exr
+from hdrgen.images.code_image import CodeImage, read_code8, write_png8
+from hdrgen.images.scene_image import read_scene_image
 from hdrgen.provenance import made_by
-from hdrgen.scene_image import read_scene_image
+from hdrgen.runtime.errors import HdrgenError
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.errors import HdrgenError
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import MODEL, STRIDE, ToneFuser, ToneFusion
+from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import load_weights, read_settings
 
 TILE = 2048

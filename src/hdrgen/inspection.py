@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hdrgen.code_image import write_png8
 from hdrgen.colour.primaries import Chromaticities, luminance_weights
 from hdrgen.conversion import assumed_chromaticities
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import HALF_MAX
 from hdrgen.frames.statistics import luminance_percentiles
+from hdrgen.images.code_image import write_png8
+from hdrgen.images.exr import HALF_MAX
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.preview import linear_ap1, preview_code8
-from hdrgen.stored_image import SceneImage
+from hdrgen.runtime.errors import HdrgenError
 
 MID_GREY = 0.18
 LOWEST_STOP, HIGHEST_STOP = -16, 20

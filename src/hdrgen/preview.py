@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.code_image import write_png8
 from hdrgen.colour import ocio
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import assumed_chromaticities, describe, from_chromaticities
-from hdrgen.errors import HdrgenError
-from hdrgen.scene_image import read_scene_image
-from hdrgen.stored_image import SceneImage
+from hdrgen.images.code_image import write_png8
+from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.stored_image import SceneImage
+from hdrgen.runtime.errors import HdrgenError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hdrgen import __version__
-from hdrgen.exr import ATTRIBUTE_NAME_MAX
+from hdrgen.images.exr import ATTRIBUTE_NAME_MAX
 
 Attributes = dict[str, str | int | float]
 

@@ -47,7 +47,9 @@ def make_small(params):
     for section, values in SMALL.items():
         params[section].update(values)
     params["train_tone_fusion"]["mlp"].update(epochs=2, batches_per_epoch=2, batch_pixels=512)
-    params["train_tone_fusion"]["fuser"].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
+    params["train_tone_fusion"]["fuser"].update(
+        steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2
+    )
     params["train_tone_fusion"]["fuser"]["network"].update(widths=[8, 8, 8], blocks=[1, 1, 1])
 
 
@@ -70,7 +72,9 @@ def figures(folder):
 
 
 def ran(output):
-    return [line.split("'")[1].split("@")[0] for line in output.splitlines() if line.startswith("Running stage")]
+    return [
+        line.split("'")[1].split("@")[0] for line in output.splitlines() if line.startswith("Running stage")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,9 @@ def pipeline(tmp_path_factory):
 def test_every_stage_leaves_its_metrics_and_the_judgement_holds_baselines_and_margins(pipeline):
     judged = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
     for kind in ("clean", "generated"):
-        assert {"cell_intersection", "inverse_variance", "published_mlp", "fuser", "released_fuser"} <= set(judged[kind])
+        assert {"cell_intersection", "inverse_variance", "published_mlp", "fuser", "released_fuser"} <= set(
+            judged[kind]
+        )
         for model in ("cell_intersection", "fuser"):
             assert np.isfinite(judged[kind][model]["pu21_psnr"]["mean"])
         assert "pu21_psnr" in judged[kind]["margin_over_best_closed_form"]["fuser"]
@@ -148,8 +154,9 @@ def test_a_folder_of_footage_is_one_line(pipeline, tmp_path):
         assert "ingest" in ran(run(pipeline, "dvc", "repro").stdout)
         grown = pl.read_parquet(pipeline / "data/split/index.parquet")
         assert len(grown) == len(index) + 1
-        assert dict(index.select("frame", "split").iter_rows()).items() <= dict(
-            grown.select("frame", "split").iter_rows()
-        ).items()
+        assert (
+            dict(index.select("frame", "split").iter_rows()).items()
+            <= dict(grown.select("frame", "split").iter_rows()).items()
+        )
     finally:
         (pipeline / "params.yaml").write_text(before)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hdrgen import exr
 from hdrgen.cli import app, options, run
-from hdrgen.code_image import read_code, read_code8, write_code, write_png8
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr, write_exr
+from hdrgen.images import exr
+from hdrgen.images.code_image import read_code, read_code8, write_code, write_png8
+from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.models.tone_cells import level_decode, tone_cells
+from hdrgen.runtime.errors import HdrgenError
 
 COMMANDS = ("ingest", "inspect", "check", "fuse", "tonemap", "convert", "compare", "preview")
 
@@ -507,7 +507,8 @@ def test_a_stopped_job_leaves_no_half_written_file(place):
     shot()
     script = """
 import contextlib, os, signal
-from hdrgen import cli, exr
+from hdrgen import cli
+from hdrgen.images import exr
 
 real = exr.replacing
 

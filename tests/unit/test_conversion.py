@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hdrgen.code_image import read_code, write_code
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, SPACES, Chromaticities, convert_primaries
 from hdrgen.conversion import (
     LINEAR_SPACES,
@@ -15,9 +14,10 @@ from hdrgen.conversion import (
     from_chromaticities,
     linear_space,
 )
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr, write_exr
+from hdrgen.images.code_image import read_code, write_code
+from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.provenance import carried, made_by
+from hdrgen.runtime.errors import HdrgenError
 
 LINEAR = np.random.default_rng(0).uniform(0, 50, (13, 21, 3)).astype(np.float32)
 ODD = Chromaticities((0.69, 0.3), (0.2, 0.75), (0.14, 0.03), (0.31, 0.33))

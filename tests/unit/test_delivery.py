@@ -4,13 +4,13 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from hdrgen.code_image import write_png8
 from hdrgen.colour.display import srgb_decode
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, convert_primaries
 from hdrgen.delivery import check_delivery
-from hdrgen.exr import write_exr
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.code_image import write_png8
+from hdrgen.images.exr import write_exr
+from hdrgen.images.stored_image import UnreadableImage
 
 LINEAR = (2.0 ** np.random.default_rng(0).uniform(-5, 5, (60, 80, 3)) * 0.18).astype(np.float32)
 OURS = {"hdrgenVersion": "0.1.0", "hdrgenRoute": "dual"}

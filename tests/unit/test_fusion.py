@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from hdrgen import fusion
-from hdrgen.errors import HdrgenError
 from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion
+from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import save_weights
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))

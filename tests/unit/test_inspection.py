@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from hdrgen.cli.inspect import draw_histogram
-from hdrgen.code_image import read_code8
 from hdrgen.colour.primaries import AP1
-from hdrgen.errors import HdrgenError
+from hdrgen.images.code_image import read_code8
+from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.inspection import statistics, stops_histogram, write_contact_sheet
-from hdrgen.scene_image import read_scene_image
-from hdrgen.stored_image import SceneImage
+from hdrgen.runtime.errors import HdrgenError
 
 
 def image(rgb: np.ndarray) -> SceneImage:

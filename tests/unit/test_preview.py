@@ -5,10 +5,10 @@ import pytest
 
 from hdrgen.colour import ocio
 from hdrgen.colour.primaries import AP1, REC709, convert_primaries
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import write_exr
+from hdrgen.images.exr import write_exr
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.preview import linear_ap1, preview_code8, write_preview
-from hdrgen.stored_image import SceneImage
+from hdrgen.runtime.errors import HdrgenError
 
 RAMP = np.repeat((0.18 * 2.0 ** np.linspace(-8, 8, 200))[None, :, None], 3, 2).astype(np.float32)
 

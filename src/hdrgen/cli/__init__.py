@@ -17,7 +17,7 @@ import typer
 
 from hdrgen.cli import check, compare, convert, fuse, ingest, inspect, preview, tonemap
 from hdrgen.cli.batch import say_error
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
@@ -173,7 +173,7 @@ def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     if count < 2:
         yield lambda _: None
         return
-    from hdrgen.console import progress_bar
+    from hdrgen.runtime.console import progress_bar
 
     # A program that reads stderr wants no bar; rich draws one only for a terminal.
     with progress_bar(title) if sys.stderr.isatty() else nullcontext(lambda _d, _t: None) as on_progress:
@@ -187,7 +187,7 @@ def show(words: Any, *, above_bar: bool = False) -> None:
     Where a progress bar is on the same terminal, only the bar's own console can print above it.
     """
     if above_bar:
-        from hdrgen.console import stderr
+        from hdrgen.runtime.console import stderr
 
         stderr.print(words, markup=False, highlight=False, soft_wrap=True)
     elif isinstance(words, str):
@@ -205,7 +205,7 @@ def say(kind: str, text: str) -> None:
         return
     from rich.markup import escape
 
-    from hdrgen.console import stderr
+    from hdrgen.runtime.console import stderr
 
     colour = {"error": "red", "warning": "yellow"}.get(kind, "cyan")
     stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(_one_line(text))}", soft_wrap=True, highlight=False)

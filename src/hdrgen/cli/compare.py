@@ -7,7 +7,7 @@ import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, show
 from hdrgen.cli.options import JsonOption, examples, threads
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 _UNITS = {
     "pu21_psnr": "dB",

@@ -16,7 +16,7 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.dual_route import Fuser

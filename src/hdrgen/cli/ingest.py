@@ -9,7 +9,7 @@ import typer
 
 from hdrgen.cli.batch import say
 from hdrgen.cli.options import CompressionOption, JsonOption, examples
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 
 def ingest(
@@ -86,7 +86,7 @@ def _with_bar(title: str, take_in: Any) -> Any:
 
     if not sys.stderr.isatty():
         return take_in(None)
-    from hdrgen.console import progress_bar
+    from hdrgen.runtime.console import progress_bar
 
     with progress_bar(title) as on_progress:
         return take_in(on_progress)

@@ -10,8 +10,8 @@ from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, outputs_in, 
 from hdrgen.cli.options import JsonOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
+    from hdrgen.images.stored_image import SceneImage
     from hdrgen.inspection import Statistics, StopsHistogram
-    from hdrgen.stored_image import SceneImage
 
 _BAR_ROWS = 7
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -30,8 +30,8 @@ def inspect(
 
     The histogram counts pixels by luminance in stops from mid-grey; a contact sheet shows nine exposures.
     """
+    from hdrgen.images.scene_image import read_scene_image
     from hdrgen.inspection import statistics, stops_histogram, write_contact_sheet
-    from hdrgen.scene_image import read_scene_image
 
     threads()
     files = pictures(inputs, SCENE_SUFFIXES)

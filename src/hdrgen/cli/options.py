@@ -31,7 +31,7 @@ def examples(*lines: str) -> str:
 
 def threads() -> int:
     """Return how many threads this process may use, and let OpenEXR use as many."""
-    from hdrgen.exr import use_threads
+    from hdrgen.images.exr import use_threads
 
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     use_threads(count)

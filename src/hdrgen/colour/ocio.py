@@ -13,7 +13,7 @@ import numpy as np
 import PyOpenColorIO as ocio
 from numpy.typing import NDArray
 
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 BUILTIN_CONFIG = "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
 

@@ -66,27 +66,24 @@ def rgb_to_xyz(space: Chromaticities) -> Matrix:
     ValueError
         The primaries lie on one line, or the white has no luminance.
     """
-    columns: Matrix = np.array([[x, y, 1.0 - x - y] for x, y in (space.red, space.green, space.blue)]).T
+    columns = np.array([[x, y, 1.0 - x - y] for x, y in (space.red, space.green, space.blue)]).T
     if space.white[1] <= 0.0 or abs(np.linalg.det(columns)) < 1e-6:
         raise ValueError(f"chromaticities {tuple(space)} span no colour space")
-    matrix: Matrix = columns * np.linalg.solve(columns, _xyz(space.white))
-    return matrix
+    return columns * np.linalg.solve(columns, _xyz(space.white))
 
 
 @cache
 def adaptation(source_white: tuple[float, float], target_white: tuple[float, float]) -> Matrix:
     """Return the 3x3 von Kries matrix in CAT02 that takes XYZ under one white to another."""
     gain = (CAT02 @ _xyz(target_white)) / (CAT02 @ _xyz(source_white))
-    matrix: Matrix = np.linalg.solve(CAT02, gain[:, None] * CAT02)
-    return matrix
+    return np.asarray(np.linalg.solve(CAT02, gain[:, None] * CAT02), np.float64)
 
 
 @cache
 def rgb_to_rgb(source: Chromaticities, target: Chromaticities) -> Matrix:
     """Return the 3x3 matrix between two linear RGB spaces, whites adapted with CAT02."""
     to_xyz = adaptation(source.white, target.white) @ rgb_to_xyz(source)
-    matrix: Matrix = np.linalg.solve(rgb_to_xyz(target), to_xyz)
-    return matrix
+    return np.asarray(np.linalg.solve(rgb_to_xyz(target), to_xyz), np.float64)
 
 
 def convert_primaries(linear: Array, source: Chromaticities, target: Chromaticities) -> Array:

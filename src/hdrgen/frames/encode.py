@@ -16,15 +16,15 @@ import tifffile
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hdrgen.atomic import replacing
 from hdrgen.colour.logc import LOGC4_CEILING, logc4_decode, logc4_encode
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr
 from hdrgen.frames.frame_index import file_stem, is_whole, previous_index, remove_stale, write_index
-from hdrgen.half_floats import all_halves, any_nan, look_up
-from hdrgen.params import Section
-from hdrgen.scheduling import MapFrames, Workers, map_frames
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.exr import read_exr
+from hdrgen.images.half_floats import all_halves, any_nan, look_up
+from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 CODE16, CODE8 = "code16", "code8"
 ENCODE_SCHEMA: dict[str, type[pl.DataType]] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from hdrgen.atomic import replacing
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
 
 INDEX_NAME = "index.parquet"
 _STEM_MAX = 80

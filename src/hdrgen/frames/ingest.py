@@ -22,8 +22,6 @@ from pydantic import Field, field_validator
 
 from hdrgen.colour.encodings import ENCODINGS, Encoding
 from hdrgen.colour.primaries import AWG3, AWG4, REC709, SPACES, XYZ_E, Chromaticities, rgb_to_rgb, rgb_to_xyz
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import Compression, write_exr
 from hdrgen.frames.frame_index import (
     file_stem,
     is_whole,
@@ -41,11 +39,13 @@ from hdrgen.frames.panorama import (
     wraps_around,
 )
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
-from hdrgen.half_floats import NEGATIVE, all_finite, to_single
-from hdrgen.params import Section
-from hdrgen.scene_image import image_format, read_scene_header, read_scene_image
-from hdrgen.scheduling import MapFrames, Workers, map_frames
-from hdrgen.stored_image import SceneImage, UnreadableImage
+from hdrgen.images.exr import Compression, write_exr
+from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
+from hdrgen.images.scene_image import image_format, read_scene_header, read_scene_image
+from hdrgen.images.stored_image import SceneImage, UnreadableImage
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same file and settings.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 
 Direction = tuple[float, float]
 """Yaw and pitch in degrees: yaw grows to the right of the panorama's middle, pitch grows upwards."""

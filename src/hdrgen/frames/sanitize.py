@@ -25,10 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from hdrgen.atomic import replacing
 from hdrgen.colour.primaries import AWG4
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import Compression, read_exr, write_exr
 from hdrgen.frames.frame_index import (
     is_whole,
     previous_index,
@@ -38,10 +35,13 @@ from hdrgen.frames.frame_index import (
     write_index,
 )
 from hdrgen.frames.statistics import awg4_luminance, fingerprint, luminance_percentiles
-from hdrgen.half_floats import INFINITE, MAGNITUDE, NEGATIVE, all_finite, to_half, to_single
-from hdrgen.params import Section
-from hdrgen.scheduling import MapFrames, Workers, map_frames
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.exr import Compression, read_exr, write_exr
+from hdrgen.images.half_floats import INFINITE, MAGNITUDE, NEGATIVE, all_finite, to_half, to_single
+from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same frame and settings.

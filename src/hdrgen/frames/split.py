@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from hdrgen.atomic import replacing
-from hdrgen.errors import HdrgenError
 from hdrgen.frames.frame_index import read_index, write_index
-from hdrgen.params import Section
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance_weights
-from hdrgen.half_floats import INFINITE, to_half, to_single
+from hdrgen.images.half_floats import INFINITE, to_half, to_single
 
 PERCENTILES: Mapping[str, float] = {
     "p0_1": 0.1,

@@ -3,7 +3,7 @@
 Every estimator sees the same 8-bit test pictures, clean and generated-like, and is judged against the frame's light.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,20 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from hdrgen.atomic import replacing
-from hdrgen.code_image import read_code8
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr
 from hdrgen.fusion import load_fuser
+from hdrgen.images.code_image import read_code8
+from hdrgen.images.exr import read_exr
 from hdrgen.metrics.quality import FLOOR_LINEAR, LUMINANCE_BANDS, judge, summarise
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.models.tone_mlp import MODEL as TONE_MLP
 from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.pairs.tone_map_pairs import KINDS, MakePairs, judged_crop
-from hdrgen.params import Section
-from hdrgen.progress import OnProgress
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.weights import load_weights, read_settings
 
 Code8 = NDArray[np.uint8]
@@ -199,37 +199,46 @@ def summary(judgements: Sequence[Judgement]) -> dict[str, Any]:
 
 
 def write_plots(folder: Path, judgements: Sequence[Judgement], reliability: pl.DataFrame) -> None:
-    """Write the plots' tables: PSNR by frame, error by luminance band, reliability."""
-    _write_rows(
-        folder / "psnr_by_frame.tsv",
-        ("source", "frame", "kind", "model", "pu21_psnr"),
-        ((j.source, j.frame, j.kind, j.model, f"{j.figures['pu21_psnr']:.4f}") for j in judgements),
+    """Write a table for each plot and kind of input, one column for each model.
+
+    ``psnr_by_frame_<kind>.tsv``, ``stops_by_band_<kind>.tsv``, and ``reliability_<kind>.tsv``, whose columns are the
+    10th, 50th and 90th percentile of the estimate in stops for each stop of true luminance.
+    """
+    psnr = pl.DataFrame(
+        [
+            {
+                "kind": j.kind,
+                "frame": f"{j.source}/{j.frame}",
+                "model": j.model,
+                "value": j.figures["pu21_psnr"],
+            }
+            for j in judgements
+        ]
     )
-    bands = (
-        (j.kind, j.model, band, j.figures[f"stops_rmse_{band}"])
-        for j in judgements
-        for band in LUMINANCE_BANDS
-        if f"stops_rmse_{band}" in j.figures
+    bands = pl.DataFrame(
+        [
+            {"kind": j.kind, "band": band, "model": j.model, "value": j.figures[f"stops_rmse_{band}"]}
+            for j in judgements
+            for band in LUMINANCE_BANDS
+            if f"stops_rmse_{band}" in j.figures
+        ]
     )
-    by_band: dict[tuple[str, str, str], list[float]] = {}
-    for kind, model, band, value in bands:
-        by_band.setdefault((kind, model, band), []).append(value)
-    _write_rows(
-        folder / "stops_by_band.tsv",
-        ("kind", "model", "band", "stops_rmse"),
-        ((*key, f"{np.mean(values):.5f}") for key, values in by_band.items()),
-    )
-    _write_rows(folder / "reliability.tsv", tuple(reliability.columns), _rounded(reliability))
-
-
-def _rounded(table: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
-    for row in table.iter_rows():
-        yield tuple(f"{value:.3f}" if isinstance(value, float) else value for value in row)
-
-
-def _write_rows(path: Path, columns: tuple[str, ...], rows: Any) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join("\t".join(map(str, row)) for row in (columns, *rows)) + "\n")
+    tables = {
+        "psnr_by_frame": psnr.pivot("model", index=["kind", "frame"], values="value"),
+        "stops_by_band": bands.pivot(
+            "model", index=["kind", "band"], values="value", aggregate_function="mean"
+        ),
+        "reliability": reliability.pivot(
+            "model",
+            index=["kind", "reference_stops"],
+            values=["estimate_p10", "estimate_p50", "estimate_p90"],
+        ).sort("reference_stops"),
+    }
+    for name, table in tables.items():
+        for kind in KINDS:
+            rows = table.filter(pl.col("kind") == kind).drop("kind")
+            with replacing(folder / f"{name}_{kind}.tsv") as temporary:
+                rows.write_csv(temporary, separator="\t", float_precision=4)
 
 
 def estimators(

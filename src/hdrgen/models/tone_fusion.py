@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 
 MODEL = "tone_fusion"
 """The name in the header of its weights."""
@@ -66,7 +66,7 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)  # type: ignore[no-any-return]
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
 class ClosedForm(NamedTuple):
@@ -147,7 +147,7 @@ class ToneFuser(nn.Module):
     def clean_share(self, index: Tensor) -> Tensor:
         """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
         agree = self.agreement[0][index]
-        blocks = agree.unflatten(-1, (FOLD**2, 3)).all(-1).float().mean(-1)
+        blocks = agree.reshape(*agree.shape[:-1], FOLD**2, 3).all(-1).float().mean(-1)
         share = F.avg_pool2d(blocks[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
         low, high = CLEAN_SHARE
         return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
@@ -161,7 +161,7 @@ def fold(picture: Tensor) -> Tensor:
 
 
 def unfold(folded: Tensor) -> Tensor:
-    """The mirror of `fold`."""
+    """Undo `fold`."""
     n, rows, columns, _ = folded.shape
     blocks = folded.reshape(n, rows, columns, FOLD, FOLD, 3).permute(0, 1, 3, 2, 4, 5)
     return blocks.reshape(n, rows * FOLD, columns * FOLD, 3)
@@ -169,7 +169,7 @@ def unfold(folded: Tensor) -> Tensor:
 
 def block_means(folded: Tensor) -> Tensor:
     """Return the mean of each component over its block, ``(N, H/4, W/4, 3)``."""
-    return folded.unflatten(-1, (FOLD**2, 3)).mean(-2)
+    return folded.reshape(*folded.shape[:-1], FOLD**2, 3).mean(-2)
 
 
 def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 
 MODEL = "tone_mlp"
 """The name in the header of its weights."""

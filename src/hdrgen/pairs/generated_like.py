@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hdrgen.colour.tone_maps import ToneMap
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 
 Code = NDArray[np.float32]
 

@@ -16,16 +16,16 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hdrgen.atomic import replacing
-from hdrgen.code_image import write_png8
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr
 from hdrgen.frames.frame_index import is_whole, previous_index, remove_stale, short_digest, write_index
+from hdrgen.images.code_image import write_png8
+from hdrgen.images.exr import read_exr
 from hdrgen.pairs.generated_like import GeneratedLike, damage
-from hdrgen.params import Section
-from hdrgen.progress import OnProgress
-from hdrgen.scheduling import Workers, map_frames
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
+from hdrgen.runtime.scheduling import Workers, map_frames
 
 _PAIRS_VERSION = 1
 KINDS = ("clean", "generated")

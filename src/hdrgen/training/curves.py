@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.atomic import replacing
+from hdrgen.runtime.atomic import replacing
 
 
 class Curve:

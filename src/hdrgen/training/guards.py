@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 
 class TrainingDiverged(HdrgenError):  # noqa: N818 - reads as what it says

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion, tone_fusion_loss
 from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
-from hdrgen.params import Section
-from hdrgen.progress import OnProgress
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
 from hdrgen.training.guards import finite
 from hdrgen.training.weights import save_weights
@@ -110,9 +110,7 @@ def _tensors(records: TonePairRecords, indices: NDArray[Any], kinds: NDArray[Any
 def _turned(tensors: Tensors, rng: np.random.Generator) -> Tensors:
     """Turn and mirror a batch into one of the eight positions of a square."""
     quarter_turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    first, second, third = (
-        torch.rot90(t.flip(2) if mirrored else t, quarter_turns, (1, 2)) for t in tensors
-    )
+    first, second, third = (torch.rot90(t.flip(2) if mirrored else t, quarter_turns, (1, 2)) for t in tensors)
     return first, second, third
 
 

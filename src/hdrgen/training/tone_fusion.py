@@ -1,6 +1,6 @@
 """The section of the stage ``train_tone_fusion``: two networks for one task, each with its own recipe."""
 
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 from hdrgen.training.tone_fuser import TrainToneFuser
 from hdrgen.training.tone_mlp import TrainToneMlp
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from hdrgen.models.tone_mlp import MODEL, ToneMlp, ToneMlpLoss, tone_mlp_loss
 from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
-from hdrgen.params import Section
-from hdrgen.progress import OnProgress
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
 from hdrgen.training.guards import finite
 from hdrgen.training.weights import save_weights

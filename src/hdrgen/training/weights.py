@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hdrgen.atomic import replacing
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 

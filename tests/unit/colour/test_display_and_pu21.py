@@ -25,7 +25,16 @@ def test_srgb_agrees_with_colour_science_and_is_odd():
 
 # The values that the paper's own code gives for banding_glare.
 @pytest.mark.parametrize(
-    ("nits", "value"), [(0.005, 0.0), (0.1, 5.717), (1, 36.544), (10, 123.647), (100, 256.384), (1000, 420.097), (10000, 595.394)]
+    ("nits", "value"),
+    [
+        (0.005, 0.0),
+        (0.1, 5.717),
+        (1, 36.544),
+        (10, 123.647),
+        (100, 256.384),
+        (1000, 420.097),
+        (10000, 595.394),
+    ],
 )
 def test_pu21_has_the_published_values(nits, value):
     assert float(pu21.pu21_encode(np.array(float(nits)))) == pytest.approx(value, abs=1e-3)

@@ -4,7 +4,7 @@ import pytest
 from hdrgen.colour import ocio
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 
 @pytest.fixture(autouse=True)

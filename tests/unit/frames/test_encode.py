@@ -6,12 +6,12 @@ import tifffile
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import write_exr
 from hdrgen.frames.encode import EncodeParams, encode_logc4, encode_logc4_picture
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import IngestParams, Source, ingest
 from hdrgen.frames.sanitize import SanitizeParams, sanitize
+from hdrgen.images.exr import write_exr
+from hdrgen.runtime.errors import HdrgenError
 
 ALL_HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 NUMBERS = ALL_HALVES[~np.isnan(ALL_HALVES)]

@@ -10,8 +10,6 @@ import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP0, AP1, AWG3, AWG4, REC709, convert_primaries
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr, write_exr
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import (
     AnchorParams,
@@ -21,7 +19,9 @@ from hdrgen.frames.ingest import (
     ingest,
     to_linear_awg4,
 )
-from hdrgen.params import read_section
+from hdrgen.images.exr import read_exr, write_exr
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import read_section
 
 rng = np.random.default_rng(5)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from hdrgen.colour.primaries import AWG4, REC709
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import read_exr, write_exr
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import IngestParams, Source, ingest
 from hdrgen.frames.sanitize import SanitizeParams, repair, sanitize
-from hdrgen.scene_image import read_scene_image
+from hdrgen.images.exr import read_exr, write_exr
+from hdrgen.images.scene_image import read_scene_image
+from hdrgen.runtime.errors import HdrgenError
 
 PARAMS = SanitizeParams(workers=2)
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import ATTRIBUTE_NAME_MAX, read_exr
 from hdrgen.frames import simulate as module
 from hdrgen.frames.simulate import SimulateParams, build_scene, plan, remove_frames, simulate
 from hdrgen.frames.simulate.scenes import KINDS
-from hdrgen.scheduling import Outcome
+from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.scheduling import Outcome
 
 TINY = {"width": 32, "height": 18, "samples_per_pixel": 8}
 

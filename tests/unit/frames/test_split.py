@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hdrgen.errors import HdrgenError
 from hdrgen.frames.ingest import IngestParams, Source, ingest
 from hdrgen.frames.split import SPLITS, SplitParams, counts_by_split, split
+from hdrgen.runtime.errors import HdrgenError
 
 PARAMS = SplitParams()
 

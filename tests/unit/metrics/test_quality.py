@@ -40,7 +40,9 @@ def test_cutting_all_highlights_is_hidden_by_the_published_metric_but_not_by_our
 def test_pu21_psnr_is_what_the_formula_says():
     # 100 and 1000 nit are 256.384 and 420.097 in PU21.
     reference, test = np.full((16, 16, 3), 1.0), np.full((16, 16, 3), 10.0)
-    assert quality.pu21_psnr(test, reference) == pytest.approx(20 * np.log10(595.3939 / (420.097 - 256.384)), abs=1e-3)
+    assert quality.pu21_psnr(test, reference) == pytest.approx(
+        20 * np.log10(595.3939 / (420.097 - 256.384)), abs=1e-3
+    )
 
 
 def test_an_empty_band_is_left_out_and_counts_for_no_mean(sunset):

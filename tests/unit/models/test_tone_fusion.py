@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, fold, tone_fusion_loss, unfold
 
@@ -20,7 +21,7 @@ def clean_pair():
 
 
 def wild_fuser():
-    """A fuser whose network says nonsense, as loudly as it can."""
+    """Make a fuser whose network says nonsense, as loudly as it can."""
     torch.manual_seed(0)
     net = ToneFuser(SMALL)
     torch.nn.init.normal_(net.leave.weight, std=10)
@@ -35,7 +36,7 @@ def test_untrained_it_is_the_inverse_variance_average_where_the_pair_disagrees()
 
 
 def test_on_a_clean_pair_even_a_nonsense_network_stays_inside_the_cells(clean_pair):
-    light, reinhard8, log8 = clean_pair
+    _, reinhard8, log8 = clean_pair
     with torch.no_grad():
         linear = level_decode(wild_fuser()(batch_of(reinhard8), batch_of(log8)))[0].numpy()
     cells = tone_cells(Reinhard(), Log())
@@ -54,8 +55,6 @@ def test_a_generated_pair_is_not_clamped(clean_pair):
 
 
 def test_the_loss_is_minus_the_psnr_that_judges():
-    from hdrgen.metrics.quality import pu21_psnr
-
     light = torch.rand(1, 16, 16, 3) * 50
     other = light * 1.1
     loss = float(tone_fusion_loss(level_encode(other), light))

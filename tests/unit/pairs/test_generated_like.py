@@ -30,7 +30,9 @@ def test_no_damage_is_the_clean_picture(light, curve):
 
 def test_the_same_seed_makes_the_same_damage_and_another_does_not(light):
     code = Reinhard().encode(light)
-    first, again, other = (damage(code, Reinhard(), GeneratedLike(), np.random.default_rng(s)) for s in (1, 1, 2))
+    first, again, other = (
+        damage(code, Reinhard(), GeneratedLike(), np.random.default_rng(s)) for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.5
 

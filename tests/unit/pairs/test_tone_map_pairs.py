@@ -2,13 +2,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hdrgen.code_image import read_code8
 from hdrgen.colour.primaries import AWG4
 from hdrgen.colour.tone_maps import Reinhard, quantise8
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import write_exr
+from hdrgen.images.code_image import read_code8
+from hdrgen.images.exr import write_exr
 from hdrgen.pairs.generated_like import GeneratedLike
 from hdrgen.pairs.tone_map_pairs import MakePairs, TonePairRecords, make_tone_map_pairs
+from hdrgen.runtime.errors import HdrgenError
 
 SETTINGS = MakePairs(
     seed=1, crop_size=32, crops_per_frame=3, judged_size=64, generated_like=GeneratedLike(), workers=1
@@ -74,7 +74,9 @@ def test_pairs_do_not_depend_on_the_number_of_workers(made, tmp_path):
 def test_frames_that_are_all_too_small_get_a_clear_line(tmp_path):
     index = frames(tmp_path, {"a": "train"})
     with pytest.raises(HdrgenError, match="no training frame is 64 pixels"):
-        make_tone_map_pairs(index, tmp_path, SETTINGS.model_copy(update={"crop_size": 64}), tmp_path / "pairs")
+        make_tone_map_pairs(
+            index, tmp_path, SETTINGS.model_copy(update={"crop_size": 64}), tmp_path / "pairs"
+        )
 
 
 def test_missing_pairs_get_a_clear_line(tmp_path):

@@ -20,7 +20,9 @@ FUSER = TrainToneFuser(
     network=ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1)),
     precision="fp32",
 )
-MLP = TrainToneMlp(seed=0, epochs=4, batches_per_epoch=2, batch_pixels=512, crops_per_batch=2, loss=ToneMlpLoss())
+MLP = TrainToneMlp(
+    seed=0, epochs=4, batches_per_epoch=2, batch_pixels=512, crops_per_batch=2, loss=ToneMlpLoss()
+)
 
 
 @pytest.fixture(scope="module")

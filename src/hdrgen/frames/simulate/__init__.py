@@ -14,13 +14,13 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field, field_validator
 
-from hdrgen.errors import HdrgenError
 from hdrgen.frames.simulate.camera import CameraParams, shoot
 from hdrgen.frames.simulate.scene import Description, Scene
 from hdrgen.frames.simulate.scenes import KINDS
-from hdrgen.params import Section
-from hdrgen.progress import OnProgress
-from hdrgen.scheduling import MapFrames, Workers, map_frames
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
+from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 SCENES_VERSION = 2
 """Raise it whenever a scene, the renderer or the camera changes what a frame looks like."""
@@ -141,8 +141,8 @@ def render_frame(spec: FrameSpec, path: Path) -> None:
         The file cannot be written.
     """
     from hdrgen.colour.primaries import AWG4  # noqa: PLC0415 - a worker starts with as little as it can
-    from hdrgen.exr import write_exr  # noqa: PLC0415
     from hdrgen.frames.simulate.render import render  # noqa: PLC0415
+    from hdrgen.images.exr import write_exr  # noqa: PLC0415
 
     scene = build_scene(spec)
     light_seed = int(np.random.default_rng([spec.seed, spec.index, 2]).integers(2**31))

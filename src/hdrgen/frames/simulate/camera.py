@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from hdrgen.colour.primaries import AWG4, D65, REC709, adaptation, convert_primaries, rgb_to_xyz
 from hdrgen.frames.simulate.scene import Floats
-from hdrgen.params import Section
+from hdrgen.runtime.params import Section
 
 GREY = 0.18
 BASE_EXPOSURE_INDEX = 800

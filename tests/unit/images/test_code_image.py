@@ -10,9 +10,9 @@ import tifffile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from hdrgen.code_image import code_format, read_code, read_code8, write_code, write_png8
-from hdrgen.errors import HdrgenError
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.code_image import code_format, read_code, read_code8, write_code, write_png8
+from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.errors import HdrgenError
 
 CODES = np.random.default_rng(0).integers(0, 256, (17, 31, 3), np.uint8)
 CODES16 = np.random.default_rng(1).integers(0, 65536, (17, 31, 3), np.uint16)

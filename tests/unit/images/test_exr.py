@@ -8,8 +8,7 @@ import OpenEXR
 import pytest
 
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, XYZ_E, luminance_weights, rgb_to_xyz
-from hdrgen.errors import HdrgenError
-from hdrgen.exr import (
+from hdrgen.images.exr import (
     UnreadableImage,
     _upsampled,
     read_exr,
@@ -18,6 +17,7 @@ from hdrgen.exr import (
     use_threads,
     write_exr,
 )
+from hdrgen.runtime.errors import HdrgenError
 
 LOSSLESS = ("none", "rle", "zips", "zip", "piz", "htj2k", "zstd")
 

@@ -20,9 +20,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hdrgen.atomic import replacing
-from hdrgen.errors import HdrgenError
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
 
 __all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8"]
 

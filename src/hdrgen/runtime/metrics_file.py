@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hdrgen.atomic import replacing
+from hdrgen.runtime.atomic import replacing
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:

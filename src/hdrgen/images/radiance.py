@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import XYZ_E, Chromaticities
-from hdrgen.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
 
 MAGIC = b"#?"
 _HEADER_MAX = 65536

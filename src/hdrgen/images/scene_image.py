@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from hdrgen import exr, radiance
-from hdrgen.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images import exr, radiance
+from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
 
 Format = Literal["openexr", "radiance"]
 

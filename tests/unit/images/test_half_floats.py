@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hdrgen.half_floats import all_finite, all_halves, any_nan, look_up, to_half, to_single
+from hdrgen.images.half_floats import all_finite, all_halves, any_nan, look_up, to_half, to_single
 
 
 def test_every_half_becomes_its_single():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hdrgen.colour.primaries import XYZ_E
-from hdrgen.radiance import read_radiance, read_radiance_header
-from hdrgen.scene_image import read_scene_image
-from hdrgen.stored_image import UnreadableImage
+from hdrgen.images.radiance import read_radiance, read_radiance_header
+from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.stored_image import UnreadableImage
 
 RGBE = np.random.default_rng(3).integers(2, 255, (5, 11, 4), dtype=np.uint8)
 RGBE[..., 3] = RGBE[..., 3] % 20 + 120

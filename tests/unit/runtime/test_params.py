@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from hdrgen.errors import HdrgenError
-from hdrgen.params import Section, read_section
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section, read_section
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Inner(Section):
@@ -23,7 +23,10 @@ class Outer(Section):
     [
         ("split: {sed: 1}", r"split\.seed: Field required"),
         ("split: {seed: 1, sed: 1}", r"split\.sed: Extra inputs are not permitted \(is 1\)"),
-        ("split: {seed: 1, inner: {gain_stops: -1}}", r"split\.inner\.gain_stops: .*greater than or equal to 0 \(is -1"),
+        (
+            "split: {seed: 1, inner: {gain_stops: -1}}",
+            r"split\.inner\.gain_stops: .*greater than or equal to 0 \(is -1",
+        ),
         ("split: {seed: 1}\nsplitt: {}", "unknown section 'splitt'; known are simulate"),
         ("make_pairs: {}", "section 'split' is missing"),
         ("split: [", "not valid YAML"),

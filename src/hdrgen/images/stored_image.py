@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 
 class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says

@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 log = logging.getLogger(__name__)
 

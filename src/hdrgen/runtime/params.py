@@ -10,7 +10,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hdrgen.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError
 
 SECTIONS = (
     "simulate",

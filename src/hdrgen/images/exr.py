@@ -20,12 +20,12 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from hdrgen.atomic import replacing
 from hdrgen.colour.primaries import AP0, SPACES, Chromaticities, luminance_weights
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
-from hdrgen.errors import HdrgenError
-from hdrgen.half_floats import all_finite, to_half
-from hdrgen.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.half_floats import all_finite, to_half
+from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
 
 __all__ = ["MAGIC", "UnreadableImage", "read_exr", "read_header", "use_threads", "write_exr"]
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hdrgen.errors import HdrgenError
-from hdrgen.progress import OnProgress
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
 
 stderr = Console(stderr=True)
 
@@ -37,5 +38,5 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         main()
     except HdrgenError as error:
-        stderr.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        stderr.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from hdrgen.errors import HdrgenError
-from hdrgen.scheduling import map_frames
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.scheduling import map_frames
 
 LIMITS = {"workers": 2, "timeout_s": 5.0, "memory_bytes": 2**29}
 
