@@ -10,12 +10,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hdrgen.models.tone_cells import level_decode
-from hdrgen.models.tone_fusion import MODEL, STRIDE, ToneFuser, ToneFusion
+from hdrgen.models.tone_fusion import (
+    FOLD,
+    MODEL,
+    STRIDE,
+    ToneFuser,
+    ToneFusion,
+    clean_share,
+    fold,
+    pair_index,
+    unfold,
+)
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import load_weights, read_settings
 
 TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
+
+BAND = 8
+"""Rows of blocks in a band."""
 
 HALO = 64
 """Pixels around a tile that the network sees as well. What lies farther away moves a pixel by less than half
@@ -84,10 +97,32 @@ class Fuser:
         y, x = max(0, top - HALO), max(0, left - HALO)
         window = np.s_[y : min(bottom + HALO, height), x : min(right + HALO, width)]
         reinhard, log = (_padded(p[window]) for p in (reinhard_code8, log_code8))
+        net, bands = self._net, range(0, reinhard.shape[1] // FOLD, BAND)
+        # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
+        features, agreeing = [], []
+        for band in bands:
+            index = _band_index(reinhard, log, band)
+            features.append(net.features(index).to(self._dtype))
+            agreeing.append(net.agreeing(index))
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            level = self._net(reinhard, log)
-        kept = level[0, top - y : bottom - y, left - x : right - x]
-        linear[top:bottom, left:right] = level_decode(kept).numpy()
+            correction = net.correction(torch.cat(features, 1))
+        clean = clean_share(torch.cat(agreeing, 1))
+        for band in bands:
+            rows = slice(max(y + band * FOLD, top), min(y + (band + BAND) * FOLD, bottom))
+            if rows.start >= rows.stop:
+                continue
+            blocks = np.s_[:, band : band + BAND]
+            level = net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
+            light = unfold(level_decode(level))[0]
+            first = y + band * FOLD
+            linear[rows, left:right] = light[
+                rows.start - first : rows.stop - first, left - x : right - x
+            ].numpy()
+
+
+def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:
+    rows = np.s_[:, band * FOLD : (band + BAND) * FOLD]
+    return fold(pair_index(reinhard[rows], log[rows]))
 
 
 def _padded(code8: NDArray[np.uint8]) -> Tensor:

@@ -6,8 +6,6 @@ not meet, the pair came out of a generator, and the network removes what the inv
 noise, blur, and the pair's disagreement in exposure and tint.
 """
 
-from typing import NamedTuple
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -47,9 +45,9 @@ NITS_PER_UNIT = 100.0
 class ToneFusion(Section):
     """Size of the network."""
 
-    widths: tuple[int, int, int] = (48, 96, 160)
+    widths: tuple[int, int, int] = (64, 96, 128)
     """Channels at a quarter, an eighth and a sixteenth of the picture's size."""
-    blocks: tuple[int, int, int] = (1, 2, 2)
+    blocks: tuple[int, int, int] = (1, 1, 2)
     """Residual blocks at each of these sizes, going down; as many come back up at the first two."""
     noise_codes: float = Field(3.0, gt=0)
     """Noise the inverse-variance average expects, standard deviation in 8-bit codes."""
@@ -67,14 +65,6 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         return self.second(F.relu(self.first(x), inplace=True)).add_(x)
-
-
-class ClosedForm(NamedTuple):
-    """What the tables of `tone_cells` say of a picture, folded: each ``(N, H/4, W/4, 48)``."""
-
-    average: Tensor
-    average_sd: Tensor
-    disagreement: Tensor
 
 
 class ToneFuser(nn.Module):
@@ -97,7 +87,7 @@ class ToneFuser(nn.Module):
             self.register_buffer(name, stacked, persistent=False)
         w0, w1, w2 = settings.widths
         b0, b1, b2 = settings.blocks
-        self.enter = nn.Conv2d(3 + 2 * FOLDED, w0, 3, padding=1)
+        self.enter = nn.Conv2d(3 + FOLDED + 3, w0, 3, padding=1)
         self.down0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
         self.to1 = nn.Conv2d(w0, w1, 2, stride=2)
         self.down1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
@@ -113,16 +103,19 @@ class ToneFuser(nn.Module):
         if self.leave.bias is not None:
             nn.init.zeros_(self.leave.bias)
 
-    def closed_form(self, index: Tensor) -> ClosedForm:
-        """Look folded pairs of codes up in the tables."""
-        return ClosedForm(*(table[index] for table in self.averages))
+    def features(self, index: Tensor) -> Tensor:
+        """Return what the network sees of folded pairs of codes, ``(N, H/4, W/4, 54)``, all near unit size.
 
-    def correction(self, closed: ClosedForm) -> Tensor:
-        """Return what the network adds, in standard deviations of the average; folded."""
-        mean = block_means(closed.average)
-        deviation = (closed.average - mean.repeat(1, 1, 1, FOLD**2)) / closed.average_sd
-        # Everything near unit size: noise that is small beside the picture would be learned late.
-        features = torch.cat([mean / 4, deviation.clamp(-6, 6), closed.disagreement.clamp(-6, 6)], -1)
+        The mean level of each block, the pixels' deviations from it in standard deviations of their noise (beside
+        the picture they would be too small to be learned from), and by how much the two pictures disagree.
+        """
+        average, sd, disagreement = (table[index] for table in self.averages)
+        mean = block_means(average)
+        deviation = (average - mean.repeat(1, 1, 1, FOLD**2)).div_(sd).clamp_(-6, 6)
+        return torch.cat([mean / 4, deviation, block_means(disagreement).clamp(-6, 6)], -1)
+
+    def correction(self, features: Tensor) -> Tensor:
+        """Return what the network adds, in standard deviations of the average, ``(N, H/4, W/4, 48)``."""
         # Channels come last in memory already: to the convolutions this is no copy.
         x = self.enter(features.permute(0, 3, 1, 2))
         x0 = self.down0(x)
@@ -133,24 +126,36 @@ class ToneFuser(nn.Module):
         correction: Tensor = self.leave(x0)
         return correction.permute(0, 2, 3, 1)
 
-    def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
-        """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; H and W multiples of `STRIDE`."""
-        index = fold(reinhard_code8).long() * 256 + fold(log_code8)
-        closed = self.closed_form(index)
-        level = closed.average + closed.average_sd * self.correction(closed)
-        clean = self.clean_share(index)
+    def level(self, index: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
+        """Return levels, folded: the average corrected, and where the pair is clean clamped into its cells."""
+        level = torch.addcmul(self.averages[0][index], self.averages[1][index], correction.float())
         if clean.any():
             lower, upper = (table[index] for table in self.bounds)
             level = torch.lerp(level, torch.minimum(torch.maximum(level, lower), upper), clean)
-        return unfold(level.clamp(max=MAX_LEVEL))
+        return level.clamp(max=MAX_LEVEL)
 
-    def clean_share(self, index: Tensor) -> Tensor:
-        """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
+    def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
+        """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; H and W multiples of `STRIDE`."""
+        index = fold(pair_index(reinhard_code8, log_code8))
+        clean = clean_share(self.agreeing(index))
+        return unfold(self.level(index, self.correction(self.features(index)), clean))
+
+    def agreeing(self, index: Tensor) -> Tensor:
+        """Return the share of each block's pixels whose cells meet, ``(N, H/4, W/4)``."""
         agree = self.agreement[0][index]
-        blocks = agree.reshape(*agree.shape[:-1], FOLD**2, 3).all(-1).float().mean(-1)
-        share = F.avg_pool2d(blocks[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
-        low, high = CLEAN_SHARE
-        return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
+        return agree.reshape(*agree.shape[:-1], FOLD**2, 3).all(-1).float().mean(-1)
+
+
+def pair_index(reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
+    """Return where each pair of codes stands in the tables; int64, of the pictures' shape."""
+    return reinhard_code8.long().mul_(256).add_(log_code8)
+
+
+def clean_share(agreeing: Tensor) -> Tensor:
+    """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
+    share = F.avg_pool2d(agreeing[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+    low, high = CLEAN_SHARE
+    return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
 
 def fold(picture: Tensor) -> Tensor:

@@ -28,13 +28,13 @@ class GeneratedLike(Section):
     """Standard deviation of each component's own exposure error."""
     gain_stops: float = Field(0.03, ge=0)
     """Standard deviation of the low-frequency gain, which varies over a quarter of the picture."""
-    shift_pixels: float = Field(0.15, ge=0)
+    shift_pixels: float = Field(0.1, ge=0)
     """Standard deviation of the shift, along each axis."""
-    blur_pixels: tuple[float, float] = (0.0, 0.7)
+    blur_pixels: tuple[float, float] = (0.0, 0.5)
     """Range of the Gaussian blur's sigma."""
     noise_codes: tuple[float, float] = (2.0, 4.0)
     """Range of the noise's standard deviation, in 8-bit codes."""
-    noise_grain_pixels: tuple[float, float] = (0.3, 1.2)
+    noise_grain_pixels: tuple[float, float] = (0.2, 0.7)
     """Range of the sigma to which the noise is correlated; a VAE's is, a sensor's is not."""
     jpeg_share: float = Field(0.3, ge=0, le=1)
     """Share of pictures that went through JPEG."""

@@ -99,6 +99,14 @@ def test_colour_temperatures_outside_the_formula_are_refused():
         planckian_xy(1000)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kelvin", [1700.0, 2221.0, 3999.0, 4001.0, 6504.0, 25000.0])
+def test_colour_temperatures_are_those_of_kang(kelvin):
+    colour = pytest.importorskip("colour")
+    expected = colour.temperature.CCT_to_xy_Kang2002(kelvin)
+    assert planckian_xy(kelvin) == pytest.approx(tuple(expected), abs=1e-9)
+
+
 def test_a_shot_is_finite_half_float_and_repeats():
     picture = np.random.default_rng(3).random((32, 32, 3), np.float32)
     picture[4, 4] = 1e7

@@ -9,7 +9,11 @@ from pydantic import ValidationError
 
 from hdrgen.frames import simulate as module
 from hdrgen.frames.simulate import SimulateParams, build_scene, plan, remove_frames, simulate
+from hdrgen.frames.simulate.materials import METALS
+from hdrgen.frames.simulate.scene import Shot
 from hdrgen.frames.simulate.scenes import KINDS
+from hdrgen.frames.simulate.scenes.still_lifes import COLOUR_CHECKER
+from hdrgen.frames.simulate.sky import confirm_sun, direction, sun_pixel
 from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import Outcome
@@ -59,6 +63,13 @@ def test_a_file_name_changes_with_what_decides_the_pixels_and_with_nothing_else(
         {"camera": {"exposure_index": 400}},
     ):
         assert plan(SimulateParams(count=1, **change))[0].digest != base.digest
+
+
+def test_frames_of_one_kind_share_a_scene_so_that_no_split_divides_it():
+    specs = plan(SimulateParams(count=2 * len(KINDS)))
+    assert {spec.scene_id for spec in specs} == {f"sim_{kind}" for kind in KINDS}
+    assert all(spec.scene_id == f"sim_{spec.kind}" for spec in specs)
+    assert len({spec.frame_id for spec in specs}) == len(specs)
 
 
 def test_an_unknown_kind_of_scene_is_refused():
@@ -111,12 +122,60 @@ def test_every_kind_describes_itself_for_a_caption(kind):
     spec = plan(SimulateParams(count=1, kinds=(kind,)))[0]
     description = build_scene(spec).description
     assert description["kind"] == kind
-    assert description["scene_id"] == spec.scene_id
+    assert (description["scene_id"], description["frame_id"]) == (spec.scene_id, spec.frame_id)
     assert 18 <= len(description["caption"].split()) <= 45
     assert f"{description['focal_length_mm']:.0f} mm lens" in description["caption"]
     assert description["light_sources"]
     assert description["materials"]
     assert json.loads(json.dumps(description)) == description
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_colour_checker_is_colour_sciences_under_d65():
+    colour = pytest.importorskip("colour")
+    chart = colour.CCS_COLOURCHECKERS["ColorChecker24 - After November 2014"]
+    xyz = colour.xyY_to_XYZ(list(chart.data.values()))
+    expected = colour.XYZ_to_RGB(xyz, "ITU-R BT.709", chart.illuminant, "CAT02").clip(0)
+    np.testing.assert_allclose(COLOUR_CHECKER, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", METALS)
+def test_rough_metals_have_the_reflectance_of_mitsubas_smooth_ones(name):
+    mi = pytest.importorskip("mitsuba")
+    mi.set_variant("scalar_rgb")
+    at_normal = mi.SurfaceInteraction3f()
+    at_normal.wi = [0, 0, 1]
+    smooth = mi.load_dict({"type": "conductor", "material": name})
+    _, weight = smooth.sample(mi.BSDFContext(), at_normal, 0.5, [0.5, 0.5])
+    np.testing.assert_allclose(METALS[name], np.array(weight), atol=1e-3)
+
+
+def test_the_sun_is_looked_for_where_the_camera_sees_it():
+    shot = Shot((1.0, 2.0, 3.0), (1.0, 12.0, 3.0), 27.99)
+    assert sun_pixel(shot, (0.0, 1.0, 0.0), 101, 51) == pytest.approx((25.0, 50.0))
+    # A lens as long as the sensor is wide: 10 degrees are tan(10) of the width.
+    row, column = sun_pixel(shot, tuple(direction(10, 0)), 101, 51)
+    assert (row, column) == pytest.approx((25.0, 50.0 + 101 * np.tan(np.radians(10))))
+    assert sun_pixel(shot, tuple(direction(0, 10)), 101, 51)[0] < 25.0
+    assert sun_pixel(shot, (0.0, -1.0, 0.0), 101, 51) == (np.inf, np.inf)
+
+
+@pytest.mark.parametrize("kind", ["meadow_sun_in_frame", "sea_sunset", "foliage_backlit", "cloudscape_road"])
+def test_a_sun_that_the_picture_does_not_show_is_described_as_hidden(kind):
+    specs = plan(SimulateParams(count=20, kinds=(kind,)))
+    spec, sun = next((spec, sun) for spec in specs if (sun := build_scene(spec).sun) is not None)
+    picture = np.full((90, 160, 3), 0.18, np.float16)
+    hidden, shown = build_scene(spec), build_scene(spec)
+    confirm_sun(hidden, picture, 1000.0)
+    row, column = (round(at) for at in sun_pixel(shown.shot, sun.towards, 160, 90))
+    picture[row, column] = 1000.0
+    confirm_sun(shown, picture, 1000.0)
+    assert shown.description == build_scene(spec).description
+    for scene, seen in ((shown, True), (hidden, False)):
+        assert [x["in_frame"] for x in scene.description["light_sources"] if x["kind"] == "sun"] == [seen]
+        assert ("sun in frame" in scene.description["tags"]) is seen
+        assert (sun.seen in scene.description["caption"]) is seen
+        assert (sun.hidden in scene.description["caption"]) is not seen
 
 
 def test_frames_are_the_same_bits_whoever_renders_them(tmp_path):

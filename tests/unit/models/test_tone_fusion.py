@@ -5,7 +5,15 @@ import torch
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
-from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, fold, tone_fusion_loss, unfold
+from hdrgen.models.tone_fusion import (
+    ToneFuser,
+    ToneFusion,
+    clean_share,
+    fold,
+    pair_index,
+    tone_fusion_loss,
+    unfold,
+)
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
 
@@ -49,9 +57,9 @@ def test_a_generated_pair_is_not_clamped(clean_pair):
     _, reinhard8, log8 = clean_pair
     noisy = np.clip(log8 + np.random.default_rng(2).normal(0, 3, log8.shape), 0, 255).astype(np.uint8)
     net = ToneFuser(SMALL)
-    index = [fold(batch_of(reinhard8)).long() * 256 + fold(batch_of(other)) for other in (log8, noisy)]
-    assert net.clean_share(index[0]).min() == 1
-    assert net.clean_share(index[1]).max() == 0
+    index = [fold(pair_index(batch_of(reinhard8), batch_of(other))) for other in (log8, noisy)]
+    assert clean_share(net.agreeing(index[0])).min() == 1
+    assert clean_share(net.agreeing(index[1])).max() == 0
 
 
 def test_the_loss_is_minus_the_psnr_that_judges():

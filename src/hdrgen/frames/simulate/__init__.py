@@ -22,7 +22,7 @@ from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
-SCENES_VERSION = 2
+SCENES_VERSION = 3
 """Raise it whenever a scene, the renderer or the camera changes what a frame looks like."""
 FRAME_MEMORY_BYTES = 4 * 2**30
 
@@ -31,7 +31,7 @@ class SimulateParams(Section):
     """What to render, how large and how carefully."""
 
     count: int = Field(48, ge=0)
-    """Frames to render; each is a scene of its own."""
+    """Frames to render, each different; frames of one kind share a composition."""
     width: int = Field(320, ge=16)
     """Frame width in pixels."""
     height: int = Field(180, ge=16)
@@ -92,7 +92,12 @@ class FrameSpec:
 
     @property
     def scene_id(self) -> str:
-        """Name of the frame's scene, which it shares with no other frame; resolution and camera do not matter."""
+        """Name of the composition: frames of one scene_id share it, and `split` holds out whole ones."""
+        return f"sim_{self.kind}"
+
+    @property
+    def frame_id(self) -> str:
+        """Name that the frame shares with no other of any seed; resolution and camera do not matter."""
         return f"sim_{self.seed}_{self.kind}_{self.index:04d}"
 
 
@@ -126,9 +131,10 @@ def plan(params: SimulateParams) -> list[FrameSpec]:
 
 
 def build_scene(spec: FrameSpec) -> Scene:
-    """Return a frame's scene with its ``scene_id`` filled in."""
+    """Return a frame's scene with its ``scene_id`` and ``frame_id`` filled in."""
     scene = KINDS[spec.kind](np.random.default_rng([spec.seed, spec.index, 1]))
     scene.description["scene_id"] = spec.scene_id
+    scene.description["frame_id"] = spec.frame_id
     return scene
 
 
@@ -142,6 +148,7 @@ def render_frame(spec: FrameSpec, path: Path) -> None:
     """
     from hdrgen.colour.primaries import AWG4  # noqa: PLC0415 - a worker starts with as little as it can
     from hdrgen.frames.simulate.render import render  # noqa: PLC0415
+    from hdrgen.frames.simulate.sky import confirm_sun  # noqa: PLC0415
     from hdrgen.images.exr import write_exr  # noqa: PLC0415
 
     scene = build_scene(spec)
@@ -154,11 +161,12 @@ def render_frame(spec: FrameSpec, path: Path) -> None:
         exposure_stops=scene.shot.exposure_stops,
         white_balance_kelvin=scene.shot.white_balance_kelvin,
     )
+    confirm_sun(scene, linear_awg4, spec.camera.highlight_ceiling_linear)
     write_exr(path, linear_awg4, chromaticities=AWG4, attributes=header_attributes(spec, scene))
 
 
 def header_attributes(spec: FrameSpec, scene: Scene) -> dict[str, str | int | float]:
-    """Return a frame's header: what an ARRI EXR says about its camera, and the scene's description as JSON."""
+    """Return a frame's header: the camera in OpenEXR's attributes, and the scene's description as JSON."""
     description: Description = scene.description
     return {
         "owner": "hdrgen simulate",

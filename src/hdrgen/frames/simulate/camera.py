@@ -5,9 +5,9 @@ clipping of the photosites and a black level that keeps negative noise. What is 
 its demosaicing, the lens's vignette and distortion, motion blur, and the sensor's own spectral response (the
 photosites are taken to see AWG4).
 
-One deviation is deliberate. A real ALEXA 35 clips its photosites about 7 to 8 stops over grey at EI 800, near
-30 in linear, and LogC4's code 1.0 stands for 469.8. The default ceiling here is 1000, so that training frames
-hold the peaks of a sun or a lamp that a bracketed plate would hold.
+One deviation is deliberate. The default ceiling here is 1000, higher than the real camera clips, so that peaks
+above 500 occur, such as a bracketed plate would hold of a sun or a lamp; LogC4's own ceiling, code 1.0, is 469.8.
+The numbers of noise, blur and glare are assumptions, not measurements of a camera.
 """
 
 import numpy as np
@@ -29,11 +29,11 @@ class CameraParams(Section):
     exposure_index: int = Field(800, ge=160, le=6400)
     """EI: one doubling leaves half the photons in grey, and so more noise."""
     grey_electrons: float = Field(1600.0, gt=0)
-    """Photoelectrons per pixel and channel at 18 % grey and EI 800, after scaling the 4.6K sensor to the frame."""
+    """Photoelectrons per pixel and channel at 18 % grey and EI 800 (assumed)."""
     read_noise_electrons: float = Field(6.0, ge=0)
-    """Standard deviation of the read-out, in electrons."""
+    """Standard deviation of the read-out, in electrons (assumed)."""
     highlight_ceiling_linear: float = Field(1000.0, gt=1)
-    """Scene-linear value at which every photosite clips; about 30 in the real camera (see the module)."""
+    """Scene-linear value at which every photosite clips; higher than the real camera clips (see the module)."""
     lens_blur_pixels: float = Field(0.45, ge=0, le=5)
     """Standard deviation of the lens's and optical low-pass filter's blur, in pixels."""
     veiling_glare: float = Field(0.01, ge=0, lt=0.5)
@@ -71,7 +71,7 @@ def expose(linear_rec709: Floats, exposure_stops: float, highlight_share: float 
 
 
 def planckian_xy(kelvin: float) -> tuple[float, float]:
-    """Return CIE 1931 xy of a black body, 1667 to 25000 K (Kim et al., US patent 7024034)."""
+    """Return CIE 1931 xy of a black body, 1667 to 25000 K (Kang et al. 2002)."""
     if not 1667 <= kelvin <= 25000:
         raise ValueError(f"colour temperature {kelvin} K is outside 1667 to 25000 K")
     t = 1e3 / kelvin
@@ -98,8 +98,7 @@ def white_balance(linear_rec709: Floats, kelvin: float) -> Floats:
 def lens(linear: Floats, blur_pixels: float, veiling_glare: float) -> Floats:
     """Return the picture through the lens: a narrow core and faint wide halos; the light's sum is kept.
 
-    The halos are three Gaussians, 1.5 %, 6 % and 25 % of the frame's height wide, which together fall about as
-    steeply as the glare of a clean cinema lens.
+    The halos are three Gaussians, 1.5 %, 6 % and 25 % of the frame's height wide, mixed by eye.
     """
     height = linear.shape[0]
 

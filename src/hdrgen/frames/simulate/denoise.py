@@ -20,11 +20,15 @@ DEPTH_SIGMA = 0.03  # relative, per pixel of distance
 COLOUR_SIGMA = 2.0  # standard deviations of the pixel's own noise
 UNSURE_VARIANCE = 0.002  # in stops squared
 FIREFLY_RATIO = 3.0  # one pass this far above the others is a firefly, not a lamp
+LAMP_RATIO = 3.0  # all passes this far above the filtered picture are a lamp that the filter spread
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the camera saw first, noise-free: reflectance ``(H, W, 3)``, normal ``(H, W, 3)``, depth ``(H, W)``."""
+    """What the camera saw first, noise-free: reflectance ``(H, W, 3)``, normal ``(H, W, 3)``, depth ``(H, W)``.
+
+    Depth is 0 where nothing stands before the sky.
+    """
 
     albedo: Floats
     normal: Floats
@@ -37,7 +41,8 @@ def denoise(passes: Floats, features: Features) -> Floats:
     Parameters
     ----------
     passes
-        ``(P, H, W, 3)`` scene-linear, P at least 2. A pixel that all passes agree on is left as it is.
+        ``(P, H, W, 3)`` scene-linear, P at least 2. Lamps that
+        all passes see and the bare sky are left as they are.
     features
         What the camera saw first.
 
@@ -57,7 +62,11 @@ def denoise(passes: Floats, features: Features) -> Floats:
     mean = np.log2(light.mean(0) / level + 1.0)
     variance = curved.mean(-1).var(axis=0, ddof=1) / len(passes)
     filtered = _filter(mean, variance, features)
-    return ((np.exp2(filtered) - 1.0) * level * divisor).clip(0).astype(np.float32)
+    smooth = ((np.exp2(filtered) - 1.0) * level * divisor).clip(0)
+    # The bare sky has no noise to take out; what all passes agree to be far brighter is a lamp or the sun.
+    lamp = passes.min(0).mean(-1) > LAMP_RATIO * smooth.mean(-1)
+    known = lamp | (features.depth <= 0)
+    return np.where(known[..., None], passes.mean(0), smooth).astype(np.float32)
 
 
 def _without_fireflies(passes: Floats) -> Floats:

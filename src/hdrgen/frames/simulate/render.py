@@ -13,9 +13,8 @@ import numpy as np
 
 from hdrgen.frames.simulate import meshes
 from hdrgen.frames.simulate.denoise import Features, denoise
-from hdrgen.frames.simulate.scene import Floats, Mesh, Node, Scene, Shot
+from hdrgen.frames.simulate.scene import SENSOR_WIDTH_MM, Floats, Mesh, Node, Scene, Shot
 
-SENSOR_WIDTH_MM = 27.99  # ARRI ALEXA 35, 4.6K Open Gate
 PASSES = 4  # independent renders of a frame; what they disagree in is noise
 FEATURE_SAMPLES = 12
 BLOCK_SIZE = 32

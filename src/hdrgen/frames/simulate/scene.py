@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Node = dict[str, Any]
 """One node of a scene dictionary, as Mitsuba's ``load_dict`` takes it."""
+SENSOR_WIDTH_MM = 27.99  # ARRI ALEXA 35, 4.6K Open Gate
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class Shot:
 
 
 class LightSource(TypedDict):
-    """A light in a description; ``in_frame`` says whether the lamp itself is meant to be seen."""
+    """A light in a description.
+
+    ``in_frame`` says that the lamp itself stands inside the picture's borders, possibly behind something. The sun's
+    is checked in the rendered picture and says that it can be seen.
+    """
 
     name: str
     kind: Literal[
@@ -85,11 +90,12 @@ class LightSource(TypedDict):
 class Description(TypedDict):
     """What a frame shows: ground truth for captions and for judging prompts.
 
-    ``scene_id`` is unique per frame and is filled in by the plan. ``exposure_note`` says in words where the
-    exposure sits. ``turbidity`` (Preetham, 2 to 10) and ``sun_elevation_degrees`` are there under an open sky.
+    ``scene_id`` and ``frame_id`` are filled in by the plan: frames of one ``scene_id`` share a composition,
+    ``frame_id`` is the frame's own. ``exposure_note`` says in words where the exposure sits. ``turbidity`` (Preetham, 2 to 10) and ``sun_elevation_degrees`` are there under an open sky.
     """
 
     scene_id: str
+    frame_id: NotRequired[str]
     kind: str
     caption: str
     subject: str
@@ -105,6 +111,23 @@ class Description(TypedDict):
 
 
 @dataclass(frozen=True)
+class SunInFrame:
+    """A sun that a scene means to show.
+
+    Parameters
+    ----------
+    towards
+        Unit vector to it.
+    seen, hidden
+        Words of the caption, and what stands in their place should leaves or the picture's edge hide the sun.
+    """
+
+    towards: tuple[float, float, float]
+    seen: str
+    hidden: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """One scene, ready to be rendered; paths of light end after ``max_depth`` segments."""
 
@@ -112,6 +135,7 @@ class Scene:
     shot: Shot
     description: Description
     max_depth: int = 4
+    sun: SunInFrame | None = None
 
 
 def light(

@@ -1,6 +1,6 @@
 """Skies: Mitsuba's own sun-and-sky emitter for clear ones, and a clouded dome with a sun behind it.
 
-Radiance is in kcd/m2, 1.0 on the scale of a dim blue zenith; the sun's disc is about a million.
+Radiance of the dome and its sun is about in kcd/m2: a blue zenith is a few, the sun's disc about a million.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from hdrgen.colour.primaries import REC709, rgb_to_xyz
 from hdrgen.frames.simulate import materials as m
 from hdrgen.frames.simulate import textures as t
 from hdrgen.frames.simulate.meshes import rotate
-from hdrgen.frames.simulate.scene import Floats, Node
+from hdrgen.frames.simulate.scene import SENSOR_WIDTH_MM, Floats, Node, Scene, Shot
 
 Vector = NDArray[np.float64]
 SUN_RADIUS_DEGREES = 0.2665
@@ -23,6 +23,12 @@ def direction(azimuth_degrees: float, elevation_degrees: float) -> Vector:
     return np.array(
         [np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
     )
+
+
+def towards(azimuth_degrees: float, elevation_degrees: float) -> tuple[float, float, float]:
+    """Return `direction` as plain numbers."""
+    x, y, z = direction(azimuth_degrees, elevation_degrees)
+    return float(x), float(y), float(z)
 
 
 def clear_sky(
@@ -38,9 +44,10 @@ def clear_sky(
 
 
 def sun_colour(elevation_degrees: float, turbidity: float) -> tuple[float, float, float]:
-    """Return the sun's Rec.709 light after the air's extinction, white at the zenith; relative, from 0.
+    """Return the sun's Rec.709 light after the air's extinction, white above the air; relative, from 0.
 
-    Kasten and Young's air mass (1989); Rayleigh and Angstroem extinction at 615, 535 and 465 nm.
+    Kasten and Young's air mass (1989); Rayleigh and Angstroem extinction as in Preetham, Shirley and Smits 1999
+    at 615, 535 and 465 nm, which stand for red, green and blue.
     """
     elevation = max(elevation_degrees, 0.5)
     air_mass = 1 / (np.sin(np.radians(elevation)) + 0.50572 * (elevation + 6.07995) ** -1.6364)
@@ -135,8 +142,9 @@ def cloudy_dome(
 ) -> Floats:
     """Return a dome of sky and clouds without the sun's disc, ``(2 * rows, 4 * rows, 3)``, kcd/m2.
 
-    Clouds take the sun's colour, shine where they are thin and near it (Henyey and Greenstein, g = 0.75) and
-    darken towards grey bases where they are thick. ``cover`` is the share of the dome they hide, 0 to 1.
+    Clouds take the sun's colour, shine where they are thin and near it (the shape of Henyey and Greenstein's phase
+    function, g = 0.75) and darken towards grey bases where they are thick; brightness is set by eye. ``cover`` is
+    about the share of the dome they hide, 0 to 1.
     """
     columns = 4 * rows
     theta = np.radians((np.arange(rows) + 0.5) * 90 / rows)[:, None]
@@ -146,7 +154,7 @@ def cloudy_dome(
     )
     sun_at = direction(azimuth_degrees, elevation_degrees)
     sky = preetham(directions, sun_at, turbidity)
-    # Preetham's model leaves out ozone, whose band in the green makes a real evening sky rose and not lime.
+    # A correction by eye: at a low sun the model comes out greener than an evening should look.
     sky = sky * (1 - np.clip((20 - elevation_degrees) / 12, 0, 1) * np.array([0.0, 0.15, 0.03]))
     opacity, thickness = t.clouds(rng, rows, cover)
     cosine = directions @ sun_at
@@ -166,3 +174,43 @@ def cloudy_dome(
 def dome_light(radiance: Floats) -> Node:
     """Return an environment ``(H, W, 3)`` whose columns run with azimuth from +y over +x."""
     return {"type": "envmap", "bitmap": radiance, "to_world": rotate("x", 90)}
+
+
+def sun_pixel(
+    shot: Shot, towards: tuple[float, float, float], width: int, height: int
+) -> tuple[float, float]:
+    """Return row and column of a direction in the picture, outside it too; infinite behind the camera."""
+    forward = np.subtract(shot.target, shot.origin) / np.linalg.norm(np.subtract(shot.target, shot.origin))
+    right = np.cross(forward, rotate("y", shot.roll_degrees)[:3, 2])
+    right /= np.linalg.norm(right)
+    ahead = float(forward @ towards)
+    if ahead <= 0:
+        return np.inf, np.inf
+    pixels = shot.focal_length_mm / SENSOR_WIDTH_MM * width / ahead
+    up = np.cross(right, forward)
+    return float((height - 1) / 2 - pixels * (up @ towards)), float(
+        (width - 1) / 2 + pixels * (right @ towards)
+    )
+
+
+def confirm_sun(scene: Scene, picture: NDArray[np.floating], ceiling: float) -> None:
+    """Make the scene's description say that the sun is hidden if the picture does not show it.
+
+    It counts as seen if a pixel no farther from its centre than its radius, a hundredth of the picture's width and
+    2 pixels together reaches a tenth of the ``ceiling``: the whole disc clips, a sliver of it comes near.
+    """
+    if scene.sun is None:
+        return
+    height, width = picture.shape[:2]
+    row, column = sun_pixel(scene.shot, scene.sun.towards, width, height)
+    disc = np.tan(np.radians(SUN_RADIUS_DEGREES)) * scene.shot.focal_length_mm / SENSOR_WIDTH_MM * width
+    rows, columns = np.ogrid[:height, :width]
+    near = np.hypot(rows - row, columns - column) <= disc + 0.01 * width + 2
+    if np.any(picture[near] >= 0.1 * ceiling):
+        return
+    description = scene.description
+    description["caption"] = description["caption"].replace(scene.sun.seen, scene.sun.hidden)
+    description["tags"] = [tag for tag in description["tags"] if tag != "sun in frame"]
+    for source in description["light_sources"]:
+        if source["kind"] == "sun":
+            source["in_frame"] = False

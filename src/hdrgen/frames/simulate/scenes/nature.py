@@ -6,7 +6,16 @@ from hdrgen.frames.simulate import materials as m
 from hdrgen.frames.simulate import meshes as g
 from hdrgen.frames.simulate import sky
 from hdrgen.frames.simulate import textures as t
-from hdrgen.frames.simulate.scene import Description, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.frames.simulate.scene import (
+    Description,
+    Mesh,
+    Node,
+    Scene,
+    Shot,
+    SunInFrame,
+    exposure_note,
+    light,
+)
 from hdrgen.frames.simulate.scenes.skies import leaf_colours, tree
 
 
@@ -72,8 +81,9 @@ def foliage_backlit(rng: np.random.Generator) -> Scene:
     focal = float(rng.choice([40.0, 50.0]))
     shot = Shot((0, -0.6, 1.55), (0, 2.0, 2.28), focal, 4.0, 2.9, stops, 5600.0)
     season = "Autumn" if autumn else "Green summer"
+    seen = "the sun, which flashes between them"
     caption = (
-        f"{season} leaves on thin twigs glow against the sun, which flashes between them over blurred trees, "
+        f"{season} leaves on thin twigs glow against {seen} over blurred trees, "
         f"{elevation:.0f} degrees high in a {'hazy' if turbidity > 4 else 'clear'} sky, {focal:.0f} mm lens."
     )
     return Scene(contents, shot, Description(
@@ -81,7 +91,7 @@ def foliage_backlit(rng: np.random.Generator) -> Scene:
         time_of_day="day", light_sources=[light("sun", "sun", 5000, in_frame=True), light("sky", "sky", in_frame=True)],
         materials=["leaves", "bark"], tags=["exterior", "foliage", "backlight", "sun in frame", "shallow focus"],
         focal_length_mm=focal, exposure_note=exposure_note(stops), turbidity=turbidity, sun_elevation_degrees=round(elevation, 1),
-    ))  # fmt: skip
+    ), sun=SunInFrame(sky.towards(azimuth, elevation), seen, "the sun, which they hide,"))  # fmt: skip
 
 
 def flame(rng: np.random.Generator, height: float, width: float) -> tuple[Mesh, np.ndarray]:

@@ -10,7 +10,7 @@ from hdrgen.frames.simulate.scene import Description, Floats, Mesh, Node, Scene,
 from hdrgen.frames.simulate.scenes.still_lifes import softbox
 
 RGB = m.RGB
-# Linear Rec.709 albedo from very fair to very dark, spread like measured forearm reflectances.
+# Linear Rec.709 albedo from very fair to very dark, chosen by eye.
 SKIN_ALBEDOS: dict[str, RGB] = {
     "fair": (0.60, 0.38, 0.29),
     "light": (0.50, 0.29, 0.20),
@@ -46,12 +46,12 @@ def face(rng: np.random.Generator, albedo: RGB) -> Floats:
     arch = z - 0.245 - 0.05 * np.cos((np.abs(x) - 0.30) * 6)
     paint(0.8 * np.exp(-((arch / 0.028) ** 2)) * disc(0.36, 0.27, 0.24, 0.16), (0.02, 0.013, 0.01))
     paint(0.9 * disc(0.355, 0.055, 0.125, 0.066), (0.02, 0.012, 0.01))
-    paint(disc(0.355, 0.045, 0.115, 0.050), (0.36, 0.32, 0.30))
+    paint(disc(0.355, 0.045, 0.115, 0.050), (0.26, 0.23, 0.215))
     paint(
-        disc(0.355, 0.052, 0.048, 0.050),
+        disc(0.355, 0.052, 0.060, 0.056),
         [(0.06, 0.025, 0.01), (0.04, 0.09, 0.12), (0.03, 0.012, 0.006)][rng.integers(3)],
     )
-    paint(disc(0.355, 0.052, 0.022, 0.024), (0.004, 0.004, 0.004))
+    paint(disc(0.355, 0.052, 0.028, 0.030), (0.004, 0.004, 0.004))
     result: Floats = painted.clip(0.002, 0.9).astype(np.float32)
     return result
 
@@ -102,12 +102,12 @@ def portrait(rng: np.random.Generator) -> Scene:
         None if body.uv is None else body.uv[head_points:],
         smooth=True,
     )
-    below = torso.positions[torso.faces].mean(1)[:, 2] < -0.085
+    below = torso.positions[torso.faces].mean(1)[:, 2] < -0.048
     neck = Mesh(torso.positions, torso.faces[~below], torso.uv, smooth=True)
     garment = Mesh(
         torso.positions * np.array([1.03, 1.05, 1.0], np.float32), torso.faces[below], torso.uv, smooth=True
     )
-    flesh = m.skin(t.skin(rng, SKIN_ALBEDOS[tone]), float(rng.uniform(0.36, 0.48)))
+    flesh = m.skin(t.skin(rng, SKIN_ALBEDOS[tone]), 0.75)
     shade: RGB = [
         (0.025, 0.018, 0.013),
         (0.07, 0.035, 0.015),
@@ -124,7 +124,10 @@ def portrait(rng: np.random.Generator) -> Scene:
     ][rng.integers(5)]
     contents: Node = {
         "fill": {"type": "constant", "radiance": m.texture((0.010, 0.012, 0.018))},
-        "skull": {"mesh": g.transform(skull, pose), "bsdf": m.skin(face(rng, SKIN_ALBEDOS[tone]), 0.42)},
+        "skull": {
+            "mesh": g.transform(skull, pose),
+            "bsdf": m.skin(face(rng, SKIN_ALBEDOS[tone]), float(rng.uniform(0.5, 0.6))),
+        },
         "neck": {"mesh": g.transform(neck, pose), "bsdf": flesh},
         "hair": {
             "mesh": g.transform(hair(rng, float(rng.uniform(0, 1))), pose),
@@ -134,7 +137,7 @@ def portrait(rng: np.random.Generator) -> Scene:
             "mesh": g.transform(garment, g.rotate("z", -turn * 0.5)),
             "bsdf": m.cloth(t.weave(rng, shirt, m.scaled(shirt, 0.7), 40)),
         },
-        "key": softbox((-side * 0.85, -1.15, 0.42), (0, 0, 0.1), 0.55, 0.75, m.blackbody(key_kelvin, 22.0)),
+        "key": softbox((-side * 0.80, -0.95, 0.85), (0, 0, 0.1), 0.55, 0.75, m.blackbody(key_kelvin, 22.0)),
         "bounce": softbox((side * 0.7, -1.3, 0.15), (0, 0, 0.1), 0.9, 0.9, m.blackbody(key_kelvin, 2.2)),
         "rim": softbox((side * 0.8, 0.75, 0.65), (0, 0, 0.1), 0.20, 0.8, m.blackbody(5600.0, 14.0)),
         "wall": {

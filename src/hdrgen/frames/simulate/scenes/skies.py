@@ -7,7 +7,16 @@ from hdrgen.frames.simulate import materials as m
 from hdrgen.frames.simulate import meshes as g
 from hdrgen.frames.simulate import sky
 from hdrgen.frames.simulate import textures as t
-from hdrgen.frames.simulate.scene import Description, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.frames.simulate.scene import (
+    Description,
+    Mesh,
+    Node,
+    Scene,
+    Shot,
+    SunInFrame,
+    exposure_note,
+    light,
+)
 
 BRANCHES = 14
 
@@ -134,8 +143,9 @@ def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
     )
     haze = "hazy" if turbidity > 5 else "clear"
     season = "autumn" if autumn else "summer"
+    seen = "which stands in the frame"
     caption = (
-        f"A {season} meadow with tall grass and trees at golden hour, backlit by the low sun which stands in the frame "
+        f"A {season} meadow with tall grass and trees at golden hour, backlit by the low sun {seen} "
         f"in a {haze} sky, {elevation:.0f} degrees over the hills, {focal:.0f} mm lens."
     )
     return Scene(contents, shot, Description(
@@ -143,7 +153,7 @@ def meadow_sun_in_frame(rng: np.random.Generator) -> Scene:
         time_of_day="golden hour", light_sources=[light("sun", "sun", 3600, in_frame=True), light(f"{haze} sky", "sky", in_frame=True)],
         materials=["grass", "leaves", "bark", "soil"], tags=["exterior", "sun in frame", "backlight", season],
         focal_length_mm=focal, exposure_note=exposure_note(stops), turbidity=turbidity, sun_elevation_degrees=round(elevation, 1),
-    ))  # fmt: skip
+    ), sun=SunInFrame(sky.towards(azimuth, elevation), seen, "hidden from view"))  # fmt: skip
 
 
 def cloudscape_road(rng: np.random.Generator) -> Scene:
@@ -194,7 +204,8 @@ def cloudscape_road(rng: np.random.Generator) -> Scene:
     shot = Shot(
         (0.3, -4.0, 1.7), (0.3, 20.0, 4.1), focal, 8.0, exposure_stops=stops, white_balance_kelvin=5600.0
     )
-    where = "the sun bursting through in frame" if in_frame else "sunlit from behind the camera"
+    seen = "the sun bursting through in frame"
+    where = seen if in_frame else "sunlit from behind the camera"
     caption = (
         f"An empty country road with a painted line and telegraph poles leading to distant hills under broken bright clouds, "
         f"{where}, daytime, {focal:.0f} mm lens."
@@ -204,7 +215,7 @@ def cloudscape_road(rng: np.random.Generator) -> Scene:
         time_of_day="day", light_sources=[light("sun", "sun", 5200, in_frame=in_frame), light("cloudy sky", "sky", in_frame=True)],
         materials=["asphalt", "grass", "cloud", "wood"], tags=["exterior", "clouds", "landscape"] + (["sun in frame"] if in_frame else []),
         focal_length_mm=focal, exposure_note=exposure_note(stops), turbidity=turbidity, sun_elevation_degrees=round(elevation, 1),
-    ))  # fmt: skip
+    ), sun=SunInFrame(sky.towards(azimuth, elevation), seen, "the sun hidden from view") if in_frame else None)  # fmt: skip
 
 
 def sea_sunset(rng: np.random.Generator) -> Scene:
@@ -260,8 +271,9 @@ def sea_sunset(rng: np.random.Generator) -> Scene:
     stops = float(rng.uniform(-1.4, -0.4))
     focal = float(rng.choice([35.0, 40.0, 50.0]))
     shot = Shot((0, 0, 1.5), (0, 12, 1.75), focal, 8.0, exposure_stops=stops, white_balance_kelvin=5600.0)
+    seen = "the low sun in frame between thin clouds"
     caption = (
-        f"The sea at sunset with dark wet rocks in the foreground, the low sun in frame between thin clouds and its glitter "
+        f"The sea at sunset with dark wet rocks in the foreground, {seen} and its glitter "
         f"path sparkling on the waves, {focal:.0f} mm lens."
     )
     return Scene(contents, shot, Description(
@@ -269,4 +281,4 @@ def sea_sunset(rng: np.random.Generator) -> Scene:
         time_of_day="sunset", light_sources=[light("sun", "sun", 2900, in_frame=True), light("evening sky", "sky", in_frame=True)],
         materials=["water", "rock", "cloud"], tags=["exterior", "sun in frame", "specular glitter", "water"],
         focal_length_mm=focal, exposure_note=exposure_note(stops), turbidity=turbidity, sun_elevation_degrees=round(elevation, 1),
-    ))  # fmt: skip
+    ), sun=SunInFrame(sky.towards(azimuth, elevation), seen, "the low sun hidden from view"))  # fmt: skip
