@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hdrgen.frames import simulate as module
 from hdrgen.frames.simulate import SimulateParams, build_scene, plan, remove_frames, simulate
+from hdrgen.frames.simulate.denoise import Features, denoise
 from hdrgen.frames.simulate.materials import METALS
 from hdrgen.frames.simulate.scene import Shot
 from hdrgen.frames.simulate.scenes import KINDS
@@ -176,6 +177,23 @@ def test_a_sun_that_the_picture_does_not_show_is_described_as_hidden(kind):
         assert ("sun in frame" in scene.description["tags"]) is seen
         assert (sun.seen in scene.description["caption"]) is seen
         assert (sun.hidden in scene.description["caption"]) is not seen
+
+
+@pytest.mark.parametrize("depth", [0.0, 5.0])
+def test_the_noise_filter_keeps_a_small_sun_and_takes_out_a_firefly(depth):
+    rng = np.random.default_rng(1)
+    passes = rng.gamma(4.0, 0.05, (4, 24, 24, 1)).repeat(3, -1).astype(np.float32)
+    # A disc of hardly more than a pixel: whole in its middle, each pass its own at the rim.
+    passes[:, 11:14, 11:14] = 5000 * rng.integers(0, 5, (4, 3, 3, 1)) / 4
+    passes[:, 12, 12] = 5000.0
+    passes[2, 4, 4] = 5000.0
+    normal = np.zeros((24, 24, 3), np.float32)
+    surface = np.full((24, 24), 5.0, np.float32)
+    surface[10:15, 10:15] = depth
+    result = denoise(passes, Features(albedo=normal + 0.5, normal=normal, depth=surface))
+    assert result[12, 12] == pytest.approx(5000.0)
+    assert result[4, 4].max() < 1.0
+    assert result[16:].std() < 0.5 * passes.mean(0)[16:].std()
 
 
 def test_frames_are_the_same_bits_whoever_renders_them(tmp_path):

@@ -41,8 +41,8 @@ def denoise(passes: Floats, features: Features) -> Floats:
     Parameters
     ----------
     passes
-        ``(P, H, W, 3)`` scene-linear, P at least 2. Lamps that
-        all passes see and the bare sky are left as they are.
+        ``(P, H, W, 3)`` scene-linear, P at least 2. Lamps that all passes see and the bare sky are left as
+        they are.
     features
         What the camera saw first.
 
