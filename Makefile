@@ -43,7 +43,8 @@ fix: setup ## repair what can be repaired by itself
 	ruff format .
 
 bench: setup ## speed, as ratios to this machine's ceilings
-	python -m hdrgen.bench
+	python benchmarks/bench_fuse.py
+	python benchmarks/bench_frames.py
 
 clean: ## remove what `make repro` made, keep the environment
 	rm -rf data/*/ .dvc/cache .dvc/tmp

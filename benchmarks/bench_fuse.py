@@ -27,7 +27,7 @@ from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion
 from hdrgen.training.weights import read_settings
 
 WORKER = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from hdrgen.images import exr
 from hdrgen.dual_route import fuse_files
@@ -38,7 +38,9 @@ exr.use_threads(2)
 fuser = load_fuser(weights)
 fuse_files(folder / "r.png", folder / "l.png", folder / "out.exr", fuser)
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+# Not ru_maxrss: a child inherits that from the process that started it.
+peak_kib = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"seconds": seconds, "peak_mib": peak_kib / 1024}))
 """
 
 

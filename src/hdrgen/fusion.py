@@ -1,8 +1,11 @@
 """Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
 
 import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +26,8 @@ from hdrgen.models.tone_fusion import (
 )
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import load_weights, read_settings
+
+ValueT = TypeVar("ValueT")
 
 TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
@@ -97,27 +102,40 @@ class Fuser:
         y, x = max(0, top - HALO), max(0, left - HALO)
         window = np.s_[y : min(bottom + HALO, height), x : min(right + HALO, width)]
         reinhard, log = (_padded(p[window]) for p in (reinhard_code8, log_code8))
-        net, bands = self._net, range(0, reinhard.shape[1] // FOLD, BAND)
+        bands = range(0, reinhard.shape[1] // FOLD, BAND)
+
         # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
-        features, agreeing = [], []
-        for band in bands:
+        def look(band: int) -> tuple[Tensor, Tensor]:
             index = _band_index(reinhard, log, band)
-            features.append(net.features(index).to(self._dtype))
-            agreeing.append(net.agreeing(index))
+            return self._net.features(index).to(self._dtype), self._net.agreeing(index)
+
+        features, agreeing = zip(*self._in_threads(look, bands), strict=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            correction = net.correction(torch.cat(features, 1))
+            correction = self._net.correction(torch.cat(features, 1))
         clean = clean_share(torch.cat(agreeing, 1))
-        for band in bands:
-            rows = slice(max(y + band * FOLD, top), min(y + (band + BAND) * FOLD, bottom))
-            if rows.start >= rows.stop:
-                continue
-            blocks = np.s_[:, band : band + BAND]
-            level = net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
-            light = unfold(level_decode(level))[0]
+
+        def light(band: int) -> None:
             first = y + band * FOLD
-            linear[rows, left:right] = light[
-                rows.start - first : rows.stop - first, left - x : right - x
-            ].numpy()
+            rows = slice(max(first, top), min(first + BAND * FOLD, bottom))
+            if rows.start >= rows.stop:  # a band of the halo
+                return
+            blocks = np.s_[:, band : band + BAND]
+            level = self._net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
+            kept = np.s_[rows.start - first : rows.stop - first, left - x : right - x]
+            linear[rows, left:right] = unfold(level_decode(level))[0][kept].numpy()
+
+        self._in_threads(light, bands)
+
+    def _in_threads(self, function: Callable[[int], ValueT], bands: Iterable[int]) -> list[ValueT]:
+        """Work on bands in threads of one torch thread each: bands are too small to be shared among several."""
+
+        @torch.inference_mode()
+        def work(band: int) -> ValueT:
+            return function(band)
+
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, bands))
 
 
 def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:

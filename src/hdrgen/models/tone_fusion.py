@@ -109,7 +109,7 @@ class ToneFuser(nn.Module):
         The mean level of each block, the pixels' deviations from it in standard deviations of their noise (beside
         the picture they would be too small to be learned from), and by how much the two pictures disagree.
         """
-        average, sd, disagreement = (table[index] for table in self.averages)
+        average, sd, disagreement = (_look_up(table, index) for table in self.averages)
         mean = block_means(average)
         deviation = (average - mean.repeat(1, 1, 1, FOLD**2)).div_(sd).clamp_(-6, 6)
         return torch.cat([mean / 4, deviation, block_means(disagreement).clamp(-6, 6)], -1)
@@ -128,9 +128,10 @@ class ToneFuser(nn.Module):
 
     def level(self, index: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
         """Return levels, folded: the average corrected, and where the pair is clean clamped into its cells."""
-        level = torch.addcmul(self.averages[0][index], self.averages[1][index], correction.float())
+        average, sd = (_look_up(table, index) for table in self.averages[:2])
+        level = torch.addcmul(average, sd, correction.float())
         if clean.any():
-            lower, upper = (table[index] for table in self.bounds)
+            lower, upper = (_look_up(table, index) for table in self.bounds)
             level = torch.lerp(level, torch.minimum(torch.maximum(level, lower), upper), clean)
         return level.clamp(max=MAX_LEVEL)
 
@@ -142,8 +143,13 @@ class ToneFuser(nn.Module):
 
     def agreeing(self, index: Tensor) -> Tensor:
         """Return the share of each block's pixels whose cells meet, ``(N, H/4, W/4)``."""
-        agree = self.agreement[0][index]
+        agree = _look_up(self.agreement[0], index)
         return agree.reshape(*agree.shape[:-1], FOLD**2, 3).all(-1).float().mean(-1)
+
+
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    # Several times as fast as table[index] on a CPU.
+    return torch.index_select(table, 0, index.reshape(-1)).reshape(index.shape)
 
 
 def pair_index(reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
