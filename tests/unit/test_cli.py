@@ -266,6 +266,12 @@ def test_compare_brings_both_to_one_space(cli):
     assert "pu21_psnr" in cli("compare", "a.exr", "b.exr").out
 
 
+def test_compare_knows_that_xyz_is_the_scenes_own(cli, shared_hdr):
+    scenes = shared_hdr / "scenes"
+    said = cli("compare", scenes / "XYZ.exr", scenes / "Rec709.exr", "--json")
+    assert json.loads(said.out)["files"][0]["metrics"]["pu21_psnr"] > 80
+
+
 def test_ingest_takes_in_a_folder(cli, place):
     """Frames, an index, and the files that could not be used by name; exit code 1 then."""
     shot("day/one.exr", 1)

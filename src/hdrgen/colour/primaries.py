@@ -24,7 +24,6 @@ class Chromaticities(NamedTuple):
 
 D65 = (0.3127, 0.3290)
 ACES_WHITE = (0.32168, 0.33767)
-DCI_WHITE = (0.314, 0.351)
 
 # ARRI: "ALEXA LogC Curve - Usage in VFX" (2017), table 2, and "ARRI LogC4 Specification" (2022), section 2.
 AWG3 = Chromaticities((0.6840, 0.3130), (0.2210, 0.8480), (0.0861, -0.1020), D65)
@@ -81,9 +80,18 @@ def adaptation(source_white: tuple[float, float], target_white: tuple[float, flo
 
 @cache
 def rgb_to_rgb(source: Chromaticities, target: Chromaticities) -> Matrix:
-    """Return the 3x3 matrix between two linear RGB spaces, whites adapted with CAT02."""
-    to_xyz = adaptation(source.white, target.white) @ rgb_to_xyz(source)
+    """Return the 3x3 matrix between two linear RGB spaces, whites adapted with CAT02.
+
+    CIE XYZ stands apart: its white E only says that equal values are the unit, not that the scene was lit so.
+    Files hold the tristimulus values of scenes under their own white, which by convention is D65.
+    """
+    to_xyz = adaptation(_scene_white(source), _scene_white(target)) @ rgb_to_xyz(source)
     return np.asarray(np.linalg.solve(rgb_to_xyz(target), to_xyz), np.float64)
+
+
+def _scene_white(space: Chromaticities) -> tuple[float, float]:
+    """Return the white that a picture in a space is lit by; files round what they state."""
+    return D65 if np.abs(np.subtract(space, XYZ_E)).max() < 1e-3 else space.white
 
 
 def convert_primaries(linear: Array, source: Chromaticities, target: Chromaticities) -> Array:

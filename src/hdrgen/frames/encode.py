@@ -4,7 +4,6 @@ TIFF without compression is what numpy can map into memory, so a training loader
 without reading the rest; PNG would be a tenth smaller on camera noise and take fifty times as long to write.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,16 +16,25 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hdrgen.colour.logc import LOGC4_CEILING, logc4_decode, logc4_encode
-from hdrgen.frames.frame_index import file_stem, is_whole, previous_index, remove_stale, write_index
+from hdrgen.frames.frame_index import (
+    is_whole,
+    previous_index,
+    remove_stale,
+    short_digest,
+    write_index,
+)
 from hdrgen.images.exr import read_exr
 from hdrgen.images.half_floats import all_halves, any_nan, look_up
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 CODE16, CODE8 = "code16", "code8"
+# Raised when a change in this module changes the codes made from the same frame.
+_ENCODE_VERSION = 1
 ENCODE_SCHEMA: dict[str, type[pl.DataType]] = {
     "logc4_code16_file": pl.String,
     "logc4_code8_file": pl.String,
@@ -34,6 +42,7 @@ ENCODE_SCHEMA: dict[str, type[pl.DataType]] = {
     "logc4_code8_bytes": pl.Int64,
     "above_ceiling_values": pl.Int64,
     "below_floor_values": pl.Int64,
+    "encode_digest": pl.String,
 }
 Row = dict[str, Any]
 
@@ -100,7 +109,7 @@ def encode_logc4(
     params: EncodeParams,
     out_dir: Path,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
     schedule: MapFrames = map_frames,
 ) -> pl.DataFrame:
     """Write the LogC4 pictures of all usable frames.
@@ -181,9 +190,14 @@ class _Task:
 
 def _encode_frame(task: _Task) -> Row:
     row, before = task.row, task.before
-    if before and all(
-        is_whole(task.out_dir / before[f"logc4_{code}_file"], before[f"logc4_{code}_bytes"])
-        for code in (CODE16, CODE8)
+    digest = short_digest(_ENCODE_VERSION, row["file"])
+    if (
+        before
+        and before["encode_digest"] == digest
+        and all(
+            is_whole(task.out_dir / before[f"logc4_{code}_file"], before[f"logc4_{code}_bytes"])
+            for code in (CODE16, CODE8)
+        )
     ):
         return {**{name: before[name] for name in ENCODE_SCHEMA}, **row}
     source = task.frames_root / row["file"]
@@ -191,7 +205,7 @@ def _encode_frame(task: _Task) -> Row:
         picture = encode_logc4_picture(read_exr(source).rgb)
     except HdrgenError as error:
         raise UnreadableImage(source, getattr(error, "reason", str(error))) from None
-    name = f"{file_stem(Path(row['file']).stem)}.tif"
+    name = f"{Path(row['file']).stem}.tif"
     sizes = {}
     for folder, code in ((CODE16, picture.code16), (CODE8, picture.code8)):
         sizes[folder] = write_rgb_tiff(task.out_dir / folder / name, code)
@@ -203,6 +217,7 @@ def _encode_frame(task: _Task) -> Row:
         "logc4_code8_bytes": sizes[CODE8],
         "above_ceiling_values": picture.above_ceiling,
         "below_floor_values": picture.below_floor,
+        "encode_digest": digest,
     }
 
 

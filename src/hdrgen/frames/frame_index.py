@@ -66,9 +66,10 @@ def is_whole(path: Path, size: int | None) -> bool:
 
 
 def remove_stale(folder: Path, keep: Iterable[str]) -> int:
-    """Remove the files of a folder whose names are not to be kept; returns how many."""
+    """Remove the files of a folder whose names are not to be kept; returns how many. Folders stay."""
     kept = set(keep)
-    stale = [path for path in folder.iterdir() if path.name not in kept] if folder.is_dir() else []
+    inside = folder.iterdir() if folder.is_dir() else ()
+    stale = [path for path in inside if path.name not in kept and (path.is_symlink() or not path.is_dir())]
     for path in stale:
         path.unlink()
     return len(stale)

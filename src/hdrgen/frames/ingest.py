@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from hdrgen.colour.encodings import ENCODINGS, Encoding
-from hdrgen.colour.primaries import AWG3, AWG4, REC709, SPACES, XYZ_E, Chromaticities, rgb_to_rgb, rgb_to_xyz
+from hdrgen.colour.primaries import AWG3, AWG4, REC709, SPACES, rgb_to_rgb
 from hdrgen.frames.frame_index import (
+    INDEX_NAME,
     file_stem,
     is_whole,
     previous_index,
+    read_index,
     remove_stale,
     short_digest,
     write_index,
@@ -45,11 +47,12 @@ from hdrgen.images.scene_image import image_format, read_scene_header, read_scen
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same file and settings.
-_CONVERSION_VERSION = 1
+_CONVERSION_VERSION = 2
 _PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic"))
 _SPACE_NAMES = {
     "awg3": "ARRI Wide Gamut 3",
@@ -69,6 +72,8 @@ _CLIP_ATTRIBUTES = (
     "com.arri.camera.ReelName",
     "reelName",
 )
+# ALEXA 35 and ALEXA 265 record LogC4 in Wide Gamut 4; every ARRI camera before them, ALEXA 65 too, Wide Gamut 3.
+_LOGC4_MODELS = re.compile(r"(?<!\d)(35|265)(?!\d)")
 _SCENE_ATTRIBUTE = "hdrgenScene"
 _SIMULATED_SCENE_KEY = "scene_id"
 
@@ -190,7 +195,7 @@ def ingest(
     params: IngestParams,
     out_dir: Path,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
     schedule: MapFrames = map_frames,
 ) -> pl.DataFrame:
     """Bring a folder of frames in line with a source: convert what is new, remove what is gone.
@@ -217,9 +222,11 @@ def ingest(
     Raises
     ------
     HdrgenError
-        The source's folder does not exist, or holds no picture at all.
+        The source's folder does not exist, holds no picture at all or holds `out_dir`, or `out_dir` holds
+        the frames of another source.
     """
     source = params.sources[source_name]
+    _check_folder(source, source_name, out_dir)
     root, paths = find_pictures(source.path)
     if not paths:
         raise HdrgenError(f"{source.path}: no OpenEXR or Radiance files found")
@@ -249,6 +256,20 @@ def ingest(
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
     write_index(out_dir, index)
     return index
+
+
+def _check_folder(source: Source, source_name: str, out_dir: Path) -> None:
+    """Refuse an output whose frames would become the next run's footage, or would be removed for another's."""
+    if source.path.is_dir() and out_dir.resolve().is_relative_to(source.path.resolve()):
+        raise HdrgenError(f"{out_dir}: lies in its own source {source.path}; give a folder outside of it")
+    if not (out_dir / INDEX_NAME).is_file():
+        return
+    names = set(read_index(out_dir)["source"].unique()) - {source_name}
+    if names:
+        raise HdrgenError(
+            f"{out_dir}: holds the frames of {', '.join(sorted(names))}, which would be removed; "
+            "give another folder, or delete this one"
+        )
 
 
 def taken_in(index: pl.DataFrame) -> dict[str, int]:
@@ -319,22 +340,10 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
         return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}"
     make, model = (str(image.attributes.get(key, "")) for key in ("cameraMake", "cameraModel"))
     if make.upper().startswith("ARRI"):
-        space_key, space = ("awg4", AWG4) if "35" in model else ("awg3", AWG3)
+        space_key, space = ("awg4", AWG4) if _LOGC4_MODELS.search(model) else ("awg3", AWG3)
         decided = f"camera metadata: {make} {model}, so {_SPACE_NAMES[space_key]}"
         return f"linear_{space_key}", Encoding(space), decided
     return "linear_rec709", Encoding(REC709), "none stated: Rec.709 by OpenEXR convention"
-
-
-def to_awg4_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
-    """Return the matrix to AWG4, whites adapted with CAT02.
-
-    CIE XYZ stands apart: its white E only says that equal values are the unit, not that the scene was lit so.
-    Files hold the tristimulus values of scenes under their own white, which by convention is D65.
-    """
-    if np.abs(np.subtract(chromaticities, XYZ_E)).max() < 1e-3:
-        inverse: NDArray[np.float64] = np.linalg.inv(rgb_to_xyz(AWG4)).astype(np.float64)
-        return inverse
-    return rgb_to_rgb(chromaticities, AWG4)
 
 
 def decide_exposure(  # noqa: PLR0911 - a line for each rule
@@ -398,7 +407,7 @@ def to_linear_awg4(rgb: NDArray[np.floating], encoding: Encoding, scale: float) 
     if unchanged:
         return rgb
     linear = np.asarray(encoding.decode(to_single(rgb)), np.float32)
-    matrix = (scale * to_awg4_matrix(encoding.chromaticities)).astype(np.float32)
+    matrix = (scale * rgb_to_rgb(encoding.chromaticities, AWG4)).astype(np.float32)
     # Six times faster than a matrix product.
     converted = np.asarray(cv2.transform(linear, matrix), np.float32)
     with np.errstate(invalid="ignore"):
@@ -429,6 +438,12 @@ def _ingest_file(task: _Task) -> list[Row]:
             content_hash = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UnreadableImage(file, f"cannot be read ({error.strerror})") from None
+    header = read_scene_header(file)
+    megapixels = header.width * header.height / 1e6
+    if megapixels > task.params.max_megapixels:
+        raise UnreadableImage(
+            file, f"has {megapixels:.3g} megapixels, more than {task.params.max_megapixels:g}"
+        )
     digest = _digest(task, content_hash)
     reusable = [row for row in task.made_before if row["digest"] == digest]
     if reusable and all(
@@ -436,17 +451,11 @@ def _ingest_file(task: _Task) -> list[Row]:
     ):
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
-    header = read_scene_header(file)
-    megapixels = header.width * header.height / 1e6
-    if megapixels > task.params.max_megapixels:
-        raise UnreadableImage(
-            file, f"has {megapixels:.0f} megapixels, more than {task.params.max_megapixels:g}"
-        )
     image = read_scene_image(file)
     description, scene_in_file = _described(image.attributes)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
     try:
-        to_awg4_matrix(encoding.chromaticities)
+        rgb_to_rgb(encoding.chromaticities, AWG4)
     except (ValueError, np.linalg.LinAlgError):
         raise UnreadableImage(file, "states chromaticities that span no colour space") from None
 

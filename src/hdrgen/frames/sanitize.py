@@ -13,7 +13,7 @@ Four repairs, in this order, each counted for each frame:
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
 
 FRAMES = "frames"
@@ -155,7 +156,7 @@ def sanitize(
     params: SanitizeParams,
     out_dir: Path,
     *,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
     schedule: MapFrames = map_frames,
 ) -> pl.DataFrame:
     """Repair the frames of all sources and merge their indexes.

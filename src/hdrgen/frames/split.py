@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from hdrgen.frames.frame_index import read_index, write_index
+from hdrgen.frames.frame_index import write_index
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -90,11 +90,6 @@ def split(index: pl.DataFrame, params: SplitParams, out_dir: Path) -> pl.DataFra
     return divided
 
 
-def read_split(split_dir: Path) -> pl.DataFrame:
-    """Read the index that `split` wrote."""
-    return read_index(split_dir)
-
-
 def find_twins(index: pl.DataFrame, least_similarity: float) -> dict[str, str]:
     """Return for each scene the first, by name, of the scenes that show the same picture; itself if alone.
 
@@ -109,27 +104,33 @@ def find_twins(index: pl.DataFrame, least_similarity: float) -> dict[str, str]:
         Correlation, up to 1.
     """
     frames = index.sort("scene", "frame")
-    scenes = frames["scene"].to_list()
-    first = {scene: scene for scene in scenes}
+    scenes, scene_ids = np.unique(frames["scene"].to_numpy(), return_inverse=True)
+    first = list(range(len(scenes)))
     pictures = np.array([np.frombuffer(picture, np.uint8) for picture in frames["fingerprint"]], np.float32)
     if not len(pictures):
-        return first
+        return {}
     pictures -= pictures.mean(axis=1, keepdims=True)
     tell_tale = pictures.std(axis=1) >= _LEAST_CONTRAST_STEPS
     pictures /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-6)
     pictures[~tell_tale] = 0
 
-    def root(scene: str) -> str:
+    def root(scene: int) -> int:
         while first[scene] != scene:
-            scene = first[scene]
+            first[scene] = scene = first[first[scene]]
         return scene
 
-    for start in range(0, len(pictures), _BLOCK):
-        similar = pictures[start : start + _BLOCK] @ pictures[start:].T >= least_similarity
-        for i, j in np.argwhere(similar):
-            a, b = root(scenes[start + i]), root(scenes[start + j])
-            first[max(a, b)] = min(a, b)
-    return {scene: root(scene) for scene in first}
+    # In blocks of both: memory stays bounded however many frames there are, and whatever they resemble.
+    for i in range(0, len(pictures), _BLOCK):
+        rows = scene_ids[i : i + _BLOCK]
+        for j in range(i, len(pictures), _BLOCK):
+            columns = scene_ids[j : j + _BLOCK]
+            similar = pictures[i : i + _BLOCK] @ pictures[j : j + _BLOCK].T >= least_similarity
+            similar &= rows[:, None] != columns
+            y, x = np.nonzero(similar)
+            for pair in np.unique(rows[y] * len(scenes) + columns[x]).tolist():
+                a, b = root(pair // len(scenes)), root(pair % len(scenes))
+                first[max(a, b)] = min(a, b)
+    return {str(scene): str(scenes[root(number)]) for number, scene in enumerate(scenes)}
 
 
 def assign(

@@ -120,6 +120,7 @@ def read_exr(path: Path) -> SceneImage:
     file = _open_pixels(path, separate=not flat)
     planes = {name: channel.pixels for name, channel in file.parts[layout.part].channels.items()}
     stored = _stored_header(header, layout)
+    chroma = layout.kind == "luminance-chroma"
 
     if "RGB" in planes or "RGBA" in planes:
         packed = _as_float(planes["RGBA"] if "RGBA" in planes else planes["RGB"])
@@ -133,12 +134,12 @@ def read_exr(path: Path) -> SceneImage:
         alpha=None if alpha is None else np.ascontiguousarray(alpha),
         chromaticities=stored.chromaticities,
         attributes=stored.attributes,
-        pixel_type=_pixel_type(planes, rgb),
+        pixel_type=_pixel_type(planes, planes[f"{layout.prefix}Y"] if chroma else rgb),
         compression=stored.compression,
         storage=stored.storage,
         part=layout.part,
         view=layout.view,
-        luminance_chroma=layout.kind == "luminance-chroma",
+        luminance_chroma=chroma,
     )
 
 
@@ -354,10 +355,10 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _pixel_type(planes: dict[str, Any], rgb: NDArray[Any]) -> str:
+def _pixel_type(planes: dict[str, Any], picture: NDArray[Any]) -> str:
     if any(plane.dtype.kind == "u" for plane in planes.values()):
         return "uint"
-    return "half" if rgb.dtype == np.float16 else "float"
+    return "half" if picture.dtype == np.float16 else "float"
 
 
 def _as_float(pixels: NDArray[Any]) -> NDArray[np.floating]:
@@ -382,7 +383,7 @@ def _assemble(
     y, ry, by = (planes[prefix + c] for c in ("Y", "RY", "BY"))
     weights = luminance_weights(stated or CHROMATICITIES_WHEN_NONE_STATED)
     rgb = rgb_from_luminance_chroma(y, _upsampled(ry, y.shape), _upsampled(by, y.shape), weights)
-    return rgb.astype(y.dtype), alpha
+    return rgb, alpha  # float32: colours of a half luminance may be beyond halves
 
 
 def rgb_from_luminance_chroma(

@@ -50,7 +50,8 @@ class SceneImage:
 
     Values are as stored: nothing is scaled, clipped or converted, NaN and Inf included. `alpha` is
     ``(height, width)`` or None. The pixels are those of the data window, which may be larger or smaller than
-    the display window in `attributes`. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY.
+    the display window in `attributes`. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY, and is
+    float32 whatever `pixel_type` was stored: saturated colours exceed the half range that their luminance keeps.
     """
 
     rgb: NDArray[np.floating]

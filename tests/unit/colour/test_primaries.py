@@ -31,9 +31,17 @@ def test_matrices_agree_with_colour_science(source, target):
 
 @pytest.mark.parametrize("space", p.SPACES.values())
 def test_white_stays_white_and_has_luminance_one(space):
-    white = np.ones(3)
+    white = np.array([0.3127, 0.3290, 0.3583]) / 0.3290 if space is p.XYZ_E else np.ones(3)
     assert p.luminance(white, space) == pytest.approx(1)
-    np.testing.assert_allclose(p.convert_primaries(white, space, p.AP1), white, atol=1e-9)
+    np.testing.assert_allclose(p.convert_primaries(white, space, p.AP1), np.ones(3), atol=1e-9)
+    np.testing.assert_allclose(p.convert_primaries(np.ones(3), p.AP1, space), white, atol=1e-9)
+
+
+def test_xyz_is_that_of_the_scene_also_as_files_round_it():
+    rounded = p.Chromaticities((1, 0), (0, 1), (0, 0), (0.3333, 0.3333))
+    for space in (p.REC709, p.AWG4):
+        np.testing.assert_allclose(p.rgb_to_rgb(space, p.XYZ_E), p.rgb_to_xyz(space), atol=1e-12)
+        np.testing.assert_allclose(p.rgb_to_rgb(space, rounded), p.rgb_to_xyz(space), atol=1e-3)
 
 
 def test_there_and_back_is_the_same_light_far_above_one():

@@ -1,17 +1,20 @@
 """LogC4 pictures are the curve, exactly, for every half; what they cannot hold is counted."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import tifffile
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4
-from hdrgen.frames.encode import EncodeParams, encode_logc4, encode_logc4_picture
+from hdrgen.frames.encode import _ENCODE_VERSION, EncodeParams, encode_logc4, encode_logc4_picture
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import IngestParams, Source, ingest
 from hdrgen.frames.sanitize import SanitizeParams, sanitize
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.scheduling import Outcome
 
 ALL_HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 NUMBERS = ALL_HALVES[~np.isnan(ALL_HALVES)]
@@ -86,6 +89,41 @@ def test_new_frames_touch_only_their_own_pictures(tmp_path):
     for path in after:
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "out")).read_bytes()
     assert (tmp_path / "out" / INDEX_NAME).read_bytes() == (tmp_path / "again" / INDEX_NAME).read_bytes()
+
+
+def test_long_names_stay_apart(tmp_path):
+    """The digest at the end of a frame's name is what tells two files of one name apart."""
+    name = "n" * 75
+    index = _library(tmp_path, [f"day1/{name}", f"day2/{name}"])
+    encoded = encode_logc4(index, tmp_path / "frames", EncodeParams(workers=2), tmp_path / "out")
+    codes = [tifffile.imread(tmp_path / "out" / file) for file in encoded["logc4_code16_file"]]
+    assert len(codes) == 2
+    assert not np.array_equal(*codes)
+
+
+def test_another_version_encodes_again(tmp_path, monkeypatch):
+    index = _library(tmp_path, "a")
+    args = index, tmp_path / "frames", EncodeParams(workers=1), tmp_path / "out"
+    first = encode_logc4(*args, schedule=_in_turn)
+    path = tmp_path / "out" / first["logc4_code16_file"][0]
+    before = path.stat().st_mtime_ns
+    encode_logc4(*args, schedule=_in_turn)
+    assert path.stat().st_mtime_ns == before
+    monkeypatch.setattr("hdrgen.frames.encode._ENCODE_VERSION", _ENCODE_VERSION + 1)
+    encode_logc4(*args, schedule=_in_turn)
+    assert path.stat().st_mtime_ns != before
+
+
+def _in_turn(function, items, **_):
+    for item in items:
+        yield Outcome(function(item))
+
+
+def test_codes_are_those_of_this_version():
+    """Pictures are reused by name: codes changed, so raise _ENCODE_VERSION and both values here."""
+    picture = encode_logc4_picture(ALL_HALVES[::97][~np.isnan(ALL_HALVES[::97])])
+    codes = picture.code16.tobytes() + picture.code8.tobytes()
+    assert (_ENCODE_VERSION, hashlib.sha256(codes).hexdigest()[:16]) == (1, "d52bc38abd7618dc")
 
 
 def test_frame_that_vanished_is_named(tmp_path):

@@ -1,25 +1,31 @@
 """Whatever is in a folder of footage, each file ends up in the index: as frames, or with the reason why not."""
 
 import csv
+import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
+from hdrgen.colour.logc import logc3_encode
 from hdrgen.colour.primaries import AP0, AP1, AWG3, AWG4, REC709, convert_primaries
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import (
+    _CONVERSION_VERSION,
     AnchorParams,
     IngestParams,
     Source,
+    decide_encoding,
     decide_exposure,
     ingest,
     to_linear_awg4,
 )
 from hdrgen.images.exr import read_exr, write_exr
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import read_section
 
@@ -136,13 +142,83 @@ def test_counts_agree_with_the_manifest(shared_hdr, tmp_path):
         assert counted == [int(stated[kind]) for kind in ("nan", "inf", "neg_components")], row["path"]
 
 
-def test_file_that_hangs_or_explodes_costs_only_itself(tmp_path):
+def test_file_larger_than_allowed_costs_only_itself(tmp_path):
     for name in ("a", "b"):
         write_exr(tmp_path / f"in/{name}.exr", _picture(), chromaticities=AWG4)
     write_exr(tmp_path / "in/large.exr", _picture(height=400, width=300), chromaticities=AWG4)
     params = _params(tmp_path / "in").model_copy(update={"max_megapixels": 0.1})
     index = ingest("a", params, tmp_path / "out")
-    assert index["quarantine_reason"].to_list() == [None, None, "has 0 megapixels, more than 0.1"]
+    assert index["quarantine_reason"].to_list() == [None, None, "has 0.12 megapixels, more than 0.1"]
+
+
+def test_lower_limit_counts_for_files_known_before(tmp_path):
+    write_exr(tmp_path / "in/a.exr", _picture(height=400, width=300), chromaticities=AWG4)
+    params = _params(tmp_path / "in")
+    assert ingest("a", params, tmp_path / "out")["quarantine_reason"].to_list() == [None]
+    lower = params.model_copy(update={"max_megapixels": 0.1})
+    assert "0.12 megapixels" in ingest("a", lower, tmp_path / "out")["quarantine_reason"][0]
+
+
+def test_another_sources_frames_are_not_removed(tmp_path):
+    for name in "ab":
+        write_exr(tmp_path / f"{name}/{name}.exr", _picture(), chromaticities=AP1)
+    _ingest(tmp_path / "a", tmp_path / "out")
+    before = _bytes(tmp_path / "out")
+    params = IngestParams(sources={"b": Source(path=tmp_path / "b")}, workers=1)
+    with pytest.raises(HdrgenError, match="holds the frames of a"):
+        ingest("b", params, tmp_path / "out")
+    assert _bytes(tmp_path / "out") == before
+
+
+def test_output_in_its_own_source_is_refused(tmp_path):
+    write_exr(tmp_path / "in/a.exr", _picture(), chromaticities=AP1)
+    for out in (tmp_path / "in", tmp_path / "in/frames"):
+        with pytest.raises(HdrgenError, match="lies in its own source"):
+            _ingest(tmp_path / "in", out)
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.exr"]
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("ALEXA 35", "linear_awg4"),
+        ("ALEXA 265", "linear_awg4"),
+        ("ALEXA 65", "linear_awg3"),
+        ("ALEXA Mini LF", "linear_awg3"),
+        ("ALEXA 2350", "linear_awg3"),
+    ],
+)
+def test_arri_cameras_by_model(model, encoding):
+    rgb = np.zeros((1, 1, 3), np.float32)
+    image = SceneImage(
+        rgb, None, None, {"cameraMake": "ARRI", "cameraModel": model}, "half", "zip", "scanline"
+    )
+    assert decide_encoding(image, Source(path=Path()))[0] == encoding
+
+
+@pytest.mark.parametrize("index", [160, 200, 250, 320, 400, 500, 640, 800, 1000, 1280, 1600])
+def test_logc3_has_an_encoding_for_each_exposure_index(index):
+    encoding = ENCODINGS[f"logc3_awg3_ei{index}"]
+    linear = np.array([0.0, 0.18, 5.0])
+    assert encoding.chromaticities == AWG3
+    np.testing.assert_array_equal(encoding.encode(linear), logc3_encode(linear, index))
+    np.testing.assert_allclose(encoding.decode(encoding.encode(linear)), linear, atol=1e-6)
+
+
+def test_pixels_are_those_of_this_version(tmp_path):
+    """Frames are reused by name: pixels changed, so raise _CONVERSION_VERSION and both values here."""
+    write_exr(tmp_path / "in/a.exr", _picture(2, 20, 30), chromaticities=AP1, pixel_type="float")
+    row = _ingest(tmp_path / "in", tmp_path / "out", exposure="grey").row(0, named=True)
+    pixels = read_exr(tmp_path / "out" / row["file"]).rgb
+    made = (_CONVERSION_VERSION, hashlib.sha256(pixels.tobytes()).hexdigest()[:16])
+    assert made == (2, "4b46fde27eea57ea")
+
+
+def test_folder_among_the_frames_stays(tmp_path):
+    write_exr(tmp_path / "in/a.exr", _picture(), chromaticities=AP1)
+    (tmp_path / "out/frames/notes").mkdir(parents=True)
+    assert _ingest(tmp_path / "in", tmp_path / "out").height == 1
+    assert (tmp_path / "out/frames/notes").is_dir()
 
 
 def test_ten_new_frames_touch_ten(tmp_path):
@@ -195,10 +271,8 @@ def test_panorama_becomes_views_that_share_scene_and_exposure(shared_hdr, tmp_pa
     shutil.copy(shared_hdr / "scenes/pano_chinese_garden.hdr", tmp_path / "in")
     index = _ingest(tmp_path / "in", tmp_path / "out")
     assert index["view"].to_list() == [1, 2, 3, 4] * 2
-    assert (
-        index.group_by("path").agg(pl.col("scene").n_unique(), pl.col("exposure_scale").n_unique()).rows()
-        != []
-    )
+    shared = index.group_by("path").agg(pl.col("scene", "exposure_scale").n_unique())
+    assert [row[1:] for row in shared.rows()] == [(1, 1)] * 2
     assert index["scene"].n_unique() == 2
     sunny = index.filter((pl.col("path") == "pano_chinese_garden.hdr") & (pl.col("view") == 1)).row(
         0, named=True

@@ -1,12 +1,14 @@
 """What is no light is repaired and counted; every other pixel keeps its bits."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from hdrgen.colour.primaries import AWG4, REC709
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.frames.ingest import IngestParams, Source, ingest
-from hdrgen.frames.sanitize import SanitizeParams, repair, sanitize
+from hdrgen.frames.sanitize import _REPAIR_VERSION, SanitizeParams, repair, sanitize
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.runtime.errors import HdrgenError
@@ -114,6 +116,16 @@ def test_noise_around_black_stays_but_impossible_colours_move(frame):
     assert b == pytest.approx(-0.018, abs=1e-4)
     assert r > g > b  # still the same hue
     _others_keep_their_bits(dark, repaired.linear_awg4, 30, slice(30, 32))
+
+
+def test_repairs_are_those_of_this_version(frame):
+    """Frames are reused by name: pixels changed, so raise _REPAIR_VERSION and both values here."""
+    frame = frame.copy()
+    frame[10, 10], frame[12, 20], frame[20, 12], frame[25, 0] = np.nan, 6e4, 0.0, (0.5, -0.4, 0.1)
+    repaired = repair(frame, SanitizeParams())
+    assert (repaired.nonfinite, repaired.firefly, repaired.dead, repaired.gamut) == (1, 1, 1, 1)
+    made = (_REPAIR_VERSION, hashlib.sha256(repaired.linear_awg4.tobytes()).hexdigest()[:16])
+    assert made == (1, "305ef046cf9e40d2")
 
 
 def test_frame_broken_beyond_repair_is_refused(frame):

@@ -1,13 +1,14 @@
 """No scene is both learnt and judged on, today or when there are more of them."""
 
 import shutil
+import time
 
 import numpy as np
 import polars as pl
 import pytest
 
 from hdrgen.frames.ingest import IngestParams, Source, ingest
-from hdrgen.frames.split import SPLITS, SplitParams, counts_by_split, split
+from hdrgen.frames.split import SPLITS, SplitParams, counts_by_split, find_twins, split
 from hdrgen.runtime.errors import HdrgenError
 
 PARAMS = SplitParams()
@@ -95,6 +96,17 @@ def test_twins_share_a_split_also_with_scenes_known_before(tmp_path):
         )
         divided = split(pl.concat([index, twin]), PARAMS, tmp_path)
         assert divided["split"][-1] == drawn
+
+
+def test_many_frames_of_one_scene_cost_no_more_than_others():
+    """Nine million pairs of one scene are none of two; two scenes of one picture are one."""
+    index = _index(["a", "b", "c"], frames_each=1)
+    alike = pl.concat([index.head(1)] * 3000)
+    other = index.head(1).with_columns(pl.lit("z").alias("scene"))
+    started = time.process_time()
+    twins = find_twins(pl.concat([alike, index[1:], other]), 0.995)
+    assert twins == {"a": "a", "b": "b", "c": "c", "z": "a"}
+    assert time.process_time() - started < 5
 
 
 def test_flat_pictures_are_nobodys_twins(tmp_path):

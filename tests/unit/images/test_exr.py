@@ -191,6 +191,17 @@ def test_luminance_chroma_of_one_colour_is_exact(shape):
     assert np.allclose(rgb, colour, rtol=1e-5)
 
 
+def test_luminance_chroma_beyond_half_stays_finite(tmp_path):
+    planes = {"Y": 60000.0, "RY": 0.5, "BY": 0.0}
+    channels = {name: np.full((4, 4), value, np.float16) for name, value in planes.items()}
+    OpenEXR.File({"compression": OpenEXR.NO_COMPRESSION, "type": OpenEXR.scanlineimage}, channels).write(
+        str(tmp_path / "a.exr")
+    )
+    image = read_exr(tmp_path / "a.exr")
+    np.testing.assert_allclose(image.rgb[..., 0], 90000, rtol=1e-3)
+    assert (image.pixel_type, image.luminance_chroma) == ("half", True)
+
+
 def test_four_encodings_of_one_scene_agree(shared_hdr):
     """XYZ.exr holds tristimulus values under the scene's own white: nothing was adapted to its white E."""
     frames = {name: read_exr(shared_hdr / f"scenes/{name}.exr") for name in ("Rec709", "XYZ", "Rec709_YC")}
@@ -208,7 +219,9 @@ def test_every_real_frame_matches_its_manifest_row(shared_hdr):
     for row in rows:
         image = read_exr(shared_hdr / row["file"])
         assert (image.width, image.height) == (int(row["w"]), int(row["h"])), row["file"]
-        assert image.rgb.dtype == np.dtype(row["pixel_type"]), row["file"]
+        stored = {"half": np.float16, "float": np.float32}[image.pixel_type]
+        assert stored == np.dtype(row["pixel_type"]), row["file"]
+        assert image.rgb.dtype == (np.float32 if image.luminance_chroma else stored), row["file"]
         assert int(np.isnan(image.rgb).sum()) == int(row["nan"]), row["file"]
         assert int(np.isinf(image.rgb).sum()) == int(row["inf"]), row["file"]
         assert (image.chromaticities is None) == row["primaries"].startswith("none"), row["file"]
