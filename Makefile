@@ -15,7 +15,7 @@ help: ## show the targets
 # Made again when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
 ifdef UV
-	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
 	uv pip install --quiet --python $(BIN)/python $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") \
 	  --constraint constraints.txt --editable '.[dev]'
 else

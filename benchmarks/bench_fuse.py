@@ -23,8 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.fusion import fastest_dtype, released_weights
 from hdrgen.images.code_image import write_png8
-from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion
-from hdrgen.training.weights import read_settings
+from hdrgen.models.tone_fusion import load_tone_fuser
 
 WORKER = """
 import json, sys, time
@@ -57,7 +56,7 @@ def peak_flops(dtype: torch.dtype) -> float:
 
 def flops_per_pixel(weights: Path) -> float:
     """Return the network's operations for one pixel."""
-    net = ToneFuser(ToneFusion.model_validate(read_settings(weights, model=MODEL)))
+    net = load_tone_fuser(weights)
     blank = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(blank, blank)

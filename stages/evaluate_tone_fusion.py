@@ -19,6 +19,7 @@ def main() -> None:
     judged = estimators(
         trained / "tone_mlp.safetensors",
         {"fuser": trained / "tone_fusion.safetensors", "released_fuser": released_weights()},
+        pairs.log_ceiling_linear,
         settings.noise_codes,
     )
     with progress_bar("judge tone fusion") as on_progress:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hdrgen.pairs.tone_map_pairs import MakePairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
@@ -13,6 +14,7 @@ from hdrgen.training.tone_mlp import train_tone_mlp
 def main() -> None:
     """Train both."""
     settings = read_section(Path("params.yaml"), "train_tone_fusion", TrainToneFusion)
+    ceiling = read_section(Path("params.yaml"), "make_pairs", MakePairs).log_ceiling_linear
     pairs, out, plots = (
         Path("data/make_pairs/tone_map"),
         Path("data/train_tone_fusion"),
@@ -24,7 +26,12 @@ def main() -> None:
         )
     with progress_bar("train fuser (steps)") as on_progress:
         fuser = train_tone_fuser(
-            pairs, settings.fuser, out / "tone_fusion.safetensors", plots / "fuser.tsv", on_progress
+            pairs,
+            settings.fuser,
+            out / "tone_fusion.safetensors",
+            plots / "fuser.tsv",
+            on_progress,
+            log_ceiling_linear=ceiling,
         )
     write_metrics(Path("metrics/train_tone_fusion.json"), {"published_mlp": mlp, "fuser": fuser})
 

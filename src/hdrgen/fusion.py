@@ -15,29 +15,26 @@ from torch import Tensor
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
     FOLD,
-    MODEL,
     STRIDE,
     ToneFuser,
-    ToneFusion,
     clean_share,
     fold,
+    load_tone_fuser,
     pair_index,
     unfold,
 )
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import load_weights, read_settings
 
 ValueT = TypeVar("ValueT")
 
-TILE = 2048
+TILE = 4096
 """Side of what one pass of the network keeps, in pixels."""
 
 BAND = 8
 """Rows of blocks in a band."""
 
-HALO = 64
-"""Pixels around a tile that the network sees as well. What lies farther away moves a pixel by less than half
-floats can say (see the test for seams)."""
+HALO = 128
+"""Pixels around a tile that the network sees as well: all that can move a pixel inside, so tiles leave no seam."""
 
 
 class Fuser:
@@ -55,11 +52,13 @@ class Fuser:
 
     def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
         self.digest = digest
-        self.log_ceiling_linear = net.settings.log_ceiling_linear
+        self.log_ceiling_linear = net.log_ceiling_linear
         self._dtype = dtype or fastest_dtype()
         self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def fuse(self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def fuse(
+        self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8], *, threads: int = 2
+    ) -> NDArray[np.float32]:
         """Return scene-linear RGB ``(H, W, 3)`` in the pictures' primaries, from 0.
 
         Worked on in tiles, so that memory beyond the result does not grow with the picture.
@@ -84,7 +83,7 @@ class Fuser:
         linear = np.empty((height, width, 3), np.float32)
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
-                self._fuse_tile(reinhard_code8, log_code8, linear, top, left)
+                self._fuse_tile(reinhard_code8, log_code8, linear, top, left, threads)
         return linear
 
     @torch.inference_mode()
@@ -95,6 +94,7 @@ class Fuser:
         linear: NDArray[np.float32],
         top: int,
         left: int,
+        threads: int,
     ) -> None:
         height, width, _ = linear.shape
         bottom, right = min(top + TILE, height), min(left + TILE, width)
@@ -109,7 +109,7 @@ class Fuser:
             index = _band_index(reinhard, log, band)
             return self._net.features(index).to(self._dtype), self._net.agreeing(index)
 
-        features, agreeing = zip(*self._in_threads(look, bands), strict=True)
+        features, agreeing = zip(*_in_threads(look, bands, threads), strict=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             correction = self._net.correction(torch.cat(features, 1))
         clean = clean_share(torch.cat(agreeing, 1))
@@ -124,18 +124,22 @@ class Fuser:
             kept = np.s_[rows.start - first : rows.stop - first, left - x : right - x]
             linear[rows, left:right] = unfold(level_decode(level))[0][kept].numpy()
 
-        self._in_threads(light, bands)
+        _in_threads(light, bands, threads)
 
-    def _in_threads(self, function: Callable[[int], ValueT], bands: Iterable[int]) -> list[ValueT]:
-        """Work on bands in threads of one torch thread each: bands are too small to be shared among several."""
 
-        @torch.inference_mode()
-        def work(band: int) -> ValueT:
-            return function(band)
+def _in_threads(function: Callable[[int], ValueT], bands: Iterable[int], threads: int) -> list[ValueT]:
+    """Work on bands in threads of one torch thread each: bands are too small to be shared among several."""
 
-        threads = torch.get_num_threads()
+    @torch.inference_mode()
+    def work(band: int) -> ValueT:
+        return function(band)
+
+    try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(work, bands))
+    finally:
+        # What a thread sets is what threads that start later begin with.
+        torch.set_num_threads(threads)
 
 
 def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:
@@ -152,7 +156,8 @@ def _padded(code8: NDArray[np.uint8]) -> Tensor:
 
 def fastest_dtype() -> torch.dtype:
     """Return bf16 where this processor multiplies it in hardware, else fp32."""
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32  # noqa: SLF001
+    in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    return torch.bfloat16 if in_hardware else torch.float32
 
 
 def released_weights() -> Path:
@@ -169,6 +174,4 @@ def load_fuser(weights: Path | None = None) -> Fuser:
         The file is missing, damaged, or holds another model.
     """
     path = weights or released_weights()
-    settings = ToneFusion.model_validate(read_settings(path, model=MODEL))
-    net = load_weights(path, ToneFuser(settings))
-    return Fuser(net, hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return Fuser(load_tone_fuser(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12])

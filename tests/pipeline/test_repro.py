@@ -123,7 +123,7 @@ def test_a_misspelt_parameter_is_one_clear_line(pipeline):
     finally:
         (pipeline / "params.yaml").write_text(before)
     assert done.returncode != 0
-    assert "params.yaml: train_tone_fusion.fuser.step: Extra inputs are not permitted" in done.stderr
+    assert "params.yaml: train_tone_fusion.fuser.step: unknown key" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -144,9 +144,9 @@ def test_a_folder_of_footage_is_one_line(pipeline, tmp_path):
     before = (pipeline / "params.yaml").read_text()
     edit(pipeline, lambda p: p["ingest"]["sources"].update(footage={"path": str(footage)}))
     try:
-        first = ran(run(pipeline, "dvc", "repro").stdout)
-        assert "simulate" not in first
-        assert first[0] == "ingest"
+        times = {path: path.stat().st_mtime_ns for path in rendered}
+        run(pipeline, "dvc", "repro")
+        assert times == {path: path.stat().st_mtime_ns for path in rendered}, "frames were rendered again"
         index = pl.read_parquet(pipeline / "data/split/index.parquet")
         assert set(index["source"]) == {"simulated", "footage"}
         # A frame that is added to the folder is seen by the next repro; the others keep their split.

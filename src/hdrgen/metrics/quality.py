@@ -105,13 +105,13 @@ def peak_ratio(test: Picture, reference: Picture) -> float:
 def psnr_linear(test: Picture, reference: Picture) -> float:
     """Return PSNR in dB over linear RGB normalised by the reference's peak. For comparison only."""
     test, reference = _checked(test, reference)
-    return _psnr(test, reference, float(reference.max()))
+    return _psnr(test, reference, max(float(reference.max()), FLOOR_LINEAR))
 
 
 def ssim_linear(test: Picture, reference: Picture) -> float:
     """Return SSIM over linear luminance normalised by the reference's peak. For comparison only."""
     test, reference = _checked(test, reference)
-    peak = float(reference.max())
+    peak = max(float(reference.max()), FLOOR_LINEAR)
     return _ssim(luminance(test, AWG4) / peak, luminance(reference, AWG4) / peak, 1.0)
 
 

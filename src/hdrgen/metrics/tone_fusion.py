@@ -3,6 +3,7 @@
 Every estimator sees the same 8-bit test pictures, clean and generated-like, and is judged against the frame's light.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.weights import load_weights, read_settings
+
+log = logging.getLogger(__name__)
 
 Code8 = NDArray[np.uint8]
 Estimator = Callable[[Code8, Code8], NDArray[np.float32]]
@@ -242,21 +245,21 @@ def write_plots(folder: Path, judgements: Sequence[Judgement], reliability: pl.D
 
 
 def estimators(
-    mlp_weights: Path, fuser_weights: Mapping[str, Path], noise_codes: float
+    mlp_weights: Path, fuser_weights: Mapping[str, Path], log_ceiling_linear: float, noise_codes: float
 ) -> dict[str, Estimator]:
     """Return all that are judged: the closed forms, the published perceptron, and fusers by name.
 
-    Raises
-    ------
-    HdrgenError
-        Two fusers were made for different log ceilings.
+    A fuser that was made for another log ceiling than the pairs' is left out, with a warning.
     """
-    fusers = {name: load_fuser(path) for name, path in fuser_weights.items()}
-    ceilings = {fuser.log_ceiling_linear for fuser in fusers.values()}
-    if len(ceilings) != 1:
-        raise HdrgenError(f"fusers were made for different log ceilings: {sorted(ceilings)}")
-    return {
-        **closed_forms(ceilings.pop(), noise_codes),
-        "published_mlp": tone_mlp_estimator(mlp_weights),
-        **{name: fuser.fuse for name, fuser in fusers.items()},
-    }
+    result = closed_forms(log_ceiling_linear, noise_codes)
+    result["published_mlp"] = tone_mlp_estimator(mlp_weights)
+    for name, path in fuser_weights.items():
+        fuser = load_fuser(path)
+        if fuser.log_ceiling_linear == log_ceiling_linear:
+            result[name] = fuser.fuse
+        else:
+            log.warning(
+                "%s is not judged: it is for a log ceiling of %g, and the pairs have %g",
+                name, fuser.log_ceiling_linear, log_ceiling_linear,
+            )  # fmt: skip
+    return result

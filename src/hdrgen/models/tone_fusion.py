@@ -6,6 +6,8 @@ not meet, the pair came out of a generator, and the network removes what the inv
 noise, blur, and the pair's disagreement in exposure and tint.
 """
 
+from pathlib import Path
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.runtime.params import Section
+from hdrgen.training.weights import load_weights, read_settings, save_weights
 
 MODEL = "tone_fusion"
 """The name in the header of its weights."""
@@ -33,8 +36,12 @@ CLEAN_SHARE = (0.90, 0.99)
 CLEAN_WINDOW = 9
 """Side of the window, in blocks of 4x4 pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
 
-MAX_LEVEL = 16.0
-"""Where half floats end; beyond it an untrained network's levels would overflow, and their gradients be NaN."""
+TRUST_INSIDE_CELL = 0.5
+"""How far a clean pixel goes from the middle of its cell to what the network says. Both err by a part of the cell and
+not in the same direction, so half way is better than either (chosen on validation crops, see docs/log.md)."""
+
+MAX_LEVEL = 15.9
+"""Just below where half floats end; beyond it an untrained network's levels would overflow, and their gradients be NaN."""
 
 LEVEL_WEIGHT = 4.0
 """Decibels that an error of one level (one stop in the light) weighs in the loss."""
@@ -51,8 +58,6 @@ class ToneFusion(Section):
     """Residual blocks at each of these sizes, going down; as many come back up at the first two."""
     noise_codes: float = Field(3.0, gt=0)
     """Noise the inverse-variance average expects, standard deviation in 8-bit codes."""
-    log_ceiling_linear: float = Field(10000.0, gt=1)
-    """Scene-linear value of code 255 in the log picture."""
 
 
 class Residual(nn.Module):
@@ -68,16 +73,25 @@ class Residual(nn.Module):
 
 
 class ToneFuser(nn.Module):
-    """Two 8-bit pictures to levels of light. Pictures are ``(N, H, W, 3)``, as files have them."""
+    """Two 8-bit pictures to levels of light. Pictures are ``(N, H, W, 3)``, as files have them.
+
+    Parameters
+    ----------
+    settings
+        The network's size.
+    log_ceiling_linear
+        Scene-linear value of code 255 in the log pictures it is for.
+    """
 
     averages: Tensor
     bounds: Tensor
     agreement: Tensor
 
-    def __init__(self, settings: ToneFusion) -> None:
+    def __init__(self, settings: ToneFusion, log_ceiling_linear: float = Log.ceiling_linear) -> None:
         super().__init__()
         self.settings = settings
-        cells = tone_cells(Reinhard(), Log(settings.log_ceiling_linear), settings.noise_codes)
+        self.log_ceiling_linear = log_ceiling_linear
+        cells = tone_cells(Reinhard(), Log(log_ceiling_linear), settings.noise_codes)
         for name, tables in (
             ("averages", (cells.average, cells.average_sd, cells.disagreement)),
             ("bounds", (cells.lower, cells.upper)),
@@ -132,7 +146,9 @@ class ToneFuser(nn.Module):
         level = torch.addcmul(average, sd, correction.float())
         if clean.any():
             lower, upper = (_look_up(table, index) for table in self.bounds)
-            level = torch.lerp(level, torch.minimum(torch.maximum(level, lower), upper), clean)
+            inside = torch.minimum(torch.maximum(level, lower), upper)
+            inside = torch.lerp((lower + upper) / 2, inside, TRUST_INSIDE_CELL)
+            level = torch.lerp(level, inside, clean)
         return level.clamp(max=MAX_LEVEL)
 
     def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
@@ -181,6 +197,25 @@ def unfold(folded: Tensor) -> Tensor:
 def block_means(folded: Tensor) -> Tensor:
     """Return the mean of each component over its block, ``(N, H/4, W/4, 3)``."""
     return folded.reshape(*folded.shape[:-1], FOLD**2, 3).mean(-2)
+
+
+def save_tone_fuser(path: Path, net: ToneFuser) -> None:
+    """Write the weights with all that `load_tone_fuser` needs to know."""
+    settings = {"network": net.settings.model_dump(mode="json"), "log_ceiling_linear": net.log_ceiling_linear}
+    save_weights(path, net, model=MODEL, settings=settings)
+
+
+def load_tone_fuser(path: Path) -> ToneFuser:
+    """Read what `save_tone_fuser` wrote, ready for inference.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, damaged, or holds another model.
+    """
+    settings = read_settings(path, model=MODEL)
+    net = ToneFuser(ToneFusion.model_validate(settings["network"]), settings["log_ceiling_linear"])
+    return load_weights(path, net)
 
 
 def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:

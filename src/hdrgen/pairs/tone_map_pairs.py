@@ -1,15 +1,15 @@
 """Pairs for tone fusion: the Reinhard and the log picture of a frame, clean and generated-like, and its light.
 
 For training, each frame becomes one ``.npy`` file of records, a record being one crop with everything that
-belongs to it (`crop_record`): a crop is one contiguous read from a memory-mapped file, and memory does not grow
-with the number of frames. For judging, each frame becomes four PNGs that a person can look at, or hand to
+belongs to it (`crop_record`): a crop is one contiguous read, out of the page cache from the second time on, and
+neither memory nor open files grow with the number of frames. For judging, each frame becomes four PNGs that a person can look at, or hand to
 ``hdrgen fuse``.
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,8 @@ from hdrgen.runtime.scheduling import Workers, map_frames
 
 _PAIRS_VERSION = 1
 KINDS = ("clean", "generated")
+SMALLEST_JUDGED = 11
+"""Side of the smallest picture that SSIM's window fits into."""
 
 PAIR_SCHEMA = pl.Schema(
     {
@@ -212,6 +214,8 @@ def _write_pictures(
 ) -> dict[str, Any]:
     """Write the four pictures of a test frame; the last one written vouches for the others."""
     judged = judged_crop(linear_awg4, settings.judged_size)
+    if min(judged.shape[:2]) < SMALLEST_JUDGED:
+        return {"file": None, "file_bytes": None, "crops": 0}
     for kind in KINDS:
         pair = tone_map_pair(judged, kind, settings, rng)
         for curve, code8 in zip(("reinhard", "log"), pair, strict=True):
@@ -263,7 +267,7 @@ def _range_stops(crop: NDArray[np.floating]) -> float:
 
 
 class TonePairRecords:
-    """The crops of one split as one sequence, read from memory-mapped files.
+    """The crops of one split as one sequence; each is one contiguous read, and no file is kept open.
 
     Parameters
     ----------
@@ -284,28 +288,49 @@ class TonePairRecords:
             raise HdrgenError(
                 f"{folder / split}: no pairs; run make_pairs, and see that the split has frames"
             )
-        try:
-            self._files = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
-        except (OSError, ValueError) as error:
-            raise HdrgenError(
-                f"{folder / split}: {error}; delete the folder and run make_pairs again"
-            ) from None
-        self._ends = np.cumsum([len(file) for file in self._files])
-        self.names = [path.stem for path in paths]
+        self._files = [_record_file(path) for path in paths]
+        self._ends = np.cumsum([file.rows for file in self._files])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def locate(self, index: int) -> tuple[str, int]:
         """Return the file and the row of a crop, for messages."""
-        file = int(np.searchsorted(self._ends, index, side="right"))
-        return self.names[file], int(index - (self._ends[file - 1] if file else 0))
+        file, row = self._place(index)
+        return file.path.stem, row
 
     def __getitem__(self, index: int) -> np.void:
-        file = int(np.searchsorted(self._ends, index, side="right"))
-        record: np.void = self._files[file][index - (self._ends[file - 1] if file else 0)]
-        return record
+        file, row = self._place(index)
+        offset = file.offset + row * file.record.itemsize
+        crops = np.fromfile(file.path, file.record, count=1, offset=offset)
+        if not len(crops):
+            raise HdrgenError(
+                f"{file.path}: shorter than its header says; delete it and run make_pairs again"
+            )
+        crop: np.void = crops[0]
+        return crop
 
     def batch(self, indices: NDArray[np.integer]) -> NDArray[np.void]:
-        """Return the crops of these indices, copied into one array of records."""
+        """Return the crops of these indices as one array of records."""
         return np.stack([self[int(index)] for index in indices])
+
+    def _place(self, index: int) -> tuple["_RecordFile", int]:
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self._files[number], int(index - (self._ends[number - 1] if number else 0))
+
+
+class _RecordFile(NamedTuple):
+    path: Path
+    record: np.dtype[np.void]
+    rows: int
+    offset: int
+
+
+def _record_file(path: Path) -> _RecordFile:
+    try:
+        with path.open("rb") as stream:
+            np.lib.format.read_magic(stream)
+            shape, _, record = np.lib.format.read_array_header_1_0(stream)
+            return _RecordFile(path, record, shape[0], stream.tell())
+    except (OSError, ValueError, IndexError) as error:
+        raise HdrgenError(f"{path}: {error}; delete it and run make_pairs again") from None

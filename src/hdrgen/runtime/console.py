@@ -37,6 +37,6 @@ def run_stage(main: Callable[[], None]) -> None:
     )
     try:
         main()
-    except HdrgenError as error:
+    except (HdrgenError, OSError) as error:
         stderr.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -4,6 +4,6 @@
 class HdrgenError(Exception):
     """A failure whose message names the file or setting and the way out.
 
-    The command line and the stages print the message as one line and exit with 2; anything else that
-    escapes is a bug and keeps its traceback.
+    The command line (exit code 2) and the stages (exit code 1) print the message as one line; anything else
+    that escapes is a bug.
     """

@@ -68,4 +68,5 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *map(str, first["loc"])])
-        raise HdrgenError(f"{path}: {key}: {first['msg']} (is {first['input']!r})") from None
+        said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise HdrgenError(f"{path}: {key}: {said} (is {first['input']!r})") from None

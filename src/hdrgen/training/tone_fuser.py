@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from hdrgen.models.tone_fusion import MODEL, ToneFuser, ToneFusion, tone_fusion_loss
+from hdrgen.colour.tone_maps import Log
+from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
 from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
-from hdrgen.training.guards import finite
-from hdrgen.training.weights import save_weights
+from hdrgen.training.guards import clip_gradients, finite
 
 
 class TrainToneFuser(Section):
@@ -40,17 +40,24 @@ class TrainToneFuser(Section):
 
 
 def train_tone_fuser(
-    pairs: Path, settings: TrainToneFuser, weights: Path, curve: Path, on_progress: OnProgress | None = None
+    pairs: Path,
+    settings: TrainToneFuser,
+    weights: Path,
+    curve: Path,
+    on_progress: OnProgress | None = None,
+    *,
+    log_ceiling_linear: float = Log.ceiling_linear,
 ) -> dict[str, Any]:
     """Train with AdamW on clean and generated-like crops; keep the weights of the best validation.
 
-    Parameters and errors as in `hdrgen.training.tone_mlp.train_tone_mlp`, with steps for epochs.
+    Parameters and errors as in `hdrgen.training.tone_mlp.train_tone_mlp`, with steps for epochs;
+    ``log_ceiling_linear`` is that of the pairs.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     train, val = TonePairRecords(pairs, "train"), TonePairRecords(pairs, "val")
     held_out = np.random.default_rng(settings.seed).integers(len(val), size=settings.validation_crops)
-    net = ToneFuser(settings.network).to(settings.device)
+    net = ToneFuser(settings.network, log_ceiling_linear).to(settings.device)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -72,21 +79,21 @@ def train_tone_fuser(
         recent.append(finite(loss, step=step, samples=crops))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_norm)
+        clip_gradients(net, settings.gradient_norm, step=step, samples=crops)
         optimizer.step()
         schedule.step()
         if on_progress:
             on_progress(step, settings.steps)
         if step % settings.steps_per_validation and step != settings.steps:
             continue
-        by_kind = [_validate(net, val, held_out, kind, settings) for kind in range(len(KINDS))]
+        by_kind = [_validate(net, val, held_out, kind, settings, step) for kind in range(len(KINDS))]
         losses.add(step, float(np.mean(recent)), *by_kind)
         val_loss = float(
             np.average(by_kind, weights=[1 - settings.generated_share, settings.generated_share])
         )
         if val_loss < best["val_loss"]:
             best = {"best_step": step, "train_loss": float(np.mean(recent)), "val_loss": val_loss}
-            save_weights(weights, net, model=MODEL, settings=settings.network.model_dump(mode="json"))
+            save_tone_fuser(weights, net)
         recent.clear()
     losses.write(curve)
     return {"parameters": sum(p.numel() for p in net.parameters()), "steps": settings.steps, **best}
@@ -116,7 +123,12 @@ def _turned(tensors: Tensors, rng: np.random.Generator) -> Tensors:
 
 @torch.no_grad()
 def _validate(
-    net: ToneFuser, val: TonePairRecords, held_out: NDArray[Any], kind: int, settings: TrainToneFuser
+    net: ToneFuser,
+    val: TonePairRecords,
+    held_out: NDArray[Any],
+    kind: int,
+    settings: TrainToneFuser,
+    step: int,
 ) -> float:
     losses = []
     for start in range(0, len(held_out), settings.batch_crops):
@@ -124,5 +136,8 @@ def _validate(
         reinhard, log, target = _tensors(val, indices, np.full(len(indices), kind), settings.device)
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.precision == "bf16"):
             level = net(reinhard, log)
-        losses += [float(tone_fusion_loss(level[i : i + 1], target[i : i + 1])) for i in range(len(indices))]
+        for i, crop in enumerate(indices):
+            name, row = val.locate(int(crop))
+            loss = tone_fusion_loss(level[i : i + 1], target[i : i + 1])
+            losses.append(finite(loss, step=step, samples=[f"{name} crop {row}"]))
     return float(np.mean(losses))

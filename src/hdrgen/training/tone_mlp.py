@@ -15,7 +15,7 @@ from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
-from hdrgen.training.guards import finite
+from hdrgen.training.guards import clip_gradients, finite
 from hdrgen.training.weights import save_weights
 
 
@@ -81,10 +81,11 @@ def train_tone_mlp(
         for batch in range(settings.batches_per_epoch):
             codes, target, crops = _pixels(train, settings, rng)
             loss = tone_mlp_loss(net(codes), target, settings.loss)
-            total += finite(loss, step=(epoch - 1) * settings.batches_per_epoch + batch, samples=crops)
+            step = (epoch - 1) * settings.batches_per_epoch + batch
+            total += finite(loss, step=step, samples=crops)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_norm)
+            clip_gradients(net, settings.gradient_norm, step=step, samples=crops)
             optimizer.step()
         schedule.step()
         with torch.no_grad():

@@ -64,3 +64,8 @@ def test_a_broken_picture_is_refused(sunset, bad):
 def test_pictures_of_different_size_are_refused(sunset):
     with pytest.raises(ValueError, match="differ in size"):
         quality.judge(sunset[:50], sunset)
+
+
+def test_a_black_reference_has_figures_that_json_can_say():
+    black, grey = np.zeros((16, 16, 3), np.float32), np.full((16, 16, 3), 0.18, np.float32)
+    assert all(np.isfinite(value) for value in quality.judge(grey, black).values())

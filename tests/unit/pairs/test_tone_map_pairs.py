@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -82,3 +84,28 @@ def test_frames_that_are_all_too_small_get_a_clear_line(tmp_path):
 def test_missing_pairs_get_a_clear_line(tmp_path):
     with pytest.raises(HdrgenError, match="run make_pairs"):
         TonePairRecords(tmp_path, "val")
+
+
+def test_training_keeps_no_file_open(tmp_path):
+    index = frames(tmp_path, {f"f{i}": "train" for i in range(8)})
+    make_tone_map_pairs(index, tmp_path, SETTINGS, tmp_path / "pairs")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    records = TonePairRecords(tmp_path / "pairs", "train")
+    records.batch(np.arange(len(records)))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_truncated_record_file_is_named(made):
+    folder, _, _ = made
+    path = next((folder / "pairs" / "train").glob("*.npy"))
+    path.write_bytes(path.read_bytes()[:-5000])
+    records = TonePairRecords(folder / "pairs", "train")
+    with pytest.raises(HdrgenError, match=r"\.npy: shorter than its header says"):
+        records.batch(np.arange(len(records)))
+
+
+def test_a_test_frame_too_small_to_judge_is_left_out(tmp_path):
+    index = frames(tmp_path, {"a": "train", "b": "test"})
+    tiny = SETTINGS.model_copy(update={"judged_size": 8})
+    pairs = make_tone_map_pairs(index, tmp_path, tiny, tmp_path / "pairs")
+    assert pairs.filter(pl.col("split") == "test")["file"].to_list() == [None]

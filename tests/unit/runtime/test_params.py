@@ -22,7 +22,7 @@ class Outer(Section):
     ("text", "message"),
     [
         ("split: {sed: 1}", r"split\.seed: Field required"),
-        ("split: {seed: 1, sed: 1}", r"split\.sed: Extra inputs are not permitted \(is 1\)"),
+        ("split: {seed: 1, sed: 1}", r"split\.sed: unknown key \(is 1\)"),
         (
             "split: {seed: 1, inner: {gain_stops: -1}}",
             r"split\.inner\.gain_stops: .*greater than or equal to 0 \(is -1",
