@@ -20,7 +20,7 @@ from hdrgen.colour.primaries import (
     convert_primaries,
 )
 from hdrgen.images import exr
-from hdrgen.images.code_image import code_format, read_code, write_code
+from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
 from hdrgen.images.scene_image import image_format, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, made_by
@@ -36,8 +36,6 @@ LINEAR_SPACES: dict[str, Chromaticities] = {
     "linear_p3d65": P3_D65,
 }
 """Scene-linear spaces that an EXR can be written in, and what its header says then."""
-
-CODE_SUFFIXES = (".png", ".tif", ".tiff")
 
 Picture = NDArray[np.floating]
 
@@ -160,8 +158,8 @@ def convert_file(
         A file or space is not what it should be; the message says which, and what to do.
     """
     to_exr = target.suffix.lower() == ".exr"
-    if not to_exr and target.suffix.lower() not in CODE_SUFFIXES:
-        raise HdrgenError(f"{target}: the suffix must be .exr, {', '.join(CODE_SUFFIXES)}")
+    if not to_exr and target.suffix.lower() not in WRITTEN_SUFFIXES:
+        raise HdrgenError(f"{target}: the suffix must be .exr, {', '.join(WRITTEN_SUFFIXES)}")
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)

@@ -14,14 +14,11 @@ from hdrgen.colour.primaries import (
     AP0,
     AP1,
     AWG4,
-    P3_D65,
     REC709,
-    REC2020,
     SPACES,
-    Chromaticities,
     convert_primaries,
 )
-from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, HALF_MAX, read_exr
+from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, HALF_MAX, interop_chromaticities, interop_id, read_exr
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.inspection import Statistics, statistics
 
@@ -35,14 +32,6 @@ LOSSY_COMPRESSIONS = ("b44", "b44a", "pxr24")
 _GRID_SAMPLES = 1 << 16
 _GRID_SHARE = 0.5
 """Share of sampled values near the grid of 8-bit codes; by chance it is 0.1."""
-
-_INTEROP_IDS: dict[str, Chromaticities] = {
-    "lin_ap1_scene": AP1,
-    "lin_ap0_scene": AP0,
-    "lin_rec709_scene": REC709,
-    "lin_rec2020_scene": REC2020,
-    "lin_p3d65_scene": P3_D65,
-}
 
 
 @dataclass(frozen=True)
@@ -165,11 +154,11 @@ def _primaries(image: SceneImage, _: Statistics) -> Iterator[Finding]:
 
     interop = image.attributes.get("colorInteropID")
     if interop is None:
-        missing = stated in _INTEROP_IDS.values()
+        missing = stated is not None and interop_id(stated) is not None
         why = "colorInteropID is not there" if missing else "none exists for these primaries"
         way_out = "hdrgen convert writes it" if missing else ""
         yield Finding("interop id", "warn" if missing else "pass", why, way_out)
-    elif interop in _INTEROP_IDS and _INTEROP_IDS[interop] != stated:
+    elif interop_chromaticities(str(interop)) not in (None, stated):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")
     else:

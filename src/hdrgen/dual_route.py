@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, from_chromaticities, linear_space, to_chromaticities
 from hdrgen.images import exr
-from hdrgen.images.code_image import CodeImage, read_code8, write_png8
+from hdrgen.images.code_image import CodeImage, read_code8, write_pngs8
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.provenance import made_by
 from hdrgen.runtime.errors import HdrgenError
@@ -34,8 +34,10 @@ class Fuser(Protocol):
     digest: str
     log_ceiling_linear: float
 
-    def fuse(self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return scene-linear RGB in the pictures' primaries."""
+    def fuse(
+        self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8], *, threads: int = 2
+    ) -> NDArray[np.float32]:
+        """Return scene-linear RGB in the pictures' primaries, bands of rows worked on at once."""
         ...
 
 
@@ -107,12 +109,11 @@ def tone_map_file(
         ("log", Log(log_ceiling_linear), log_png),
     )
 
-    def write(name: str, curve: ToneMap, path: Path) -> None:
-        said = {TONE_MAP: name, PRIMARIES: primaries, CEILING: f"{curve.ceiling_linear:g}"}
-        write_png8(path, _code8(curve, linear, threads), text={**said, "hdrgen:version": __version__})
+    def said(name: str, curve: ToneMap) -> dict[str, str]:
+        ceiling = f"{curve.ceiling_linear:g}"
+        return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(write, *zip(*curves, strict=True)))
+    write_pngs8([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
     above = float((linear > log_ceiling_linear).any(axis=-1).mean())
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
 
@@ -126,6 +127,7 @@ def fuse_files(
     primaries: str | None = None,
     space: str = "acescg",
     compression: exr.Compression = "zip",
+    overflow: Literal["raise", "clamp"] = "raise",
     threads: int = 2,
 ) -> Fused:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
@@ -144,6 +146,8 @@ def fuse_files(
         Scene-linear space of the EXR.
     compression
         Of the EXR.
+    overflow
+        Of values that half floats cannot hold: refused, or clamped and noted.
     threads
         Bands of rows worked on at once.
 
@@ -167,13 +171,14 @@ def fuse_files(
     if reinhard.alpha is not None or log.alpha is not None:
         notes.append("alpha was dropped")
 
-    linear = fuser.fuse(reinhard.code, log.code)
+    linear = fuser.fuse(reinhard.code, log.code, threads=threads)
     linear = from_chromaticities(linear, _space(found), space, threads=threads, in_place=True)
-    exr.write_exr(
+    clamped = exr.write_exr(
         target,
         linear,
         chromaticities=target_chromaticities,
         compression=compression,
+        overflow=overflow,
         attributes=made_by(
             "dual",
             source_reinhard=reinhard_png.name,
@@ -183,7 +188,10 @@ def fuse_files(
             weights=fuser.digest,
         ),
     )
-    return Fused(reinhard.width, reinhard.height, found, float(linear.max()), tuple(notes))
+    if clamped:
+        notes.append(f"{clamped} values beyond half floats were clamped to {exr.HALF_MAX:g}")
+    maximum_linear = min(float(linear.max()), exr.HALF_MAX)
+    return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))
 
 
 def _space(primaries: str) -> Chromaticities:

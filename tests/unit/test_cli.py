@@ -10,6 +10,7 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from hdrgen.cli import app, options, run
@@ -58,7 +59,7 @@ def closed_form(monkeypatch):
     def load_fuser(weights):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
-        fuse = lambda reinhard, log: level_decode(table[reinhard, log])  # noqa: E731
+        fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
     monkeypatch.setitem(sys.modules, "hdrgen.fusion", SimpleNamespace(load_fuser=load_fuser))
@@ -96,6 +97,17 @@ def test_each_command_shows_examples(cli, command):
     said = cli(command, "--help")
     assert said.code == 0
     assert f"\n    hdrgen {command} " in said.out.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_can_be_typed(command):
+    """Each option in an example exists and takes what it is given."""
+    parser = typer.main.get_command(app).commands[command]
+    lines = [line.split() for line in parser.epilog.splitlines() if line.startswith("  hdrgen")]
+    assert lines
+    for line in lines:
+        typed = line[2 : line.index(">")] if ">" in line else line[2:]
+        parser.make_context(command, typed).close()
 
 
 def test_every_command_is_registered():
@@ -297,6 +309,29 @@ def test_ingest_leaves_others_files_alone(cli, place):
     assert files(place) == before
 
 
+def test_ingest_keeps_apart_what_comes_from_two_folders(cli, place):
+    """A second source never removes the first one's frames, also where both folders have one name."""
+    shot("one/day/a.exr")
+    shot("two/day/b.exr")
+    shot("night/c.exr")
+    assert cli("ingest", "one/day", "-o", "frames", "--workers", 1).code == 0
+    before = files(place)
+    for other in ("two/day", "night"):
+        said = cli("ingest", other, "-o", "frames", "--workers", 1)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert "give another folder" in said.err
+        assert files(place) == before
+
+
+def test_ingest_never_eats_its_own_output(cli, place):
+    shot("day/a.exr")
+    before = files(place)
+    said = cli("ingest", "day", "-o", "day/frames", "--workers", 1)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "lies in its own source" in said.err
+    assert files(place) == before
+
+
 # Batches.
 
 
@@ -464,8 +499,9 @@ def wrong_inputs(place):
         ("ingest folder -o out", "folder: no OpenEXR or Radiance files found"),
         ("ingest folder -o good.exr", "good.exr: is a file"),
         ("ingest folder -o out --encoding logc9", "--encoding logc9: "),
-        ("ingest folder -o out --panoramas maybe", "--panoramas maybe: "),
-        ("ingest folder -o out --exposure -1", "--exposure -1"),
+        ("ingest folder -o out --panoramas maybe", "Invalid value for '--panoramas': "),
+        ("ingest folder -o out --exposure -1", "--exposure -1.0: "),
+        ("ingest folder -o out --exposure foo", "--exposure foo: must be auto, keep, grey or a factor"),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing(cli, wrong_inputs, command, reason):

@@ -8,6 +8,7 @@ import typer
 
 from hdrgen.cli.batch import CODE_SUFFIXES, SCENE_SUFFIXES, Job, Report, jobs_for, run_jobs
 from hdrgen.cli.options import (
+    ClampOption,
     CompressionOption,
     DryRunOption,
     JsonOption,
@@ -39,9 +40,7 @@ def convert(
     ] = ".exr",
     bits: Annotated[Literal["8", "16"], typer.Option(help="Bits of a PNG or TIFF.")] = "16",
     compression: CompressionOption = "zip",
-    clamp: Annotated[
-        bool, typer.Option("--clamp", help="Clamp what half floats cannot hold, and say so.")
-    ] = False,
+    clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,

@@ -8,6 +8,7 @@ import typer
 
 from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, outputs_in, pictures, run_jobs
 from hdrgen.cli.options import (
+    ClampOption,
     CompressionOption,
     DryRunOption,
     JsonOption,
@@ -36,6 +37,7 @@ def fuse(
         Path | None, typer.Option(help="Weights of the fuser, .safetensors. [default: those released]")
     ] = None,
     compression: CompressionOption = "zip",
+    clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -76,6 +78,7 @@ def fuse(
             primaries=primaries,
             space=space,
             compression=compression,
+            overflow="clamp" if clamp else "raise",
             threads=count,
         )
         words = f"{job.outputs[0]}: {done.width}x{done.height}, brightest {done.maximum_linear:.4g}"

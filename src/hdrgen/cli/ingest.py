@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,15 +25,19 @@ def ingest(
         typer.Option(help="What the files hold where they do not say, such as logc4_awg4 or linear_awg3."),
     ] = "auto",
     exposure: Annotated[
-        str, typer.Option(help="auto, keep, grey (bring the median to mid-grey), or a factor.")
+        str, typer.Option(help="auto, keep, grey (bring the geometric mean to mid-grey), or a factor.")
     ] = "auto",
     panoramas: Annotated[
-        str, typer.Option(help="auto: 360-degree panoramas become camera-like views; keep; views.")
+        Literal["auto", "always", "never"],
+        typer.Option(
+            help="Whether files twice as wide as high are 360-degree panoramas and become camera-like views."
+        ),
     ] = "auto",
     compression: CompressionOption = "zip",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
     ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a file is given up.")] = 120.0,
     as_json: JsonOption = False,
 ) -> None:
     """Take in footage of any encoding as indexed frames.
@@ -54,14 +58,17 @@ def ingest(
                 "sources": {name: {"path": path, **settings} for name, path in names.items()},
                 "compression": compression,
                 "workers": workers or "auto",
+                "timeout_s": timeout,
             }
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise HdrgenError(f"--{first['loc'][-1]} {first['input']}: {first['msg']}") from None
+        # Settings of a source stand under its name, and those of one of many kinds go on with the kind.
+        setting = first["loc"][2] if first["loc"][0] == "sources" else first["loc"][0]
+        raise HdrgenError(f"--{setting} {first['input']}: {first['msg']}") from None
     folders = {name: output / name if len(names) > 1 else output for name in names}
-    for folder in folders.values():
-        _check_folder(folder)
+    for name, folder in folders.items():
+        _check_folder(folder, names[name])
 
     answers = []
     for name, folder in folders.items():
@@ -127,19 +134,33 @@ def _names(sources: list[Path]) -> dict[str, Path]:
 
 
 def _exposure(text: str) -> str | float:
+    if text in ("auto", "keep", "grey"):
+        return text
     try:
         return float(text)
     except ValueError:
-        return text
+        raise HdrgenError(f"--exposure {text}: must be auto, keep, grey or a factor") from None
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder whose frames are not ours: what is gone from the source is removed there."""
+def _check_folder(folder: Path, source: Path) -> None:
+    """Refuse a folder whose frames are not of this source: what is gone from a source is removed there."""
+    from hdrgen.frames.frame_index import INDEX_NAME, read_index
+    from hdrgen.frames.ingest import find_pictures
+
     frames = folder / "frames"
     if folder.is_file():
         raise HdrgenError(f"{folder}: is a file; give a folder for the frames")
-    if frames.is_dir() and any(frames.iterdir()) and not (folder / "index.parquet").is_file():
+    if frames.is_dir() and any(frames.iterdir()) and not (folder / INDEX_NAME).is_file():
         raise HdrgenError(f"{frames}: holds files that no ingest made; give another folder")
+    if (folder / INDEX_NAME).is_file():
+        index = read_index(folder)
+        before = set(index["path"]) if "path" in index.columns else set()
+        # The library tells sources by their names; two folders of one name have no file in common.
+        if before and before.isdisjoint(find_pictures(source)[1]):
+            raise HdrgenError(
+                f"{folder}: holds the frames of other files than those of {source}, which would be removed; "
+                "give another folder, or delete this one"
+            )
 
 
 def register(app: typer.Typer) -> None:
@@ -147,7 +168,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "hdrgen ingest /footage/day_03 -o frames/",
-            "hdrgen ingest plates/ stills/ -o frames/ --panoramas keep",
+            "hdrgen ingest plates/ stills/ -o frames/ --panoramas never",
             "hdrgen ingest old_alexa/ -o frames/ --encoding logc3_awg3 --exposure keep",
         )
     )(ingest)

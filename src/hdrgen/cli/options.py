@@ -1,6 +1,5 @@
 """Options that several commands share, and how their help looks. Imports nothing heavy."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +17,7 @@ SkipExistingOption = Annotated[
     bool, typer.Option("--skip-existing", help="Leave outputs that are there; resumes a batch.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")]
+ClampOption = Annotated[bool, typer.Option("--clamp", help="Clamp what half floats cannot hold, and say so.")]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
 ScenePictures = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="OpenEXR or Radiance files, or folders of them.")
@@ -32,7 +32,8 @@ def examples(*lines: str) -> str:
 def threads() -> int:
     """Return how many threads this process may use, and let OpenEXR use as many."""
     from hdrgen.images.exr import use_threads
+    from hdrgen.runtime.scheduling import cores
 
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     use_threads(count)
     return count

@@ -251,7 +251,10 @@ def ingest(
     )
     rows: list[Row] = []
     for task, outcome in zip(tasks, outcomes, strict=True):
-        rows.extend(outcome.value or [_quarantined(task, outcome.failure or "holds no picture")])
+        reason = outcome.failure or "holds no picture"
+        if outcome.timed_out:
+            reason += "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
+        rows.extend(outcome.value or [_quarantined(task, reason)])
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
     write_index(out_dir, index)
@@ -264,7 +267,10 @@ def _check_folder(source: Source, source_name: str, out_dir: Path) -> None:
         raise HdrgenError(f"{out_dir}: lies in its own source {source.path}; give a folder outside of it")
     if not (out_dir / INDEX_NAME).is_file():
         return
-    names = set(read_index(out_dir)["source"].unique()) - {source_name}
+    try:
+        names = set(read_index(out_dir)["source"].unique()) - {source_name}
+    except pl.exceptions.ColumnNotFoundError:
+        raise HdrgenError(f"{out_dir}: holds an index that no ingest made; give another folder") from None
     if names:
         raise HdrgenError(
             f"{out_dir}: holds the frames of {', '.join(sorted(names))}, which would be removed; "

@@ -210,7 +210,10 @@ def sanitize(
         on_progress=on_progress,
     )
     for task, outcome in zip(tasks, outcomes, strict=True):
-        unusable = {**task.row, "file": None, "file_bytes": None, "quarantine_reason": outcome.failure}
+        reason = outcome.failure
+        if outcome.timed_out:
+            reason = f"{reason}; raise sanitize.timeout_s and run dvc repro --force sanitize"
+        unusable = {**task.row, "file": None, "file_bytes": None, "quarantine_reason": reason}
         rows.append(outcome.value or unusable)
     index = pl.DataFrame(rows, schema=schema).sort("source", "path", "view")
     if index["file"].null_count() == len(index):

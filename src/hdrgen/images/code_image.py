@@ -8,7 +8,9 @@ without a word. So a file's structure, checksums and kind are looked at first.
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,10 +26,13 @@ from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
-__all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8"]
+__all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8", "write_pngs8"]
 
 MAX_MEGAPIXELS = 300.0
 """A file of a few kilobytes can claim a picture of gigabytes; 16384 x 16384 still fits."""
+
+WRITTEN_SUFFIXES = (".png", ".tif", ".tiff")
+"""What `write_code` takes; JPEG is only read."""
 
 Format = Literal["png", "tiff", "jpeg"]
 CodeT = TypeVar("CodeT", bound=np.unsignedinteger)
@@ -152,6 +157,40 @@ def write_png8(
     if code8.dtype != np.uint8:
         raise ValueError(f"needs uint8, not {code8.dtype}")
     _write(Path(path), _png_bytes(code8, text))
+
+
+def write_pngs8(pictures: Sequence[tuple[Path, NDArray[np.uint8], Mapping[str, str]]]) -> None:
+    """Write pictures that belong together as `write_png8` does, each with its text: all of them or none.
+
+    Raises
+    ------
+    HdrgenError
+        A file cannot be written.
+    """
+    if any(code8.dtype != np.uint8 for _, code8, _ in pictures):
+        raise ValueError("needs uint8")
+    with ThreadPoolExecutor(len(pictures)) as pool:
+        encoded = list(
+            pool.map(_png_bytes, *zip(*((code8, text) for _, code8, text in pictures), strict=True))
+        )
+    written: list[Path] = []
+    try:
+        with ExitStack() as moves:  # all are written before the first takes its name
+            for (path, _, _), data in zip(pictures, encoded, strict=True):
+                moves.enter_context(_noted(path, written))
+                moves.enter_context(replacing(path)).write_bytes(data)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        names = " and ".join(str(path) for path, _, _ in pictures)
+        raise HdrgenError(f"{names}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _noted(path: Path, written: list[Path]) -> Iterator[None]:
+    """Note a path when the block has succeeded."""
+    yield
+    written.append(path)
 
 
 def write_code(

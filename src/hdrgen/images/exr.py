@@ -214,8 +214,8 @@ def write_exr(
         "type": OpenEXR.scanlineimage,
         "chromaticities": stated,
     }
-    if interop := OpenEXR.chromaticitiesToColorInteropID(stated):
-        header["colorInteropID"] = interop
+    if name := interop_id(chromaticities):
+        header["colorInteropID"] = name
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
     with replacing(path) as temporary:
@@ -326,13 +326,28 @@ def _stored_header(header: Any, layout: _Layout) -> StoredHeader:
     )
 
 
+def interop_id(chromaticities: Chromaticities) -> str | None:
+    """Return the Color Interop Forum's name of a scene-linear space, None where there is none."""
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    name: str | None = OpenEXR.chromaticitiesToColorInteropID(stated)
+    return name
+
+
+def interop_chromaticities(name: str) -> Chromaticities | None:
+    """Return what a `colorInteropID` stands for, None where the library does not know it."""
+    stated = OpenEXR.colorInteropIDToChromaticities(name)
+    return None if stated is None else _known(stated)
+
+
 def _chromaticities(header: Any) -> Chromaticities | None:
-    """Return what the header states, a known space exactly where it agrees to float32's precision."""
     stated = header.get("chromaticities")
-    if stated is None and (interop := header.get("colorInteropID")):
-        stated = OpenEXR.colorInteropIDToChromaticities(str(interop))
-    if stated is None:
-        return None
+    if stated is None and (name := header.get("colorInteropID")):
+        return interop_chromaticities(str(name))
+    return None if stated is None else _known(stated)
+
+
+def _known(stated: Any) -> Chromaticities:
+    """Return what a header states, a known space exactly where it agrees to float32's precision."""
     values = np.array(stated, np.float64)
     for space in SPACES.values():
         if np.abs(np.ravel(space) - values).max() < 1e-5:

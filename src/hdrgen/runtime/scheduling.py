@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,12 @@ class Outcome(Generic[ValueT]):
 
     value: ValueT | None
     failure: str | None = None
+    timed_out: bool = False
+
+
+def cores() -> int:
+    """Return how many cores this process may use, as far as the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class MapFrames(Protocol):
@@ -57,7 +64,7 @@ class MapFrames(Protocol):
         workers: Workers,
         timeout_s: float,
         memory_bytes: int,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Iterator[Outcome[ValueT]]:
         """Yield one outcome for each item, in the order of the items."""
         ...
@@ -70,7 +77,7 @@ def map_frames(
     workers: Workers,
     timeout_s: float,
     memory_bytes: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Outcome[ValueT]]:
     """Run a function over items in local worker processes.
 
@@ -94,7 +101,7 @@ def map_frames(
     Outcome
         In the order of the items.
     """
-    count = len(os.sched_getaffinity(0)) if workers == "auto" else workers
+    count = cores() if workers == "auto" else workers
     count = max(1, min(count, len(items)))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
@@ -134,7 +141,7 @@ def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
     try:
         return Outcome(future.result())
     except FutureTimeoutError:
-        return Outcome(None, f"took longer than {timeout_s:g} s")
+        return Outcome(None, f"took longer than {timeout_s:g} s", timed_out=True)
     except MemoryError:
         return Outcome(None, f"needed more than {memory_bytes / 2**30:g} GiB of memory")
     except ProcessExpired as error:

@@ -28,6 +28,7 @@ from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import read_section
+from hdrgen.runtime.scheduling import Outcome
 
 rng = np.random.default_rng(5)
 
@@ -212,6 +213,13 @@ def test_pixels_are_those_of_this_version(tmp_path):
     pixels = read_exr(tmp_path / "out" / row["file"]).rgb
     made = (_CONVERSION_VERSION, hashlib.sha256(pixels.tobytes()).hexdigest()[:16])
     assert made == (2, "4b46fde27eea57ea")
+
+
+def test_way_out_of_a_time_out_is_said(tmp_path):
+    write_exr(tmp_path / "in/a.exr", _picture(), chromaticities=AP1)
+    late = lambda _, items, **__: (Outcome(None, "took longer than 1 s", timed_out=True) for _ in items)  # noqa: E731
+    index = ingest("a", _params(tmp_path / "in"), tmp_path / "out", schedule=late)
+    assert "raise ingest.timeout_s and run dvc repro --force ingest" in index["quarantine_reason"][0]
 
 
 def test_folder_among_the_frames_stays(tmp_path):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.scheduling import map_frames
+from hdrgen.runtime.scheduling import cores, map_frames
 
 LIMITS = {"workers": 2, "timeout_s": 5.0, "memory_bytes": 2**29}
 
@@ -75,6 +75,17 @@ def test_items_are_taken_as_they_are_needed():
     next(outcomes)
     assert len(scheduled) <= 16
     outcomes.close()
+
+
+def test_time_outs_are_told_from_other_failures():
+    outcomes = list(map_frames(_behave, ["a", "hang", "refuse"], **LIMITS | {"timeout_s": 1.0}))
+    assert [outcome.timed_out for outcome in outcomes] == [False, True, False]
+
+
+def test_cores_are_counted_where_the_system_tells_of_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 7
 
 
 def test_callers_thread_settings_are_left_alone(monkeypatch):
