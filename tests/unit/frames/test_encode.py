@@ -93,7 +93,7 @@ def test_new_frames_touch_only_their_own_pictures(tmp_path):
 
 def test_long_names_stay_apart(tmp_path):
     """The digest at the end of a frame's name is what tells two files of one name apart."""
-    name = "n" * 75
+    name = "n" * 80
     index = _library(tmp_path, [f"day1/{name}", f"day2/{name}"])
     encoded = encode_logc4(index, tmp_path / "frames", EncodeParams(workers=2), tmp_path / "out")
     codes = [tifffile.imread(tmp_path / "out" / file) for file in encoded["logc4_code16_file"]]
