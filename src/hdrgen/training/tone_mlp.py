@@ -27,7 +27,7 @@ class TrainToneMlp(Section):
     patience_epochs: int = Field(30, ge=1)
     """Early stopping: epochs without a better validation loss. The article gives no number."""
     batch_pixels: int = Field(16_384, ge=1)
-    batches_per_epoch: int = Field(8, ge=1)
+    batches_per_epoch: int = Field(4, ge=1)
     """The article's epoch is a pass over its 560 frames; ours is this many batches."""
     crops_per_batch: int = Field(32, ge=1)
     """Crops that a batch's pixels are drawn from."""
