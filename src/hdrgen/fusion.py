@@ -27,7 +27,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 ValueT = TypeVar("ValueT")
 
-TILE = 4096
+TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
 
 BAND = 8
