@@ -36,9 +36,9 @@ CLEAN_SHARE = (0.90, 0.99)
 CLEAN_WINDOW = 9
 """Side of the window, in blocks of 4x4 pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
 
-TRUST_INSIDE_CELL = 0.5
+TRUST_INSIDE_CELL = 0.25
 """How far a clean pixel goes from the middle of its cell to what the network says. Both err by a part of the cell and
-not in the same direction, so half way is better than either (chosen on validation crops, see docs/log.md)."""
+not in the same direction, so part of the way is better than either (chosen on validation crops, see docs/log.md)."""
 
 MAX_LEVEL = 15.9
 """Just below where half floats end; beyond it an untrained network's levels would overflow, and their gradients be NaN."""
