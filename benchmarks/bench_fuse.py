@@ -21,16 +21,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
-from hdrgen.fusion import fastest_dtype, released_weights
 from hdrgen.images.code_image import write_png8
+from hdrgen.inference.tiles import fastest_dtype
 from hdrgen.models.tone_fusion import load_tone_fuser
+from hdrgen.training.weights import released_weights
 
 WORKER = """
 import json, sys, time
 from pathlib import Path
 from hdrgen.images import exr
-from hdrgen.dual_route import fuse_files
-from hdrgen.fusion import load_fuser
+from hdrgen.routes.dual import fuse_files
+from hdrgen.inference.tone_fusion import load_fuser
 folder, weights = Path(sys.argv[1]), Path(sys.argv[2])
 start = time.perf_counter()
 exr.use_threads(2)
@@ -82,7 +83,7 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048, 4096])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--weights", type=Path, default=released_weights())
+    parser.add_argument("--weights", type=Path, default=released_weights("tone_fusion"))
     options = parser.parse_args()
     dtype = fastest_dtype()
     peak, per_pixel = peak_flops(dtype), flops_per_pixel(options.weights)

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from hdrgen.frames.frame_index import read_index
-from hdrgen.fusion import released_weights
 from hdrgen.metrics.tone_fusion import EvaluateToneFusion, estimators, judge_tone_fusion, summary, write_plots
+from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.pairs.tone_map_pairs import MakePairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
+from hdrgen.training.weights import released_weights
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
     trained, pairs_dir = Path("data/train_tone_fusion"), Path("data/make_pairs/tone_map")
     judged = estimators(
         trained / "tone_mlp.safetensors",
-        {"fuser": trained / "tone_fusion.safetensors", "released_fuser": released_weights()},
+        {"fuser": trained / "tone_fusion.safetensors", "released_fuser": released_weights(TONE_FUSION)},
         pairs.log_ceiling_linear,
         settings.noise_codes,
     )

@@ -62,7 +62,7 @@ def closed_form(monkeypatch):
         fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
-    monkeypatch.setitem(sys.modules, "hdrgen.fusion", SimpleNamespace(load_fuser=load_fuser))
+    monkeypatch.setitem(sys.modules, "hdrgen.inference.tone_fusion", SimpleNamespace(load_fuser=load_fuser))
 
 
 def files(folder: Path) -> set[str]:

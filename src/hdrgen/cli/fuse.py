@@ -20,7 +20,7 @@ from hdrgen.cli.options import (
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.dual_route import Fuser
+    from hdrgen.routes.dual import Fuser
 
 
 def fuse(
@@ -48,7 +48,7 @@ def fuse(
     Files of two folders belong together by name. Existing outputs are overwritten.
     """
     from hdrgen.conversion import linear_space
-    from hdrgen.dual_route import fuse_files
+    from hdrgen.routes.dual import fuse_files
 
     linear_space(space)
     jobs = _jobs(reinhard, log, output)
@@ -63,7 +63,7 @@ def fuse(
 
     def fuser() -> "Fuser":
         if not loaded:
-            from hdrgen.fusion import load_fuser
+            from hdrgen.inference.tone_fusion import load_fuser
 
             loaded.append(load_fuser(weights))
         return loaded[0]

@@ -33,7 +33,7 @@ def tonemap(
     Scene-linear pictures are tone-mapped twice, Reinhard and log, to 8-bit PNG. The PNGs say which curve, primaries and ceiling made them, and `fuse` reads that. Existing outputs are
     overwritten.
     """
-    from hdrgen.dual_route import tone_map_file
+    from hdrgen.routes.dual import tone_map_file
 
     count = threads()
     files = pictures(inputs, SCENE_SUFFIXES)

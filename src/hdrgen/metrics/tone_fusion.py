@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.fusion import load_fuser
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
+from hdrgen.inference.tone_fusion import load_fuser
 from hdrgen.metrics.quality import FLOOR_LINEAR, LUMINANCE_BANDS, judge, summarise
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.models.tone_mlp import MODEL as TONE_MLP

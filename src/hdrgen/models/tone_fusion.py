@@ -15,20 +15,13 @@ from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.runtime.params import Section
 from hdrgen.training.weights import load_weights, read_settings, save_weights
 
 MODEL = "tone_fusion"
 """The name in the header of its weights."""
-
-FOLD = 4
-"""The network works on 4x4 blocks of pixels folded into channels: most of the work at a sixteenth of the size."""
-
-FOLDED = 3 * FOLD**2
-
-STRIDE = 4 * FOLD
-"""Pictures are padded to a multiple of this."""
 
 CLEAN_SHARE = (0.90, 0.99)
 """Share of agreeing cells around a pixel at which clamping begins, and from which it is complete."""
@@ -60,18 +53,6 @@ class ToneFusion(Section):
     """Noise the inverse-variance average expects, standard deviation in 8-bit codes."""
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
-
-
 class ToneFuser(nn.Module):
     """Two 8-bit pictures to levels of light. Pictures are ``(N, H, W, 3)``, as files have them.
 
@@ -99,23 +80,7 @@ class ToneFuser(nn.Module):
         ):
             stacked = torch.stack([torch.from_numpy(table).reshape(-1) for table in tables])
             self.register_buffer(name, stacked, persistent=False)
-        w0, w1, w2 = settings.widths
-        b0, b1, b2 = settings.blocks
-        self.enter = nn.Conv2d(3 + FOLDED + 3, w0, 3, padding=1)
-        self.down0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
-        self.to1 = nn.Conv2d(w0, w1, 2, stride=2)
-        self.down1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
-        self.to2 = nn.Conv2d(w1, w2, 2, stride=2)
-        self.bottom = nn.Sequential(*(Residual(w2) for _ in range(b2)))
-        self.from2 = nn.ConvTranspose2d(w2, w1, 2, stride=2)
-        self.up1 = nn.Sequential(*(Residual(w1) for _ in range(b1)))
-        self.from1 = nn.ConvTranspose2d(w1, w0, 2, stride=2)
-        self.up0 = nn.Sequential(*(Residual(w0) for _ in range(b0)))
-        self.leave = nn.Conv2d(w0, FOLDED, 3, padding=1)
-        # Begin as the closed form.
-        nn.init.zeros_(self.leave.weight)
-        if self.leave.bias is not None:
-            nn.init.zeros_(self.leave.bias)
+        self.unet = FoldedUNet(3 + FOLDED + 3, FOLDED, settings.widths, settings.blocks)
 
     def features(self, index: Tensor) -> Tensor:
         """Return what the network sees of folded pairs of codes, ``(N, H/4, W/4, 54)``, all near unit size.
@@ -130,15 +95,8 @@ class ToneFuser(nn.Module):
 
     def correction(self, features: Tensor) -> Tensor:
         """Return what the network adds, in standard deviations of the average, ``(N, H/4, W/4, 48)``."""
-        # Channels come last in memory already: to the convolutions this is no copy.
-        x = self.enter(features.permute(0, 3, 1, 2))
-        x0 = self.down0(x)
-        x1 = self.down1(self.to1(x0))
-        x2 = self.bottom(self.to2(x1))
-        x1 = self.up1(x1 + self.from2(x2))
-        x0 = self.up0(x0 + self.from1(x1))
-        correction: Tensor = self.leave(x0)
-        return correction.permute(0, 2, 3, 1)
+        correction: Tensor = self.unet(features)
+        return correction
 
     def level(self, index: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
         """Return levels, folded: the average corrected, and where the pair is clean clamped into its cells."""
@@ -152,7 +110,7 @@ class ToneFuser(nn.Module):
         return level.clamp(max=MAX_LEVEL)
 
     def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
-        """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; H and W multiples of `STRIDE`."""
+        """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; sides are multiples of the stride."""
         index = fold(pair_index(reinhard_code8, log_code8))
         clean = clean_share(self.agreeing(index))
         return unfold(self.level(index, self.correction(self.features(index)), clean))
@@ -178,25 +136,6 @@ def clean_share(agreeing: Tensor) -> Tensor:
     share = F.avg_pool2d(agreeing[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
     low, high = CLEAN_SHARE
     return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
-
-
-def fold(picture: Tensor) -> Tensor:
-    """``(N, H, W, 3)`` to ``(N, H/4, W/4, 48)``: each block of 4x4 pixels, row by row, becomes channels."""
-    n, height, width, _ = picture.shape
-    blocks = picture.reshape(n, height // FOLD, FOLD, width // FOLD, FOLD, 3)
-    return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // FOLD, width // FOLD, FOLDED)
-
-
-def unfold(folded: Tensor) -> Tensor:
-    """Undo `fold`."""
-    n, rows, columns, _ = folded.shape
-    blocks = folded.reshape(n, rows, columns, FOLD, FOLD, 3).permute(0, 1, 3, 2, 4, 5)
-    return blocks.reshape(n, rows * FOLD, columns * FOLD, 3)
-
-
-def block_means(folded: Tensor) -> Tensor:
-    """Return the mean of each component over its block, ``(N, H/4, W/4, 3)``."""
-    return folded.reshape(*folded.shape[:-1], FOLD**2, 3).mean(-2)
 
 
 def save_tone_fuser(path: Path, net: ToneFuser) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,11 @@ from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def released_weights(model: str) -> Path:
+    """Return the weights of a model that come with the package."""
+    return Path(str(resources.files("hdrgen") / "weights" / f"{model}.safetensors"))
 
 
 def save_weights(path: Path, module: nn.Module, *, model: str, settings: Mapping[str, Any]) -> None:

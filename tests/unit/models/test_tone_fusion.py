@@ -4,15 +4,14 @@ import torch
 
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.metrics.quality import pu21_psnr
+from hdrgen.models.folded_unet import fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.models.tone_fusion import (
     ToneFuser,
     ToneFusion,
     clean_share,
-    fold,
     pair_index,
     tone_fusion_loss,
-    unfold,
 )
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
@@ -32,7 +31,7 @@ def wild_fuser():
     """Make a fuser whose network says nonsense, as loudly as it can."""
     torch.manual_seed(0)
     net = ToneFuser(SMALL)
-    torch.nn.init.normal_(net.leave.weight, std=10)
+    torch.nn.init.normal_(net.unet.leave.weight, std=10)
     return net.eval()
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen import fusion
+from hdrgen.inference import tone_fusion as fusion
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import save_weights
@@ -14,7 +14,7 @@ SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
 def fuser():
     torch.manual_seed(0)
     net = ToneFuser(SMALL)
-    torch.nn.init.normal_(net.leave.weight, std=0.1)
+    torch.nn.init.normal_(net.unet.leave.weight, std=0.1)
     return fusion.Fuser(net, "0" * 12, torch.float32)
 
 

@@ -29,7 +29,7 @@ ROWS_PER_BAND = 256
 
 
 class Fuser(Protocol):
-    """What `fusion.load_fuser` returns, as far as files are concerned."""
+    """What `inference.tone_fusion.load_fuser` returns, as far as files are concerned."""
 
     digest: str
     log_ceiling_linear: float
@@ -139,7 +139,7 @@ def fuse_files(
     target
         The EXR.
     fuser
-        From `fusion.load_fuser`.
+        From `inference.tone_fusion.load_fuser`.
     primaries
         A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
     space

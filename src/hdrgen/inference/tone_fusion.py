@@ -1,40 +1,31 @@
 """Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
 
 import hashlib
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.inference.tiles import Tile, fastest_dtype, in_threads, padded, tiles
+from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
-    FOLD,
-    STRIDE,
+    MODEL,
     ToneFuser,
     clean_share,
-    fold,
     load_tone_fuser,
     pair_index,
-    unfold,
 )
 from hdrgen.runtime.errors import HdrgenError
-
-ValueT = TypeVar("ValueT")
+from hdrgen.training.weights import released_weights
 
 TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
 
 BAND = 8
 """Rows of blocks in a band."""
-
-HALO = 128
-"""Pixels around a tile that the network sees as well: all that can move a pixel inside, so tiles leave no seam."""
 
 
 class Fuser:
@@ -54,6 +45,8 @@ class Fuser:
         self.digest = digest
         self.log_ceiling_linear = net.log_ceiling_linear
         self._dtype = dtype or fastest_dtype()
+        widths, blocks = net.settings.widths, net.settings.blocks
+        self._stride, self._halo = stride(widths), reach(widths, blocks)
         self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def fuse(
@@ -81,9 +74,8 @@ class Fuser:
             raise TypeError("pictures must be uint8 of shape (H, W, 3)")
         height, width, _ = reinhard_code8.shape
         linear = np.empty((height, width, 3), np.float32)
-        for top in range(0, height, TILE):
-            for left in range(0, width, TILE):
-                self._fuse_tile(reinhard_code8, log_code8, linear, top, left, threads)
+        for tile in tiles(height, width, size=TILE, halo=self._halo):
+            self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
         return linear
 
     @torch.inference_mode()
@@ -92,16 +84,10 @@ class Fuser:
         reinhard_code8: NDArray[np.uint8],
         log_code8: NDArray[np.uint8],
         linear: NDArray[np.float32],
-        top: int,
-        left: int,
+        tile: Tile,
         threads: int,
     ) -> None:
-        height, width, _ = linear.shape
-        bottom, right = min(top + TILE, height), min(left + TILE, width)
-        # Tiles begin on the network's grid, so that a pixel sees the same blocks in every tiling.
-        y, x = max(0, top - HALO), max(0, left - HALO)
-        window = np.s_[y : min(bottom + HALO, height), x : min(right + HALO, width)]
-        reinhard, log = (_padded(p[window]) for p in (reinhard_code8, log_code8))
+        reinhard, log = (padded(p[tile.seen], self._stride) for p in (reinhard_code8, log_code8))
         bands = range(0, reinhard.shape[1] // FOLD, BAND)
 
         # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
@@ -109,60 +95,27 @@ class Fuser:
             index = _band_index(reinhard, log, band)
             return self._net.features(index).to(self._dtype), self._net.agreeing(index)
 
-        features, agreeing = zip(*_in_threads(look, bands, threads), strict=True)
+        features, agreeing = zip(*in_threads(look, bands, threads), strict=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             correction = self._net.correction(torch.cat(features, 1))
         clean = clean_share(torch.cat(agreeing, 1))
 
         def light(band: int) -> None:
-            first = y + band * FOLD
-            rows = slice(max(first, top), min(first + BAND * FOLD, bottom))
+            first = tile.seen_top + band * FOLD
+            rows = slice(max(first, tile.top), min(first + BAND * FOLD, tile.bottom))
             if rows.start >= rows.stop:  # a band of the halo
                 return
             blocks = np.s_[:, band : band + BAND]
             level = self._net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
-            kept = np.s_[rows.start - first : rows.stop - first, left - x : right - x]
-            linear[rows, left:right] = unfold(level_decode(level))[0][kept].numpy()
+            kept = np.s_[rows.start - first : rows.stop - first, tile.kept_of_seen[1]]
+            linear[rows, tile.left : tile.right] = unfold(level_decode(level))[0][kept].numpy()
 
-        _in_threads(light, bands, threads)
-
-
-def _in_threads(function: Callable[[int], ValueT], bands: Iterable[int], threads: int) -> list[ValueT]:
-    """Work on bands in threads of one torch thread each: bands are too small to be shared among several."""
-
-    @torch.inference_mode()
-    def work(band: int) -> ValueT:
-        return function(band)
-
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, bands))
-    finally:
-        # What a thread sets is what threads that start later begin with.
-        torch.set_num_threads(threads)
+        in_threads(light, bands, threads)
 
 
 def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:
     rows = np.s_[:, band * FOLD : (band + BAND) * FOLD]
     return fold(pair_index(reinhard[rows], log[rows]))
-
-
-def _padded(code8: NDArray[np.uint8]) -> Tensor:
-    """``(H, W, 3)`` to ``(1, H', W', 3)`` on the network's stride, the edge repeated."""
-    height, width, _ = code8.shape
-    padding = ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0))
-    return torch.from_numpy(np.pad(code8, padding, mode="edge"))[None]
-
-
-def fastest_dtype() -> torch.dtype:
-    """Return bf16 where this processor multiplies it in hardware, else fp32."""
-    in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
-    return torch.bfloat16 if in_hardware else torch.float32
-
-
-def released_weights() -> Path:
-    """Return the weights that come with the package."""
-    return Path(str(resources.files("hdrgen") / "weights" / "tone_fusion.safetensors"))
 
 
 def load_fuser(weights: Path | None = None) -> Fuser:
@@ -173,5 +126,5 @@ def load_fuser(weights: Path | None = None) -> Fuser:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    path = weights or released_weights()
+    path = weights or released_weights(MODEL)
     return Fuser(load_tone_fuser(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12])

@@ -1,0 +1,1 @@
+"""The models over whole pictures of any size: arrays in, arrays out."""

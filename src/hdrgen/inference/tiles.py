@@ -1,0 +1,87 @@
+"""Large pictures in pieces: tiles for a network, bands for what is done to each pixel.
+
+A network is shown a tile with as much picture around it as can reach into it (`folded_unet.reach`), so that the
+tile comes out as the whole picture would, and memory does not grow with the picture.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a tile is: rows and columns that come out of it, and those that are shown to the network."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    seen_top: int
+    seen_bottom: int
+    seen_left: int
+    seen_right: int
+
+    @property
+    def kept(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that come out of this tile."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def seen(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that the network sees for it."""
+        return slice(self.seen_top, self.seen_bottom), slice(self.seen_left, self.seen_right)
+
+    @property
+    def kept_of_seen(self) -> tuple[slice, slice]:
+        """Rows and columns that are kept of what the network saw."""
+        rows = slice(self.top - self.seen_top, self.bottom - self.seen_top)
+        return rows, slice(self.left - self.seen_left, self.right - self.seen_left)
+
+
+def tiles(height: int, width: int, *, size: int, halo: int) -> Iterator[Tile]:
+    """Yield the tiles of a picture, row by row; size and halo must be multiples of the network's stride."""
+    for top in range(0, height, size):
+        for left in range(0, width, size):
+            bottom, right = min(top + size, height), min(left + size, width)
+            yield Tile(
+                top, bottom, left, right,
+                max(0, top - halo), min(bottom + halo, height),
+                max(0, left - halo), min(right + halo, width),
+            )  # fmt: skip
+
+
+def padded(picture: NDArray[Any], stride: int) -> Tensor:
+    """``(H, W, C)`` to ``(1, H', W', C)`` with sides that are multiples of a stride, the edge repeated."""
+    height, width, _ = picture.shape
+    padding = ((0, -height % stride), (0, -width % stride), (0, 0))
+    return torch.from_numpy(np.pad(picture, padding, mode="edge"))[None]
+
+
+def in_threads(function: Callable[[int], ValueT], bands: Iterable[int], threads: int) -> list[ValueT]:
+    """Work on bands in threads of one torch thread each: bands are too small to be shared among several."""
+
+    @torch.inference_mode()
+    def work(band: int) -> ValueT:
+        return function(band)
+
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, bands))
+    finally:
+        # What a thread sets is what threads that start later begin with.
+        torch.set_num_threads(threads)
+
+
+def fastest_dtype() -> torch.dtype:
+    """Return bf16 where this processor multiplies it in hardware, else fp32."""
+    in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    return torch.bfloat16 if in_hardware else torch.float32

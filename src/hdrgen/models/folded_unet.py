@@ -1,0 +1,120 @@
+"""A small U-Net on folded pictures: blocks of 4x4 pixels become channels before anything else is done.
+
+Most of the work is then done at a sixteenth of the size with enough channels to keep a processor's multipliers busy:
+on a CPU, convolutions of three or sixteen channels run at a tenth of the speed of those with sixty-four.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FOLD = 4
+"""The network works on 4x4 blocks of pixels folded into channels."""
+
+FOLDED = 3 * FOLD**2
+"""Channels of a folded RGB picture."""
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+
+
+class FoldedUNet(nn.Module):
+    """Folded features in, folded corrections out, ``(N, H/4, W/4, C)``; begins as a network that corrects nothing.
+
+    Parameters
+    ----------
+    channels_in, channels_out
+        Of each block of 4x4 pixels.
+    widths
+        Channels at a quarter of the picture's size, an eighth, and so on.
+    blocks
+        Residual blocks at each of these sizes, going down; as many come back up at all but the last.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, widths: Sequence[int], blocks: Sequence[int]
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"{len(widths)} widths but {len(blocks)} numbers of blocks")
+        steps = list(pairwise(widths))
+        self.enter = nn.Conv2d(channels_in, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_residuals(w, b) for w, b in zip(widths, blocks, strict=True))
+        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in steps)
+        self.up = nn.ModuleList(_residuals(w, b) for w, b in zip(widths[:-1], blocks[:-1], strict=True))
+        self.leave = nn.Conv2d(widths[0], channels_out, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        if self.leave.bias is not None:
+            nn.init.zeros_(self.leave.bias)
+
+    def forward(self, features: Tensor) -> Tensor:  # noqa: D102
+        # Channels come last in memory already: to the convolutions this is no copy.
+        x = self.down[0](self.enter(features.permute(0, 3, 1, 2)))
+        skips = []
+        for shrink, down in zip(self.shrink, self.down[1:], strict=True):
+            skips.append(x)
+            x = down(shrink(x))
+        for grow, up, skip in zip(*map(reversed, (self.grow, self.up)), reversed(skips), strict=True):
+            x = up(skip + grow(x))
+        corrected: Tensor = self.leave(x)
+        return corrected.permute(0, 2, 3, 1)
+
+
+def stride(widths: Sequence[int]) -> int:
+    """Return what a picture's sides must be multiples of for a network of these widths."""
+    return FOLD * 2 ** (len(widths) - 1)
+
+
+def reach(widths: Sequence[int], blocks: Sequence[int]) -> int:
+    """Return how far outside a tile pixels can be that move one inside, rounded up to whole strides.
+
+    A tile that begins on a multiple of `stride` and is shown with this much picture around it comes out as the whole
+    picture would. Followed from the outputs in a tile's first or last stride back to the inputs.
+    """
+    whole, farthest = stride(widths), 0
+    for pixel in range(whole):
+        first = last = pixel // FOLD
+        first, last = first - 1, last + 1  # leave
+        for count in blocks[:-1]:
+            first, last = (first - 2 * count) // 2, (last + 2 * count) // 2
+        first, last = first - 2 * blocks[-1], last + 2 * blocks[-1]
+        for count in reversed(blocks[:-1]):
+            first, last = 2 * first - 2 * count, 2 * last + 1 + 2 * count
+        first, last = (first - 1) * FOLD, (last + 1) * FOLD + FOLD - 1  # enter
+        farthest = max(farthest, -first, last - (whole - 1))
+    return -(-farthest // whole) * whole
+
+
+def _residuals(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(width) for _ in range(count)))
+
+
+def fold(picture: Tensor) -> Tensor:
+    """``(N, H, W, C)`` to ``(N, H/4, W/4, 16 C)``: each block of 4x4 pixels, row by row, becomes channels."""
+    n, height, width, channels = picture.shape
+    blocks = picture.reshape(n, height // FOLD, FOLD, width // FOLD, FOLD, channels)
+    return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // FOLD, width // FOLD, FOLD**2 * channels)
+
+
+def unfold(folded: Tensor) -> Tensor:
+    """Undo `fold`."""
+    n, rows, columns, channels = folded.shape
+    blocks = folded.reshape(n, rows, columns, FOLD, FOLD, channels // FOLD**2).permute(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(n, rows * FOLD, columns * FOLD, channels // FOLD**2)
+
+
+def block_means(folded: Tensor) -> Tensor:
+    """Return the mean of each component over its block: ``(N, H/4, W/4, 16 C)`` to ``(N, H/4, W/4, C)``."""
+    return folded.reshape(*folded.shape[:-1], FOLD**2, -1).mean(-2)
