@@ -98,7 +98,8 @@ def bracket_cells(
         for which, stops in ((at_least, ev - min(evs)), (at_most, max(evs) - ev)):
             sd[which] = CLIPPED_SD_LEVELS * CLIPPED_STEP**stops
         clipped = at_least | at_most
-    return BracketCells(*(t.astype(np.float32) for t in (level, sd, lower, upper)), clipped=clipped)
+    level, sd, lower, upper = (t.astype(np.float32) for t in (level, sd, lower, upper))
+    return BracketCells(level, sd, lower, upper, clipped)
 
 
 _LEVEL16 = Encoding(
