@@ -5,7 +5,7 @@ from pathlib import Path
 from hdrgen.frames.frame_index import read_index
 from hdrgen.metrics.tone_fusion import EvaluateToneFusion, estimators, judge_tone_fusion, summary, write_plots
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
-from hdrgen.pairs.tone_map_pairs import MakePairs
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
@@ -15,7 +15,7 @@ from hdrgen.training.weights import released_weights
 def main() -> None:
     """Judge every estimator on the same pictures."""
     settings = read_section(Path("params.yaml"), "evaluate_tone_fusion", EvaluateToneFusion)
-    pairs = read_section(Path("params.yaml"), "make_pairs", MakePairs)
+    pairs = read_section(Path("params.yaml"), "make_pairs.tone_map", MakeToneMapPairs)
     trained, pairs_dir = Path("data/train_tone_fusion"), Path("data/make_pairs/tone_map")
     judged = estimators(
         trained / "tone_mlp.safetensors",

@@ -1,24 +1,31 @@
-"""Make the paired samples: Reinhard and log pictures beside the light, clean and generated-like."""
+"""Make one kind of paired samples, clean and generated-like."""
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
 
 from hdrgen.frames.frame_index import read_index
-from hdrgen.pairs.tone_map_pairs import MakePairs, counts_by_split, make_tone_map_pairs
+from hdrgen.pairs.records import counts_by_split
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
+KINDS = {
+    "tone_map": (MakeToneMapPairs, make_tone_map_pairs),
+}
 
-def main() -> None:
+
+def main(kind: Annotated[Literal["tone_map"], typer.Option(help="A name in make_pairs.")]) -> None:
     """Make the pairs of every frame."""
-    settings = read_section(Path("params.yaml"), "make_pairs", MakePairs)
+    section, make = KINDS[kind]
+    settings = read_section(Path("params.yaml"), f"make_pairs.{kind}", section)
     frames = read_index(Path("data/split"))
-    with progress_bar("make pairs") as on_progress:
-        index = make_tone_map_pairs(
-            frames, Path("data/sanitize"), settings, Path("data/make_pairs/tone_map"), on_progress
-        )
-    write_metrics(Path("metrics/make_pairs.json"), counts_by_split(index))
+    with progress_bar(f"make {kind} pairs") as on_progress:
+        index = make(frames, Path("data/sanitize"), settings, Path("data/make_pairs") / kind, on_progress)
+    write_metrics(Path(f"metrics/make_pairs_{kind}.json"), counts_by_split(index))
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(lambda: typer.run(main))

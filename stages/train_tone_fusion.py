@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.pairs.tone_map_pairs import MakePairs
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
@@ -14,7 +14,7 @@ from hdrgen.training.tone_mlp import train_tone_mlp
 def main() -> None:
     """Train both."""
     settings = read_section(Path("params.yaml"), "train_tone_fusion", TrainToneFusion)
-    ceiling = read_section(Path("params.yaml"), "make_pairs", MakePairs).log_ceiling_linear
+    ceiling = read_section(Path("params.yaml"), "make_pairs.tone_map", MakeToneMapPairs).log_ceiling_linear
     pairs, out, plots = (
         Path("data/make_pairs/tone_map"),
         Path("data/train_tone_fusion"),

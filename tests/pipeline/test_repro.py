@@ -20,7 +20,6 @@ BIN = Path(sys.executable).parent
 SMALL = {
     "simulate": {"count": 14, "width": 96, "height": 64, "samples_per_pixel": 8},
     "split": {"val_fraction": 0.2, "test_fraction": 0.2},
-    "make_pairs": {"crop_size": 64, "crops_per_frame": 2},
 }
 
 
@@ -46,6 +45,8 @@ def edit(folder, change):
 def make_small(params):
     for section, values in SMALL.items():
         params[section].update(values)
+    for pairs in params["make_pairs"].values():
+        pairs.update(crop_size=64, crops_per_frame=2)
     params["train_tone_fusion"]["mlp"].update(epochs=2, batches_per_epoch=2, batch_pixels=512)
     params["train_tone_fusion"]["fuser"].update(
         steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2
@@ -81,7 +82,9 @@ def ran(output):
 def pipeline(tmp_path_factory):
     folder = clone(tmp_path_factory.mktemp("clone"))
     done = run(folder, "dvc", "repro")
-    assert ran(done.stdout) == list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+    assert list(dict.fromkeys(ran(done.stdout))) == list(
+        yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    )
     return folder
 
 

@@ -23,7 +23,8 @@ from hdrgen.metrics.quality import FLOOR_LINEAR, LUMINANCE_BANDS, judge, summari
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.models.tone_mlp import MODEL as TONE_MLP
 from hdrgen.models.tone_mlp import ToneMlp
-from hdrgen.pairs.tone_map_pairs import KINDS, MakePairs, judged_crop
+from hdrgen.pairs.records import KINDS, judged_crop
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -91,7 +92,7 @@ def judge_tone_fusion(
     index: pl.DataFrame,
     frames: pl.DataFrame,
     frames_dir: Path,
-    pairs: MakePairs,
+    pairs: MakeToneMapPairs,
     estimators: Mapping[str, Estimator],
     on_progress: OnProgress | None = None,
 ) -> tuple[list[Judgement], pl.DataFrame]:

@@ -5,31 +5,37 @@ noise, blur and compression of a decoder. Each picture of a set is damaged on it
 them could not be undone by anybody and is left out.
 """
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hdrgen.colour.tone_maps import ToneMap
 from hdrgen.runtime.params import Section
 
 Code = NDArray[np.float32]
 
-TOP_CODE = 254.5 / 255
-"""Where an 8-bit picture is clipped: a curve without a ceiling must not be decoded at 1."""
+CLIP_CODE = 254.5 / 255
+"""Where a picture is clipped whose curve has no ceiling: it must not be decoded at 1."""
 
 
-class GeneratedLike(Section):
-    """Strengths of the damage; standard deviations are over pictures, drawn from a normal distribution."""
+class Curve(Protocol):
+    """A strictly rising curve between scene-linear light and code values 0 to 1, with its inverse."""
 
-    exposure_stops: float = Field(0.03, ge=0)
-    """Standard deviation of the picture's exposure error."""
-    tint_stops: float = Field(0.015, ge=0)
-    """Standard deviation of each component's own exposure error."""
-    gain_stops: float = Field(0.03, ge=0)
-    """Standard deviation of the low-frequency gain, which varies over a quarter of the picture."""
-    shift_pixels: float = Field(0.1, ge=0)
-    """Standard deviation of the shift, along each axis."""
+    @property
+    def encode(self) -> Callable[[Any], Any]:
+        """Scene-linear to code values."""
+
+    @property
+    def decode(self) -> Callable[[Any], Any]:
+        """Code values to scene-linear."""
+
+
+class DecoderLike(Section):
+    """Strengths of what a generator's decoder does to one picture alone."""
+
     blur_pixels: tuple[float, float] = (0.0, 0.5)
     """Range of the Gaussian blur's sigma."""
     noise_codes: tuple[float, float] = (2.0, 4.0)
@@ -42,24 +48,61 @@ class GeneratedLike(Section):
     """Range of the JPEG quality, chroma kept at full size."""
 
 
+class GeneratedLike(DecoderLike):
+    """Strengths of the damage; standard deviations are over pictures, drawn from a normal distribution."""
+
+    exposure_stops: float = Field(0.03, ge=0)
+    """Standard deviation of the picture's exposure error."""
+    tint_stops: float = Field(0.015, ge=0)
+    """Standard deviation of each component's own exposure error."""
+    gain_stops: float = Field(0.03, ge=0)
+    """Standard deviation of the low-frequency gain, which varies over a quarter of the picture."""
+    shift_pixels: float = Field(0.1, ge=0)
+    """Standard deviation of the shift, along each axis."""
+
+
 def damage(
-    code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator
+    code: Code,
+    curve: Curve,
+    settings: GeneratedLike,
+    rng: np.random.Generator,
+    *,
+    clip_code: float = CLIP_CODE,
 ) -> NDArray[np.uint8]:
-    """Return a generated-like 8-bit version of one tone-mapped picture.
+    """Return a generated-like 8-bit version of one picture of a set.
 
     Parameters
     ----------
     code
         The clean picture's code values 0 to 1, shape ``(H, W, 3)``.
-    tone_map
-        The curve they are encoded with.
+    curve
+        What they are encoded with.
     settings
         How strong.
     rng
         Everything random comes from it; the same state gives the same picture.
+    clip_code
+        Where the picture is clipped; 1 for a curve that has a ceiling there.
     """
-    code = _relight(np.clip(code, 0, TOP_CODE), tone_map, settings, rng)
-    code = _move_and_blur(code, settings, rng)
+    code = _relight(np.clip(code, 0, clip_code), curve, settings, rng)
+    return redraw(_shift(code, settings, rng), settings, rng)
+
+
+def redraw(code: Code, settings: DecoderLike, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return an 8-bit picture as a decoder would draw it: with its blur, noise and compression.
+
+    Parameters
+    ----------
+    code
+        The clean picture's code values 0 to 1, shape ``(H, W, 3)``.
+    settings
+        How strong.
+    rng
+        Everything random comes from it.
+    """
+    sigma = rng.uniform(*settings.blur_pixels)
+    if sigma >= 0.2:
+        code = cv2.GaussianBlur(code, (0, 0), sigma).astype(np.float32, copy=False)
     code = code + _decoder_noise(code, settings, rng)
     code8 = (np.clip(code, 0, 1) * 255 + 0.5).astype(np.uint8)
     if rng.random() < settings.jpeg_share:
@@ -67,17 +110,17 @@ def damage(
     return code8
 
 
-def _relight(code: Code, tone_map: ToneMap, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+def _relight(code: Code, curve: Curve, settings: GeneratedLike, rng: np.random.Generator) -> Code:
     height, width, _ = code.shape
     coarse = rng.normal(0, settings.gain_stops, (5, 5)).astype(np.float32)
     gain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
     gain = gain + rng.normal(0, settings.exposure_stops) + rng.normal(0, settings.tint_stops, 3)
-    linear = tone_map.decode(code) * np.exp2(gain, dtype=np.float32)
-    relit: Code = tone_map.encode(linear)
+    linear = curve.decode(code) * np.exp2(gain, dtype=np.float32)
+    relit: Code = curve.encode(linear)
     return relit
 
 
-def _move_and_blur(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+def _shift(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
     height, width, _ = code.shape
     dx, dy = rng.normal(0, settings.shift_pixels, 2)
     matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
@@ -85,12 +128,10 @@ def _move_and_blur(code: Code, settings: GeneratedLike, rng: np.random.Generator
     moved = cv2.warpAffine(
         code, matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101
     )
-    sigma = rng.uniform(*settings.blur_pixels)
-    blurred = moved if sigma < 0.2 else cv2.GaussianBlur(moved, (0, 0), sigma)
-    return blurred.astype(np.float32, copy=False)
+    return moved.astype(np.float32, copy=False)
 
 
-def _decoder_noise(code: Code, settings: GeneratedLike, rng: np.random.Generator) -> Code:
+def _decoder_noise(code: Code, settings: DecoderLike, rng: np.random.Generator) -> Code:
     height, width, _ = code.shape
     grey = rng.standard_normal((height, width, 1), np.float32)
     noise = 0.8 * grey + 0.6 * rng.standard_normal((height, width, 3), np.float32)

@@ -41,7 +41,7 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     path
         The ``params.yaml``.
     name
-        The section, one of `SECTIONS`.
+        The section, one of `SECTIONS`, or a part of one: ``make_pairs.tone_map``.
     section
         Its class.
 
@@ -61,10 +61,13 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     unknown = sorted(set(document) - set(SECTIONS))
     if unknown:
         raise HdrgenError(f"{path}: unknown section {unknown[0]!r}; known are {', '.join(SECTIONS)}")
-    if name not in document:
-        raise HdrgenError(f"{path}: section {name!r} is missing")
+    values = document
+    for key in name.split("."):
+        if not isinstance(values, dict) or key not in values:
+            raise HdrgenError(f"{path}: section {name!r} is missing")
+        values = values[key]
     try:
-        return section.model_validate(document[name])
+        return section.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *map(str, first["loc"])])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hdrgen.colour.tone_maps import Log
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
-from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
+from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
@@ -55,7 +55,7 @@ def train_tone_fuser(
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    train, val = TonePairRecords(pairs, "train"), TonePairRecords(pairs, "val")
+    train, val = CropRecords(pairs, "train"), CropRecords(pairs, "val")
     held_out = np.random.default_rng(settings.seed).integers(len(val), size=settings.validation_crops)
     net = ToneFuser(settings.network, log_ceiling_linear).to(settings.device)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -102,7 +102,7 @@ def train_tone_fuser(
 Tensors = tuple[Tensor, Tensor, Tensor]
 
 
-def _tensors(records: TonePairRecords, indices: NDArray[Any], kinds: NDArray[Any], device: str) -> Tensors:
+def _tensors(records: CropRecords, indices: NDArray[Any], kinds: NDArray[Any], device: str) -> Tensors:
     """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, S, S, 3)`` each."""
     batch = records.batch(indices)
     names = [KINDS[kind] for kind in kinds]
@@ -124,7 +124,7 @@ def _turned(tensors: Tensors, rng: np.random.Generator) -> Tensors:
 @torch.no_grad()
 def _validate(
     net: ToneFuser,
-    val: TonePairRecords,
+    val: CropRecords,
     held_out: NDArray[Any],
     kind: int,
     settings: TrainToneFuser,

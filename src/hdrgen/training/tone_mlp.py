@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hdrgen.models.tone_mlp import MODEL, ToneMlp, ToneMlpLoss, tone_mlp_loss
-from hdrgen.pairs.tone_map_pairs import KINDS, TonePairRecords
+from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
@@ -67,7 +67,7 @@ def train_tone_mlp(
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    train, val = TonePairRecords(pairs, "train"), TonePairRecords(pairs, "val")
+    train, val = CropRecords(pairs, "train"), CropRecords(pairs, "val")
     held_out = [_pixels(val, settings, np.random.default_rng([settings.seed, i])) for i in range(4)]
     net = ToneMlp()
     optimizer = torch.optim.Adam(net.parameters(), lr=settings.learning_rate)
@@ -109,7 +109,7 @@ def train_tone_mlp(
 
 
 def _pixels(
-    records: TonePairRecords, settings: TrainToneMlp, rng: np.random.Generator
+    records: CropRecords, settings: TrainToneMlp, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Draw one batch: codes ``(N, 6)``, scene-linear targets ``(N, 3)``, and the crops they are from."""
     indices = rng.integers(len(records), size=settings.crops_per_batch)

@@ -9,10 +9,11 @@ from hdrgen.colour.tone_maps import Reinhard, quantise8
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import write_exr
 from hdrgen.pairs.generated_like import GeneratedLike
-from hdrgen.pairs.tone_map_pairs import MakePairs, TonePairRecords, make_tone_map_pairs
+from hdrgen.pairs.records import CropRecords
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.runtime.errors import HdrgenError
 
-SETTINGS = MakePairs(
+SETTINGS = MakeToneMapPairs(
     seed=1, crop_size=32, crops_per_frame=3, judged_size=64, generated_like=GeneratedLike(), workers=1
 )
 
@@ -36,7 +37,7 @@ def made(tmp_path):
 
 def test_a_record_holds_the_light_and_the_clean_pictures_that_come_from_it(made):
     folder, _, _ = made
-    records = TonePairRecords(folder / "pairs", "train")
+    records = CropRecords(folder / "pairs", "train")
     assert len(records) == 6
     for i in range(len(records)):
         record = records[i]
@@ -83,14 +84,14 @@ def test_frames_that_are_all_too_small_get_a_clear_line(tmp_path):
 
 def test_missing_pairs_get_a_clear_line(tmp_path):
     with pytest.raises(HdrgenError, match="run make_pairs"):
-        TonePairRecords(tmp_path, "val")
+        CropRecords(tmp_path, "val")
 
 
 def test_training_keeps_no_file_open(tmp_path):
     index = frames(tmp_path, {f"f{i}": "train" for i in range(8)})
     make_tone_map_pairs(index, tmp_path, SETTINGS, tmp_path / "pairs")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    records = TonePairRecords(tmp_path / "pairs", "train")
+    records = CropRecords(tmp_path / "pairs", "train")
     records.batch(np.arange(len(records)))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -99,7 +100,7 @@ def test_a_truncated_record_file_is_named(made):
     folder, _, _ = made
     path = next((folder / "pairs" / "train").glob("*.npy"))
     path.write_bytes(path.read_bytes()[:-5000])
-    records = TonePairRecords(folder / "pairs", "train")
+    records = CropRecords(folder / "pairs", "train")
     with pytest.raises(HdrgenError, match=r"\.npy: shorter than its header says"):
         records.batch(np.arange(len(records)))
 

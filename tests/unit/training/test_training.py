@@ -5,7 +5,8 @@ import torch
 from hdrgen.models.tone_fusion import ToneFusion
 from hdrgen.models.tone_mlp import ToneMlpLoss
 from hdrgen.pairs.generated_like import GeneratedLike
-from hdrgen.pairs.tone_map_pairs import KINDS, MakePairs, crop_record, tone_map_pair
+from hdrgen.pairs.records import KINDS
+from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, crop_record, tone_map_pair
 from hdrgen.training import tone_fuser, tone_mlp
 from hdrgen.training.guards import TrainingDiverged
 from hdrgen.training.tone_fuser import TrainToneFuser, train_tone_fuser
@@ -28,7 +29,7 @@ MLP = TrainToneMlp(
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    settings = MakePairs(seed=0, generated_like=GeneratedLike())
+    settings = MakeToneMapPairs(seed=0, generated_like=GeneratedLike())
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         records = np.zeros(4, crop_record(32))
