@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from hdrgen.frames.frame_index import read_index
+from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.pairs.records import counts_by_split
 from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -13,11 +14,14 @@ from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 KINDS = {
+    "bit_depth": (MakeBitDepthPairs, make_bit_depth_pairs),
     "tone_map": (MakeToneMapPairs, make_tone_map_pairs),
 }
 
 
-def main(kind: Annotated[Literal["tone_map"], typer.Option(help="A name in make_pairs.")]) -> None:
+def main(
+    kind: Annotated[Literal["tone_map", "bit_depth"], typer.Option(help="A name in make_pairs.")],
+) -> None:
     """Make the pairs of every frame."""
     section, make = KINDS[kind]
     settings = read_section(Path("params.yaml"), f"make_pairs.{kind}", section)
