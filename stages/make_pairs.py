@@ -7,6 +7,7 @@ import typer
 
 from hdrgen.frames.frame_index import read_index
 from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
+from hdrgen.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
 from hdrgen.pairs.records import counts_by_split
 from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -14,13 +15,14 @@ from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 KINDS = {
-    "bit_depth": (MakeBitDepthPairs, make_bit_depth_pairs),
     "tone_map": (MakeToneMapPairs, make_tone_map_pairs),
+    "bit_depth": (MakeBitDepthPairs, make_bit_depth_pairs),
+    "brackets": (MakeBracketPairs, make_bracket_pairs),
 }
 
 
 def main(
-    kind: Annotated[Literal["tone_map", "bit_depth"], typer.Option(help="A name in make_pairs.")],
+    kind: Annotated[Literal["tone_map", "bit_depth", "brackets"], typer.Option(help="A name in make_pairs.")],
 ) -> None:
     """Make the pairs of every frame."""
     section, make = KINDS[kind]

@@ -47,6 +47,7 @@ def make_small(params):
         params[section].update(values)
     for pairs in params["make_pairs"].values():
         pairs.update(crop_size=64, crops_per_frame=2)
+    params["make_pairs"]["bit_depth"]["gradients"].update(train=2, val=1, test=1, size=64)
     params["train_tone_fusion"]["mlp"].update(epochs=2, batches_per_epoch=2, batch_pixels=512)
     params["train_tone_fusion"]["fuser"].update(
         steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2

@@ -82,7 +82,7 @@ def bit_depth_pictures(
     """
     return {
         "clean": clean_code8(code16),
-        "generated": redraw(code16.astype(np.float32) / 65535, settings.decoder_like, rng),
+        "generated": redraw(code16.astype(np.float32) / np.float32(65535), settings.decoder_like, rng),
     }
 
 
