@@ -12,6 +12,11 @@ class Curve:
         self._columns = columns
         self._rows: list[tuple[float, ...]] = []
 
+    @property
+    def rows(self) -> list[tuple[float, ...]]:
+        """What was added so far."""
+        return list(self._rows)
+
     def add(self, *values: float) -> None:
         """Add a row."""
         if len(values) != len(self._columns):

@@ -1,0 +1,129 @@
+"""8-bit code values to float: the U-Net that `hdrgen expand` uses.
+
+An 8-bit code says that the picture is within half a code of it. On clean pictures that is certain, so the only question
+is where inside its cell each value lies, and quantising again gives the same codes whatever the answer. A closed form
+(`cell_smoother`) answers it for smooth gradients; the network says, for each pixel, how far to believe it, and what
+to add. Generated pictures carry a decoder's noise of several codes, and the cell of a noisy code is the wrong one:
+for them the network has a second answer, which takes the noise away and may leave the cell.
+
+The network sees differences between codes, not what they stand for. It is trained on LogC4 and works on any curve
+under which neighbouring codes are neighbouring lights.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
+from hdrgen.runtime.params import Section
+from hdrgen.training.weights import load_weights, read_settings, save_weights
+
+MODEL = "bit_depth"
+"""The name in the header of its weights."""
+
+CELL = 0.48
+"""How far from its code the clean answer may be, in codes. A cell ends at 0.5; what is left outlives the rounding to half
+floats and a change of primaries and back."""
+
+MOST_DEVIATION = 12.0
+"""Codes by which a pixel may differ from its block's mean before the network sees no more of it."""
+
+DEVIATION_UNIT = 2.0
+"""Codes that are one to the network."""
+
+SCALES = 4
+"""Halvings of the block means that they are compared with: along a slow gradient, the mean over many steps is the gradient
+itself, and a step of one code, as a share of 255 too small to be learned from, is what differs from it."""
+
+FEATURES = 3 + 3 * SCALES + 2 * FOLDED
+
+
+class BitDepth(Section):
+    """Size of the network."""
+
+    widths: tuple[int, ...] = (48, 64, 96, 128, 128)
+    """Channels at a quarter of the picture's size, an eighth, and so on; slow gradients need the coarse ones."""
+    blocks: tuple[int, ...] = (1, 1, 1, 1, 2)
+    """Residual blocks at each of these sizes, going down; as many come back up at all but the last."""
+
+
+class BitDepthUNet(nn.Module):
+    """8-bit codes to float codes. Pictures are ``(N, H, W, 3)``, sides multiples of the network's stride."""
+
+    def __init__(self, settings: BitDepth) -> None:
+        super().__init__()
+        self.settings = settings
+        self.unet = FoldedUNet(FEATURES, 4 * FOLDED, settings.widths, settings.blocks)
+
+    def features(self, folded8: Tensor, smooth: Tensor) -> Tensor:
+        """Return what the network sees of folded codes and their closed form, ``(N, H/4, W/4, 111)``, near unit size."""
+        code = folded8.float()
+        mean = block_means(code)
+        deviation = (code - mean.repeat(1, 1, 1, FOLD**2)).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
+        wider = _differences_from_wider_means(mean)
+        return torch.cat([mean / 64 - 2, *wider, deviation / DEVIATION_UNIT, 2 * smooth], -1)
+
+    def forward(self, code8: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the clean and the generated picture's float codes 0 to 255, ``(N, H, W, 3)`` each.
+
+        Parameters
+        ----------
+        code8
+            uint8 codes.
+        smooth
+            Of `smooth_in_cells`, float, of the same shape.
+        """
+        folded8, smooth = fold(code8), fold(smooth)
+        answers = self.unet(self.features(folded8, smooth))
+        return unfold(clean_code(folded8, smooth, answers)), unfold(generated_code(folded8, smooth, answers))
+
+
+def clean_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
+    """Return float codes inside their cells, 0 to 255; all folded."""
+    belief, more = answers[..., : 2 * FOLDED].float().chunk(2, -1)
+    return (code8 + (belief.sigmoid() * smooth + more / 2).clamp_(-CELL, CELL)).clamp_(0, 255)
+
+
+def generated_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
+    """Return float codes wherever the network says, 0 to 255; all folded."""
+    belief, more = answers[..., 2 * FOLDED :].float().chunk(2, -1)
+    return (code8 + belief.sigmoid() * smooth + DEVIATION_UNIT * more).clamp_(0, 255)
+
+
+def _differences_from_wider_means(mean: Tensor) -> list[Tensor]:
+    """Return how far block means are from means over 8, 16, 32 and 64 pixels around them, in codes up to 3."""
+    mean = mean.permute(0, 3, 1, 2)
+    wider, differences = mean, []
+    for _ in range(SCALES):
+        wider = F.avg_pool2d(wider, 2)
+        around = F.interpolate(wider, size=mean.shape[2:], mode="bilinear", align_corners=False)
+        differences.append((mean - around).clamp_(-3, 3).permute(0, 2, 3, 1))
+    return differences
+
+
+def code_loss(code: Tensor, target: Tensor) -> Tensor:
+    """Return minus each picture's PSNR in dB over code values, ``(N,)``; codes 0 to 255, ``(N, H, W, 3)``.
+
+    Their mean is what is learned from, and not the PSNR of the mean error: the mean of decibels is what is
+    judged, and gradients would otherwise count for nothing beside grain.
+    """
+    error = (code - target).square().mean((1, 2, 3))
+    return 10 * torch.log10(error / 255**2 + 1e-9)
+
+
+def save_bit_depth(path: Path, net: BitDepthUNet) -> None:
+    """Write the weights with all that `load_bit_depth` needs to know."""
+    save_weights(path, net, model=MODEL, settings=net.settings.model_dump(mode="json"))
+
+
+def load_bit_depth(path: Path) -> BitDepthUNet:
+    """Read what `save_bit_depth` wrote, ready for inference.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, damaged, or holds another model.
+    """
+    return load_weights(path, BitDepthUNet(BitDepth.model_validate(read_settings(path, model=MODEL))))
