@@ -40,6 +40,15 @@ def test_what_is_wrong_is_named_with_its_file_and_key(tmp_path, text, message):
         read_section(path, "split", Outer)
 
 
+def test_a_part_of_a_section_is_read_by_its_path(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("make_pairs: {tone_map: {seed: 7}, brackets: 3}")
+    assert read_section(path, "make_pairs.tone_map", Outer).seed == 7
+    for name in ("make_pairs.bit_depth", "make_pairs.brackets.motion"):
+        with pytest.raises(HdrgenError, match=f"params.yaml: section '{name}' is missing"):
+            read_section(path, name, Outer)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(HdrgenError, match=r"params\.yaml: cannot be read"):
         read_section(tmp_path / "params.yaml", "split", Outer)
