@@ -118,14 +118,15 @@ def crop_record(size: int, brackets: int) -> np.dtype[np.void]:
     """Return the type of one crop.
 
     ``linear_awg4`` are half floats ``(size, size, 3)`` at EV 0; ``clean_code8``, ``generated_code8`` and
-    ``motion_code8`` are uint8 ``(brackets, size, size, 3)``, the last after alignment; ``encoding`` is an index into
-    `ENCODING_NAMES`.
+    ``motion_code8`` are uint8 ``(brackets, size, size, 3)``, the last after alignment; ``motion_occluded``, bool
+    ``(brackets, size, size)``, is where alignment found nothing; ``encoding`` is an index into `ENCODING_NAMES`.
     """
     stack = (brackets, size, size, 3)
     return np.dtype(
         [
             ("linear_awg4", np.float16, (size, size, 3)),
             *((f"{kind}_code8", np.uint8, stack) for kind in KINDS),
+            ("motion_occluded", np.bool_, stack[:3]),
             ("encoding", np.uint8),
         ]
     )
@@ -253,11 +254,13 @@ def _damaged(
     ]
 
 
-def _aligned(codes: Sequence[Codes], encoding: str, settings: MakeBracketPairs) -> list[Codes]:
-    """Return a stack as the product's alignment leaves it to the fusion, in 8 bits."""
+def _aligned(
+    codes: Sequence[Codes], encoding: str, settings: MakeBracketPairs
+) -> tuple[list[Codes], tuple[NDArray[np.bool_], ...]]:
+    """Return a stack as the product's alignment leaves it to the fusion, in 8 bits, and what is occluded."""
     cells = [bracket_cells(encoding, 8, ev, evs=settings.evs) for ev in settings.evs]
-    aligned = align_stack(codes, cells, reference=settings.reference).codes
-    return [code if code.dtype == np.uint8 else _code8(code) for code in aligned]
+    aligned = align_stack(codes, cells, reference=settings.reference)
+    return [code if code.dtype == np.uint8 else _code8(code) for code in aligned.codes], aligned.occluded
 
 
 def _code8(code16: NDArray[Any]) -> Codes:
@@ -347,8 +350,9 @@ def _fill(
     encoding = int(rng.random() < settings.srgb_share)
     scene = moving_scene(window, settings, int(rng.random() < settings.motion.object_share), rng)
     stacks = bracket_stacks(scene, ENCODING_NAMES[encoding], settings, rng)
-    stacks["motion"] = _aligned(stacks["motion"], ENCODING_NAMES[encoding], settings)
+    stacks["motion"], occluded = _aligned(stacks["motion"], ENCODING_NAMES[encoding], settings)
     corner = top - above, left - before
+    record["motion_occluded"] = [cut(mask, corner, size) for mask in occluded]
     record["linear_awg4"] = cut(scene.linear_awg4, corner, size)
     record["encoding"] = encoding
     for kind, codes in stacks.items():
@@ -374,4 +378,4 @@ def _pictures(
     return {**pictures, MASK_SUFFIX: np.ascontiguousarray(mask)}
 
 
-_MAKER = PairMaker("brackets", 1, _record, _fill, _suffixes, _pictures)
+_MAKER = PairMaker("brackets", 2, _record, _fill, _suffixes, _pictures)

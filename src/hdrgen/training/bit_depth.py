@@ -67,8 +67,8 @@ class _BitDepthTask:
             return Batch(together, ["synthetic gradients"])
         indices = rng.integers(len(self._train), size=self._settings.batch_crops)
         names = [f"{name} crop {row}" for name, row in map(self._train.locate, map(int, indices))]
-        tensors = turned(_tensors(self._train, indices, self._settings.device), rng)
-        return Batch(tuple(tensors), names)
+        tensors = _tensors(self._train, indices, self._settings.device)
+        return Batch(tuple(turned(tensors, int(rng.integers(4)), int(rng.integers(2)))), names)
 
     def loss(self, net: BitDepthUNet, batch: Batch) -> Tensor:
         target, *pictures = batch.tensors

@@ -26,7 +26,8 @@ from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
 from hdrgen.training.guards import clip_gradients, finite
 
-NetT = TypeVar("NetT", bound=nn.Module, contravariant=True)
+NetT = TypeVar("NetT", bound=nn.Module)
+NetT_contra = TypeVar("NetT_contra", bound=nn.Module, contravariant=True)
 
 
 class Recipe(Section):
@@ -55,7 +56,7 @@ class Batch:
     samples: list[str]
 
 
-class Task(Protocol, Generic[NetT]):
+class Task(Protocol, Generic[NetT_contra]):
     """What is learned: where batches come from, what is wrong with an answer, and how good the network is."""
 
     @property
@@ -65,16 +66,16 @@ class Task(Protocol, Generic[NetT]):
     def batch(self, rng: np.random.Generator) -> Batch:
         """Return what one step learns from."""
 
-    def loss(self, net: NetT, batch: Batch) -> Tensor:
+    def loss(self, net: NetT_contra, batch: Batch) -> Tensor:
         """Return what is wrong with the network's answer, a scalar."""
 
-    def validation(self, net: NetT) -> Mapping[str, float]:
+    def validation(self, net: NetT_contra) -> Mapping[str, float]:
         """Return the figures of `curves` on crops that are never trained on, always the same ones."""
 
     def score(self, figures: Mapping[str, float]) -> float:
         """Return the one figure by which weights are kept; smaller is better."""
 
-    def save(self, path: Path, net: NetT) -> None:
+    def save(self, path: Path, net: NetT_contra) -> None:
         """Write the weights as they are released."""
 
 
@@ -165,10 +166,9 @@ def autocast(recipe: Recipe) -> torch.autocast:
 
 
 def turned(
-    tensors: Sequence[Tensor], rng: np.random.Generator, axes: tuple[int, int] = (1, 2)
+    tensors: Sequence[Tensor], quarter_turns: int, mirrored: int, axes: tuple[int, int] = (1, 2)
 ) -> list[Tensor]:
-    """Turn and mirror all pictures of a batch into one of the eight positions of a square."""
-    quarter_turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    """Return pictures in one of the eight positions of a square; ``axes`` are their rows and columns."""
     return [
         torch.rot90(t.flip(axes[1]) if mirrored else t, quarter_turns, axes).contiguous() for t in tensors
     ]
