@@ -116,6 +116,21 @@ def linear_space(space: str) -> Chromaticities:
     )
 
 
+def multiply_by_alpha(linear: NDArray[np.float32], alpha: Picture) -> tuple[str, ...]:
+    """Multiply scene-linear RGB ``(H, W, 3)`` in place by alpha ``(H, W)``, and note it where that changes it."""
+    if alpha.min() >= 1:
+        return ()
+    linear *= alpha[..., None]
+    return ("RGB was multiplied by alpha, as EXR wants it",)
+
+
+def clamped_notes(clamped_values: int) -> tuple[str, ...]:
+    """Return what a person should know of values that half floats could not hold."""
+    if not clamped_values:
+        return ()
+    return (f"{clamped_values} values beyond half floats were clamped to {exr.HALF_MAX:g}",)
+
+
 def convert_file(
     source: Path,
     target: Path,
@@ -166,9 +181,7 @@ def convert_file(
     rgb, alpha, attributes, source_name, notes = _read(source, source_space, target_space, threads)
 
     if to_exr and alpha is not None and not image_format(source):
-        rgb *= alpha[..., None]
-        if alpha.min() < 1:
-            notes.append("RGB was multiplied by alpha, as EXR wants it")
+        notes += multiply_by_alpha(rgb, alpha)
 
     target_name = ocio.space_name(target_space)
     height, width, _ = rgb.shape
@@ -192,8 +205,7 @@ def convert_file(
         notes.append(
             f"{clipped_share:.2%} of pixels are outside what {target_name} can hold, and were clipped"
         )
-    if clamped:
-        notes.append(f"{clamped} values beyond half floats were clamped to {exr.HALF_MAX:g}")
+    notes += clamped_notes(clamped)
     return Converted(source_name, target_name, width, height, clipped_share, clamped, tuple(notes))
 
 

@@ -90,6 +90,21 @@ def jobs_for(paths: Sequence[Path], output: Path, *, suffixes: tuple[str, ...], 
     return [Job((file,), (target,)) for file, target in zip(files, outputs, strict=True)]
 
 
+def check_present(jobs: Sequence[Job], weights: Path | None) -> None:
+    """Say what is missing before torch is loaded, which takes seconds; one file of many fails in its turn.
+
+    Raises
+    ------
+    HdrgenError
+        There are no such weights, or the only job lacks an input.
+    """
+    if weights and not weights.is_file():
+        raise HdrgenError(f"{weights}: no such file of weights")
+    for path in jobs[0].inputs if len(jobs) == 1 else ():
+        if not path.is_file():
+            raise HdrgenError(f"{path}: no such file")
+
+
 def run_jobs(
     title: str,
     jobs: Sequence[Job],

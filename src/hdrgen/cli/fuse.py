@@ -1,12 +1,13 @@
 """``hdrgen fuse``: the dual route's two pictures become one EXR."""
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, outputs_in, pictures, run_jobs
+from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, check_present, outputs_in, pictures, run_jobs
 from hdrgen.cli.options import (
     ClampOption,
     CompressionOption,
@@ -14,6 +15,9 @@ from hdrgen.cli.options import (
     JsonOption,
     Primaries,
     SkipExistingOption,
+    SpaceOption,
+    WeightsOption,
+    delivery_in,
     examples,
     threads,
 )
@@ -32,10 +36,8 @@ def fuse(
     primaries: Annotated[
         Primaries | None, typer.Option(help="Primaries of the pictures. [default: what they say, else awg4]")
     ] = None,
-    space: Annotated[str, typer.Option(help="Scene-linear space of the EXR.")] = "acescg",
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of the fuser, .safetensors. [default: those released]")
-    ] = None,
+    space: SpaceOption = "acescg",
+    weights: WeightsOption = None,
     compression: CompressionOption = "zip",
     clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
@@ -47,26 +49,18 @@ def fuse(
     The EXR is scene-linear half float. The two 8-bit pictures are of one scene and one size, as `tonemap` writes them or a diffusion model paints them.
     Files of two folders belong together by name. Existing outputs are overwritten.
     """
-    from hdrgen.conversion import linear_space
     from hdrgen.routes.dual import fuse_files
 
-    linear_space(space)
+    delivery = delivery_in(space, compression, clamp=clamp)
     jobs = _jobs(reinhard, log, output)
-    if weights and not weights.is_file():
-        raise HdrgenError(f"{weights}: no such file of weights")
-    if len(jobs) == 1:
-        for path in jobs[0].inputs:  # said before torch is loaded, which takes seconds
-            if not path.is_file():
-                raise HdrgenError(f"{path}: no such file")
+    check_present(jobs, weights)
     count = threads()
-    loaded: list[Fuser] = []
 
+    @cache
     def fuser() -> "Fuser":
-        if not loaded:
-            from hdrgen.inference.tone_fusion import load_fuser
+        from hdrgen.inference.tone_fusion import load_fuser
 
-            loaded.append(load_fuser(weights))
-        return loaded[0]
+        return load_fuser(weights)
 
     def work(job: Job) -> Report:
         reinhard_file, log_file = job.inputs
@@ -76,9 +70,7 @@ def fuse(
             job.outputs[0],
             fuser(),
             primaries=primaries,
-            space=space,
-            compression=compression,
-            overflow="clamp" if clamp else "raise",
+            delivery=delivery,
             threads=count,
         )
         words = f"{job.outputs[0]}: {done.width}x{done.height}, brightest {done.maximum_linear:.4g}"

@@ -1,9 +1,12 @@
 """Options that several commands share, and how their help looks. Imports nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from hdrgen.routes.delivery import Delivery
 
 Compression = Literal[
     "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
@@ -18,6 +21,10 @@ SkipExistingOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")]
 ClampOption = Annotated[bool, typer.Option("--clamp", help="Clamp what half floats cannot hold, and say so.")]
+SpaceOption = Annotated[str, typer.Option(help="Scene-linear space of the EXR.")]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Weights of the model, .safetensors. [default: those released]")
+]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
 ScenePictures = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="OpenEXR or Radiance files, or folders of them.")
@@ -27,6 +34,15 @@ ScenePictures = Annotated[
 def examples(*lines: str) -> str:
     """Return an epilog that shows how a command is called, line by line as written."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def delivery_in(space: str, compression: Compression, *, clamp: bool) -> "Delivery":
+    """Return how EXRs are written; a misspelt space is said now, since it is no matter of any one file."""
+    from hdrgen.conversion import linear_space
+    from hdrgen.routes.delivery import Delivery
+
+    linear_space(space)
+    return Delivery(space, compression, "clamp" if clamp else "raise")
 
 
 def threads() -> int:

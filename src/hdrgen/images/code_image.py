@@ -26,7 +26,7 @@ from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
-__all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8", "write_pngs8"]
+__all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8", "write_pngs"]
 
 MAX_MEGAPIXELS = 300.0
 """A file of a few kilobytes can claim a picture of gigabytes; 16384 x 16384 still fits."""
@@ -159,20 +159,16 @@ def write_png8(
     _write(Path(path), _png_bytes(code8, text))
 
 
-def write_pngs8(pictures: Sequence[tuple[Path, NDArray[np.uint8], Mapping[str, str]]]) -> None:
-    """Write pictures that belong together as `write_png8` does, each with its text: all of them or none.
+def write_pngs(pictures: Sequence[tuple[Path, NDArray[Any], Mapping[str, str]]]) -> None:
+    """Write pictures that belong together as PNGs of 8 or 16 bits, each with its text: all of them or none.
 
     Raises
     ------
     HdrgenError
         A file cannot be written.
     """
-    if any(code8.dtype != np.uint8 for _, code8, _ in pictures):
-        raise ValueError("needs uint8")
     with ThreadPoolExecutor(len(pictures)) as pool:
-        encoded = list(
-            pool.map(_png_bytes, *zip(*((code8, text) for _, code8, text in pictures), strict=True))
-        )
+        encoded = list(pool.map(_png_bytes, *zip(*((code, text) for _, code, text in pictures), strict=True)))
     written: list[Path] = []
     try:
         with ExitStack() as moves:  # all are written before the first takes its name

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
-from hdrgen.conversion import assumed_chromaticities, from_chromaticities, linear_space, to_chromaticities
-from hdrgen.images import exr
-from hdrgen.images.code_image import CodeImage, read_code8, write_pngs8
+from hdrgen.conversion import assumed_chromaticities, to_chromaticities
+from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.provenance import made_by
+from hdrgen.routes.delivery import ACESCG, Delivery
+from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"
-ROWS_PER_BAND = 256
 
 
 class Fuser(Protocol):
@@ -113,7 +113,7 @@ def tone_map_file(
         ceiling = f"{curve.ceiling_linear:g}"
         return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
-    write_pngs8([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
+    write_pngs([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
     above = float((linear > log_ceiling_linear).any(axis=-1).mean())
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
 
@@ -125,9 +125,7 @@ def fuse_files(
     fuser: Fuser,
     *,
     primaries: str | None = None,
-    space: str = "acescg",
-    compression: exr.Compression = "zip",
-    overflow: Literal["raise", "clamp"] = "raise",
+    delivery: Delivery = ACESCG,
     threads: int = 2,
 ) -> Fused:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
@@ -142,12 +140,8 @@ def fuse_files(
         From `inference.tone_fusion.load_fuser`.
     primaries
         A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
-    space
-        Scene-linear space of the EXR.
-    compression
-        Of the EXR.
-    overflow
-        Of values that half floats cannot hold: refused, or clamped and noted.
+    delivery
+        How the EXR is written.
     threads
         Bands of rows worked on at once.
 
@@ -156,9 +150,7 @@ def fuse_files(
     HdrgenError
         A picture cannot be read, the two do not belong together, or do not fit the fuser.
     """
-    if target.suffix.lower() != ".exr":
-        raise HdrgenError(f"{target}: fused pictures are written as .exr")
-    target_chromaticities = linear_space(space)
+    delivery.check(target, "fused")
     if reinhard_png == log_png:
         raise HdrgenError(f"{log_png}: the Reinhard and the log picture must be two files")
     with ThreadPoolExecutor(2) as pool:
@@ -172,25 +164,16 @@ def fuse_files(
         notes.append("alpha was dropped")
 
     linear = fuser.fuse(reinhard.code, log.code, threads=threads)
-    linear = from_chromaticities(linear, _space(found), space, threads=threads, in_place=True)
-    clamped = exr.write_exr(
-        target,
-        linear,
-        chromaticities=target_chromaticities,
-        compression=compression,
-        overflow=overflow,
-        attributes=made_by(
-            "dual",
-            source_reinhard=reinhard_png.name,
-            source_log=log_png.name,
-            source_primaries=found,
-            log_ceiling=fuser.log_ceiling_linear,
-            weights=fuser.digest,
-        ),
+    attributes = made_by(
+        "dual",
+        source_reinhard=reinhard_png.name,
+        source_log=log_png.name,
+        source_primaries=found,
+        log_ceiling=fuser.log_ceiling_linear,
+        weights=fuser.digest,
     )
-    if clamped:
-        notes.append(f"{clamped} values beyond half floats were clamped to {exr.HALF_MAX:g}")
-    maximum_linear = min(float(linear.max()), exr.HALF_MAX)
+    maximum_linear, delivered = delivery.write(target, linear, _space(found), attributes, threads=threads)
+    notes += delivered
     return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))
 
 
@@ -203,12 +186,10 @@ def _space(primaries: str) -> Chromaticities:
 def _code8(curve: ToneMap, linear: NDArray[np.float32], threads: int) -> NDArray[np.uint8]:
     code8 = np.empty(linear.shape, np.uint8)
 
-    def encode(top: int) -> None:
-        rows = slice(top, top + ROWS_PER_BAND)
+    def encode(rows: slice) -> None:
         code8[rows] = quantise8(curve.encode(linear[rows]))
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(encode, range(0, len(linear), ROWS_PER_BAND)))
+    each_band(len(linear), encode, threads=threads)
     return code8
 
 
