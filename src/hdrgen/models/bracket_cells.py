@@ -29,6 +29,9 @@ stops above; an assumption, not a measurement of a camera. It makes the longest 
 CLIPPED_STEP = 16.0
 """How many times less a clipped code is believed for each stop away from the bracket that clips last."""
 
+MOST_STEPS = 14.0
+"""Stops beyond which a clipped code is not believed still less: weights stay within single precision."""
+
 
 @dataclass(frozen=True)
 class BracketCells:
@@ -89,14 +92,22 @@ def bracket_cells(
         variance = (noise_linear / ((middle + LEVEL_OFFSET) * np.log(2))) ** 2
     else:
         variance = (per_code * noise_codes * (codes - 1) / 255) ** 2
-    sd = np.sqrt(variance + per_code**2 / 12)
+    variance = variance + per_code**2 / 12
+    sd = np.sqrt(variance)
     clipped = np.zeros(codes, bool)
     if encoding != "level16":
         at_most, at_least = middle <= 0, np.zeros(codes, bool)
         at_least[-1] = True
         lower[at_most], upper[at_least] = -np.inf, np.inf
-        for which, stops in ((at_least, ev - min(evs)), (at_most, max(evs) - ev)):
-            sd[which] = CLIPPED_SD_LEVELS * CLIPPED_STEP**stops
+        sd_at_least, sd_at_most = (
+            CLIPPED_SD_LEVELS * CLIPPED_STEP ** min(stops, MOST_STEPS)
+            for stops in (ev - min(evs), max(evs) - ev)
+        )
+        # Light that was clipped before the noise came has codes below the highest, too.
+        below_top = (codes - 1 - np.arange(codes)) * 255 / (codes - 1)
+        share = np.exp(-0.5 * np.square(below_top / max(noise_codes, 1e-3)))
+        sd = np.sqrt(variance + share * sd_at_least**2)
+        sd[at_least], sd[at_most] = sd_at_least, sd_at_most
         clipped = at_least | at_most
     level, sd, lower, upper = (t.astype(np.float32) for t in (level, sd, lower, upper))
     return BracketCells(level, sd, lower, upper, clipped)

@@ -1,0 +1,93 @@
+"""What a camera says about the exposure of a picture: EXIF of JPEG, TIFF and PNG."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.errors import HdrgenError
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Exposure time in seconds, f-number and ISO sensitivity; None for what a camera does not know.
+
+    A manual lens has no f-number, some cameras write no sensitivity.
+    """
+
+    time_s: float
+    f_number: float | None
+    iso: float | None
+
+    @property
+    def stops(self) -> float:
+        """Exposure in stops, 0 for one second at f/1 and ISO 100; what is not known counts as that."""
+        return math.log2(self.time_s * (self.iso or 100) / 100 / (self.f_number or 1) ** 2)
+
+
+def exposure_of(path: Path) -> Exposure | None:
+    """Return the exposure that a picture's EXIF states (EXIF 2.32, section 4.6.5), None without an exposure time.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            stored = image.getexif()
+            # Cameras keep these in the Exif directory, raw converters sometimes in the TIFF's own.
+            tags = {**stored, **stored.get_ifd(ExifTags.IFD.Exif)}
+    except FileNotFoundError:
+        raise UnreadableImage(path, "cannot be read (No such file or directory)") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImage(path, "is too large for its EXIF to be read; give --ev") from None
+    except (OSError, SyntaxError, ValueError, KeyError):
+        raise UnreadableImage(path, "is no picture whose EXIF can be read; give --ev") from None
+    time_s = _positive(tags.get(ExifTags.Base.ExposureTime))
+    if time_s is None:
+        return None
+    return Exposure(
+        time_s, _positive(tags.get(ExifTags.Base.FNumber)), _positive(tags.get(ExifTags.Base.ISOSpeedRatings))
+    )
+
+
+def evs_of(paths: Sequence[Path]) -> tuple[float, ...]:
+    """Return the exposure values of a stack from its EXIF.
+
+    The middle exposure is EV 0, the darker of the two middle ones where the number is even.
+
+    Raises
+    ------
+    HdrgenError
+        A file has no exposure time, or lacks an f-number or a sensitivity that others have.
+    """
+    exposures = []
+    for path in paths:
+        exposure = exposure_of(path)
+        if exposure is None:
+            raise HdrgenError(f"{path}: says no exposure time; give --ev")
+        exposures.append(exposure)
+    for name, what in (("f_number", "f-number"), ("iso", "ISO sensitivity")):
+        known = [getattr(exposure, name) is not None for exposure in exposures]
+        if any(known) and not all(known):
+            path = paths[known.index(False)]
+            raise HdrgenError(f"{path}: says no {what}, which other pictures of the stack do; give --ev")
+    stops = [exposure.stops for exposure in exposures]
+    middle = sorted(stops)[(len(stops) - 1) // 2]
+    return tuple(stop - middle for stop in stops)
+
+
+def _positive(value: Any) -> float | None:
+    """Return an EXIF number, None where it is missing, no number, or a zero that stands for unknown."""
+    if isinstance(value, tuple):  # ISOSpeedRatings may hold several
+        value = value[0] if value else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
