@@ -6,7 +6,8 @@ levels. A picture then has equal noise everywhere, and what either bracket clips
 both: six stops apart need no special case, and residuals are in standard deviations.
 
 Flow is Dense Inverse Search (Kroeger et al., ECCV 2016, OpenCV's ``PRESET_FAST``) on top of a translation found by
-phase correlation, and is used only where it explains the pictures measurably better than none.
+phase correlation, and is used only where it explains the pictures measurably better than none. A bracket that has
+nothing well exposed in common with the reference stays as it is.
 """
 
 from collections.abc import Sequence
