@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.tone_fusion import EvaluateToneFusion, estimators, judge_tone_fusion, summary, write_plots
+from hdrgen.metrics.judgement import summary
+from hdrgen.metrics.tone_fusion import (
+    CLOSED_FORMS,
+    MARGIN_METRICS,
+    EvaluateToneFusion,
+    estimators,
+    judge_tone_fusion,
+    write_plots,
+)
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -33,7 +41,9 @@ def main() -> None:
             judged,
             on_progress,
         )
-    write_metrics(Path("metrics/evaluate_tone_fusion.json"), summary(judgements))
+    write_metrics(
+        Path("metrics/evaluate_tone_fusion.json"), summary(judgements, CLOSED_FORMS, MARGIN_METRICS)
+    )
     write_plots(Path("metrics/evaluate_tone_fusion"), judgements, reliability)
 
 

@@ -5,9 +5,7 @@ Every estimator sees the same 8-bit test pictures, clean and generated-like, and
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,13 +17,13 @@ from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import load_fuser
-from hdrgen.metrics.quality import FLOOR_LINEAR, LUMINANCE_BANDS, judge, summarise
+from hdrgen.metrics.judgement import Judgement, table_by_band, table_by_frame, write_tables
+from hdrgen.metrics.quality import FLOOR_LINEAR, judge
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.models.tone_mlp import MODEL as TONE_MLP
 from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.pairs.records import KINDS, judged_crop
 from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
-from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -74,17 +72,6 @@ def tone_mlp_estimator(weights: Path) -> Estimator:
         return torch.cat(linear).numpy().reshape(reinhard_code8.shape)
 
     return estimate
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Figures of one picture by one estimator."""
-
-    source: str
-    frame: str
-    kind: str
-    model: str
-    figures: Mapping[str, float]
 
 
 def judge_tone_fusion(
@@ -179,70 +166,21 @@ class _Reliability:
         return pl.DataFrame(rows)
 
 
-def summary(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Return the metrics file: source, kind, model, metric; and each model's margin over the best closed form."""
-    result: dict[str, Any] = {}
-    for source in sorted({j.source for j in judgements}):
-        for kind in KINDS:
-            here = [j for j in judgements if j.source == source and j.kind == kind]
-            models = {
-                model: summarise([j.figures for j in here if j.model == model])
-                for model in dict.fromkeys(j.model for j in here)
-            }
-            margins = {
-                model: {
-                    metric: figures[metric]["mean"]
-                    - max(models[base][metric]["mean"] for base in CLOSED_FORMS)
-                    for metric in MARGIN_METRICS
-                }
-                for model, figures in models.items()
-                if model not in CLOSED_FORMS
-            }
-            result.setdefault(source, {})[kind] = {**models, "margin_over_best_closed_form": margins}
-    return result
-
-
 def write_plots(folder: Path, judgements: Sequence[Judgement], reliability: pl.DataFrame) -> None:
     """Write a table for each plot and kind of input, one column for each model.
 
     ``psnr_by_frame_<kind>.tsv``, ``stops_by_band_<kind>.tsv``, and ``reliability_<kind>.tsv``, whose columns are the
     10th, 50th and 90th percentile of the estimate in stops for each stop of true luminance.
     """
-    psnr = pl.DataFrame(
-        [
-            {
-                "kind": j.kind,
-                "frame": f"{j.source}/{j.frame}",
-                "model": j.model,
-                "value": j.figures["pu21_psnr"],
-            }
-            for j in judgements
-        ]
-    )
-    bands = pl.DataFrame(
-        [
-            {"kind": j.kind, "band": band, "model": j.model, "value": j.figures[f"stops_rmse_{band}"]}
-            for j in judgements
-            for band in LUMINANCE_BANDS
-            if f"stops_rmse_{band}" in j.figures
-        ]
+    spread = reliability.pivot(
+        "model", index=["kind", "reference_stops"], values=["estimate_p10", "estimate_p50", "estimate_p90"]
     )
     tables = {
-        "psnr_by_frame": psnr.pivot("model", index=["kind", "frame"], values="value"),
-        "stops_by_band": bands.pivot(
-            "model", index=["kind", "band"], values="value", aggregate_function="mean"
-        ),
-        "reliability": reliability.pivot(
-            "model",
-            index=["kind", "reference_stops"],
-            values=["estimate_p10", "estimate_p50", "estimate_p90"],
-        ).sort("reference_stops"),
+        "psnr_by_frame": table_by_frame(judgements, "pu21_psnr"),
+        "stops_by_band": table_by_band(judgements),
+        "reliability": spread.sort("reference_stops"),
     }
-    for name, table in tables.items():
-        for kind in KINDS:
-            rows = table.filter(pl.col("kind") == kind).drop("kind")
-            with replacing(folder / f"{name}_{kind}.tsv") as temporary:
-                rows.write_csv(temporary, separator="\t", float_precision=4)
+    write_tables(folder, tables, KINDS)
 
 
 def estimators(

@@ -114,11 +114,11 @@ class Stack(NamedTuple):
         """Return the intersection of all brackets' cells, ``(N, H, W, 3)`` each; crossed where they do not meet."""
         return self.lower.amax(1), self.upper.amin(1)
 
-    def agreed(self) -> "Stack":
-        """Return the stack with its brackets' exposures and tints brought into agreement, unless it is a clean one."""
+    def level_errors(self) -> Tensor:
+        """Return what to take off each bracket's levels for exposures and tints to agree, ``(N, K, 3)``; 0 if clean."""
         clean = clean_share(*self.bounds()).mean((1, 2, 3)) > 0.5
-        errors = exposure_errors(self.level, self.weight, self.clipped).masked_fill(clean[:, None, None], 0)
-        return self._replace(level=self.level - errors[:, :, None, None])
+        errors = exposure_errors(self.level, self.weight, self.clipped)
+        return errors.masked_fill(clean[:, None, None], 0)
 
     def in_slots(self, reference: int) -> tuple["Stack", int]:
         """Return the stack as the network takes it, in `SLOTS` brackets, and where its reference is then.
@@ -233,7 +233,7 @@ class LuminanceStackProcessor(nn.Module):
 
     def merged(self, stack: Stack, reference: Tensor) -> Tensor:
         """Return the level of the light, ``(N, H, W, 3)``, of a stack in `SLOTS` brackets."""
-        stack = stack.agreed()
+        stack = stack._replace(level=stack.level - stack.level_errors()[:, :, None, None])
         trust, correction = self(stack.level, stack.weight, reference)
         return merge_levels(stack, trust, correction)
 

@@ -21,6 +21,10 @@ SECTIONS = (
     "make_pairs",
     "train_tone_fusion",
     "evaluate_tone_fusion",
+    "train_bit_depth",
+    "evaluate_bit_depth",
+    "train_exposure_fusion",
+    "evaluate_exposure_fusion",
 )
 
 

@@ -1,0 +1,44 @@
+"""Judge bit depth on the test frames and gradients: closed forms, the U-Net, the released U-Net."""
+
+from pathlib import Path
+
+from hdrgen.frames.frame_index import read_index
+from hdrgen.metrics.bit_depth import (
+    CLOSED_FORMS,
+    MARGIN_METRICS,
+    EvaluateBitDepth,
+    expanders,
+    judge_bit_depth,
+    write_plots,
+)
+from hdrgen.metrics.judgement import summary
+from hdrgen.models.bit_depth import MODEL
+from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+from hdrgen.training.weights import released_weights
+
+
+def main() -> None:
+    """Judge every model on the same pictures."""
+    settings = read_section(Path("params.yaml"), "evaluate_bit_depth", EvaluateBitDepth)
+    pairs = read_section(Path("params.yaml"), "make_pairs.bit_depth", MakeBitDepthPairs)
+    pairs_dir, trained = Path("data/make_pairs/bit_depth"), Path("data/train_bit_depth/bit_depth.safetensors")
+    models = expanders({"bit_depth": trained, "released_bit_depth": released_weights(MODEL)}, settings)
+    with progress_bar("judge bit depth") as on_progress:
+        judgements = judge_bit_depth(
+            pairs_dir,
+            read_index(pairs_dir),
+            read_index(Path("data/split")),
+            Path("data/sanitize"),
+            pairs,
+            models,
+            on_progress,
+        )
+    write_metrics(Path("metrics/evaluate_bit_depth.json"), summary(judgements, CLOSED_FORMS, MARGIN_METRICS))
+    write_plots(Path("metrics/evaluate_bit_depth"), judgements)
+
+
+if __name__ == "__main__":
+    run_stage(main)

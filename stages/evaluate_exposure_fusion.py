@@ -1,0 +1,45 @@
+"""Judge exposure fusion on the test frames: closed forms, OpenCV's merges, the network, the released network."""
+
+from pathlib import Path
+
+from hdrgen.frames.frame_index import read_index
+from hdrgen.metrics.exposure_fusion import (
+    CLOSED_FORMS,
+    MARGIN_METRICS,
+    EvaluateExposureFusion,
+    judge_exposure_fusion,
+    write_plots,
+)
+from hdrgen.metrics.judgement import summary
+from hdrgen.models.exposure_fusion import MODEL
+from hdrgen.pairs.bracket_pairs import MakeBracketPairs
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+from hdrgen.training.weights import released_weights
+
+
+def main() -> None:
+    """Judge every model on the same stacks."""
+    settings = read_section(Path("params.yaml"), "evaluate_exposure_fusion", EvaluateExposureFusion)
+    pairs = read_section(Path("params.yaml"), "make_pairs.brackets", MakeBracketPairs)
+    pairs_dir = Path("data/make_pairs/brackets")
+    trained = Path("data/train_exposure_fusion/exposure_fusion.safetensors")
+    with progress_bar("judge exposure fusion") as on_progress:
+        judgements = judge_exposure_fusion(
+            pairs_dir,
+            read_index(pairs_dir),
+            read_index(Path("data/split")),
+            Path("data/sanitize"),
+            pairs,
+            {"exposure_fusion": trained, "released_exposure_fusion": released_weights(MODEL)},
+            settings,
+            on_progress,
+        )
+    figures = summary(judgements, CLOSED_FORMS, MARGIN_METRICS)
+    write_metrics(Path("metrics/evaluate_exposure_fusion.json"), figures)
+    write_plots(Path("metrics/evaluate_exposure_fusion"), judgements)
+
+
+if __name__ == "__main__":
+    run_stage(main)
