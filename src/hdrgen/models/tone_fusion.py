@@ -118,7 +118,9 @@ class ToneFuser(nn.Module):
     def agreeing(self, index: Tensor) -> Tensor:
         """Return the share of each block's pixels whose cells meet, ``(N, H/4, W/4)``."""
         agree = _look_up(self.agreement[0], index)
-        return agree.reshape(*agree.shape[:-1], FOLD**2, 3).all(-1).float().mean(-1)
+        # Several times as fast as all(-1) over so few.
+        red, green, blue = agree.reshape(*agree.shape[:-1], FOLD**2, 3).unbind(-1)
+        return (red & green & blue).float().mean(-1)
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:
@@ -127,8 +129,8 @@ def _look_up(table: Tensor, index: Tensor) -> Tensor:
 
 
 def pair_index(reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
-    """Return where each pair of codes stands in the tables; int64, of the pictures' shape."""
-    return reinhard_code8.long().mul_(256).add_(log_code8)
+    """Return where each pair of codes stands in the tables; int32, of the pictures' shape."""
+    return reinhard_code8.int().mul_(256).add_(log_code8)
 
 
 def clean_share(agreeing: Tensor) -> Tensor:
