@@ -47,11 +47,23 @@ class Tile:
         return rows, slice(self.left - self.seen_left, self.right - self.seen_left)
 
 
-def tiles(height: int, width: int, *, size: int, halo: int) -> Iterator[Tile]:
-    """Yield the tiles of a picture, row by row; size and halo must be multiples of the network's stride."""
-    for top in range(0, height, size):
-        for left in range(0, width, size):
-            bottom, right = min(top + size, height), min(left + size, width)
+def tiles(height: int, width: int, *, size: int | tuple[int, int], halo: int) -> Iterator[Tile]:
+    """Yield the tiles of a picture, row by row.
+
+    Parameters
+    ----------
+    height, width
+        Of the picture, in pixels.
+    size
+        Rows and columns of a tile, or its side. What lies near a border is worked on twice: tiles as wide as the
+        picture cost least.
+    halo
+        Pixels shown on each side, where there are any. Like `size` a multiple of the network's stride.
+    """
+    rows, columns = (size, size) if isinstance(size, int) else size
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            bottom, right = min(top + rows, height), min(left + columns, width)
             yield Tile(
                 top, bottom, left, right,
                 max(0, top - halo), min(bottom + halo, height),
@@ -60,10 +72,15 @@ def tiles(height: int, width: int, *, size: int, halo: int) -> Iterator[Tile]:
 
 
 def padded(picture: NDArray[Any], stride: int) -> Tensor:
-    """``(H, W, C)`` to ``(1, H', W', C)`` with sides that are multiples of a stride, the edge repeated."""
+    """``(H, W, C)`` to ``(1, H', W', C)`` with sides that are multiples of a stride, the edge repeated.
+
+    Shares the picture's memory where nothing is missing and it is writeable, as torch wants it.
+    """
     height, width, _ = picture.shape
-    padding = ((0, -height % stride), (0, -width % stride), (0, 0))
-    return torch.from_numpy(np.pad(picture, padding, mode="edge"))[None]
+    below, right = -height % stride, -width % stride
+    if below or right:
+        picture = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
+    return torch.from_numpy(np.require(picture, requirements="W"))[None]
 
 
 def in_threads(function: Callable[[int], ValueT], bands: Iterable[int], threads: int) -> list[ValueT]:

@@ -12,6 +12,7 @@ from hdrgen.inference.tiles import Tile, fastest_dtype, in_threads, padded, tile
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
+    FEATURES,
     MODEL,
     ToneFuser,
     clean_share,
@@ -21,8 +22,8 @@ from hdrgen.models.tone_fusion import (
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import released_weights
 
-TILE = 2048
-"""Side of what one pass of the network keeps, in pixels."""
+TILE = (2048, 4096)
+"""Rows and columns of what one pass of the network keeps, in pixels: half a gigabyte of features."""
 
 BAND = 8
 """Rows of blocks in a band."""
@@ -88,27 +89,31 @@ class Fuser:
         threads: int,
     ) -> None:
         reinhard, log = (padded(p[tile.seen], self._stride) for p in (reinhard_code8, log_code8))
-        bands = range(0, reinhard.shape[1] // FOLD, BAND)
+        rows, columns = (side // FOLD for side in reinhard.shape[1:3])
+        features = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
+        agreeing = torch.empty(1, rows, columns)
+        bands = range(0, rows, BAND)
 
         # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
-        def look(band: int) -> tuple[Tensor, Tensor]:
+        def look(band: int) -> None:
             index = _band_index(reinhard, log, band)
-            return self._net.features(index).to(self._dtype), self._net.agreeing(index)
+            features[:, band : band + BAND] = self._net.features(index)
+            agreeing[:, band : band + BAND] = self._net.agreeing(index)
 
-        features, agreeing = zip(*in_threads(look, bands, threads), strict=True)
+        in_threads(look, bands, threads)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            correction = self._net.correction(torch.cat(features, 1))
-        clean = clean_share(torch.cat(agreeing, 1))
+            correction = self._net.correction(features)
+        clean = clean_share(agreeing)
 
         def light(band: int) -> None:
             first = tile.seen_top + band * FOLD
-            rows = slice(max(first, tile.top), min(first + BAND * FOLD, tile.bottom))
-            if rows.start >= rows.stop:  # a band of the halo
+            top, bottom = max(first, tile.top), min(first + BAND * FOLD, tile.bottom)
+            if top >= bottom:  # a band of the halo
                 return
             blocks = np.s_[:, band : band + BAND]
             level = self._net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
-            kept = np.s_[rows.start - first : rows.stop - first, tile.kept_of_seen[1]]
-            linear[rows, tile.left : tile.right] = unfold(level_decode(level))[0][kept].numpy()
+            kept = np.s_[top - first : bottom - first, tile.kept_of_seen[1]]
+            linear[top:bottom, tile.left : tile.right] = unfold(level_decode(level))[0][kept].numpy()
 
         in_threads(light, bands, threads)
 

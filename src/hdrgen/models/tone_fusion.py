@@ -33,6 +33,9 @@ TRUST_INSIDE_CELL = 0.25
 """How far a clean pixel goes from the middle of its cell to what the network says. Both err by a part of the cell and
 not in the same direction, so part of the way is better than either (chosen on validation crops, see docs/log.md)."""
 
+FEATURES = 3 + FOLDED + 3
+"""Channels the network sees of each block: mean level, deviations, disagreement."""
+
 MAX_LEVEL = 15.9
 """Just below where half floats end; beyond it an untrained network's levels would overflow, and their gradients be NaN."""
 
@@ -80,7 +83,7 @@ class ToneFuser(nn.Module):
         ):
             stacked = torch.stack([torch.from_numpy(table).reshape(-1) for table in tables])
             self.register_buffer(name, stacked, persistent=False)
-        self.unet = FoldedUNet(3 + FOLDED + 3, FOLDED, settings.widths, settings.blocks)
+        self.unet = FoldedUNet(FEATURES, FOLDED, settings.widths, settings.blocks)
 
     def features(self, index: Tensor) -> Tensor:
         """Return what the network sees of folded pairs of codes, ``(N, H/4, W/4, 54)``, all near unit size.

@@ -18,6 +18,15 @@ def fuser():
     return fusion.Fuser(net, "0" * 12, torch.float32)
 
 
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_must_not_be_written_are_taken_and_left_as_they_are(fuser):
+    pair = [np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8) for _ in range(2)]
+    expected = fuser.fuse(*(picture.copy() for picture in pair))
+    for picture in pair:
+        picture.flags.writeable = False
+    np.testing.assert_array_equal(fuser.fuse(*pair), expected)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 33), (64, 64), (130, 97), (48, 301)])
 def test_any_size(fuser, size):
     rng = np.random.default_rng(0)
@@ -29,13 +38,14 @@ def test_any_size(fuser, size):
     assert (linear >= 0).all()
 
 
-def test_tiles_of_the_released_network_leave_no_seam_at_all(monkeypatch):
+@pytest.mark.parametrize("size", [(128, 128), (64, 512), (512, 64)])
+def test_tiles_of_the_released_network_leave_no_seam_at_all(monkeypatch, size):
     rng = np.random.default_rng(0)
     fuser = fusion.load_fuser()
     fuser._dtype = torch.float32
     pair = [rng.integers(60, 200, (336, 464, 3), dtype=np.uint8) for _ in range(2)]
     whole = fuser.fuse(*pair)
-    monkeypatch.setattr(fusion, "TILE", 128)
+    monkeypatch.setattr(fusion, "TILE", size)
     np.testing.assert_array_equal(fuser.fuse(*pair), whole)
 
 
