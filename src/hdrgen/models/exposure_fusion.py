@@ -152,7 +152,9 @@ class NeighbourhoodAttention(nn.Module):
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
         self.heads, self.window = heads, window
-        self.norm = nn.GroupNorm(1, width)
+        self.norm = nn.LayerNorm(
+            width
+        )  # of each place by itself: statistics of a picture would differ by tile
         self.project = nn.Conv2d(width, 3 * width, 1)
         self.position = nn.Parameter(torch.zeros(heads, window**2))
         self.leave = nn.Conv2d(width, width, 1)
@@ -161,7 +163,8 @@ class NeighbourhoodAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         n, width, rows, columns = x.shape
         each, places = width // self.heads, rows * columns
-        query, key, value = self.project(self.norm(x)).float().chunk(3, 1)
+        normal = self.norm(x.permute(0, 2, 3, 1).float()).permute(0, 3, 1, 2)
+        query, key, value = self.project(normal).float().chunk(3, 1)
         around = [
             F.unfold(t, self.window, padding=self.window // 2).reshape(n, self.heads, each, -1, places)
             for t in (key, value)
