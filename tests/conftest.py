@@ -2,8 +2,11 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from hdrgen.cli import run
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +17,15 @@ def shared_hdr() -> Path:
     if not (folder / "manifest.csv").is_file():
         pytest.skip(f"no real HDR pictures at {folder}: set HDRGEN_SHARED to a folder with manifest.csv")
     return folder
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a command: its exit code, stdout and stderr."""
+
+    def call(*arguments: object) -> SimpleNamespace:
+        code = run([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return SimpleNamespace(code=code, out=said.out, err=said.err)
+
+    return call

@@ -22,7 +22,19 @@ from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.runtime.errors import HdrgenError
 
-COMMANDS = ("ingest", "inspect", "check", "fuse", "tonemap", "convert", "compare", "preview")
+COMMANDS = (
+    "ingest",
+    "inspect",
+    "check",
+    "expand",
+    "merge",
+    "bracket",
+    "fuse",
+    "tonemap",
+    "convert",
+    "compare",
+    "preview",
+)
 
 
 def scene(seed: int = 0, height: int = 48, width: int = 64) -> np.ndarray:
@@ -37,18 +49,6 @@ def place(tmp_path, monkeypatch):
     """Work in an empty folder, so that paths in messages are short and leftovers are seen."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def cli(capsys):
-    """Run a command: its exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> SimpleNamespace:
-        code = run([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return SimpleNamespace(code=code, out=said.out, err=said.err)
-
-    return call
 
 
 @pytest.fixture

@@ -15,7 +15,19 @@ import warnings
 
 import typer
 
-from hdrgen.cli import check, compare, convert, fuse, ingest, inspect, preview, tonemap
+from hdrgen.cli import (
+    bracket,
+    check,
+    compare,
+    convert,
+    expand,
+    fuse,
+    ingest,
+    inspect,
+    merge,
+    preview,
+    tonemap,
+)
 from hdrgen.cli.batch import say_error
 from hdrgen.runtime.errors import HdrgenError
 
@@ -30,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, inspect, check, fuse, tonemap, convert, compare, preview):
+for command in (ingest, inspect, check, expand, merge, bracket, fuse, tonemap, convert, compare, preview):
     command.register(app)
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from hdrgen.images import exr, radiance
 from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.runtime.errors import HdrgenError
 
 Format = Literal["openexr", "radiance"]
 
@@ -41,6 +44,20 @@ def read_scene_image(path: Path) -> SceneImage:
         case "radiance":
             return radiance.read_radiance(path)
     raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
+
+
+def read_finite_scene_image(path: Path) -> SceneImage:
+    """Read as `read_scene_image` does, for work that NaN and Inf would spread in.
+
+    Raises
+    ------
+    HdrgenError
+        As `read_scene_image`, or the picture holds NaN or Inf.
+    """
+    image = read_scene_image(path)
+    if not np.isfinite(image.rgb).all():
+        raise HdrgenError(f"{path}: holds NaN or Inf; repair the frame first")
+    return image
 
 
 def read_scene_header(path: Path) -> StoredHeader:

@@ -18,7 +18,7 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
-from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.scene_image import read_finite_scene_image
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
@@ -100,9 +100,7 @@ def tone_map_file(
     if not log_ceiling_linear > 0:
         raise HdrgenError(f"the log picture's ceiling must be above 0, not {log_ceiling_linear:g}")
     target = _space(primaries)
-    image = read_scene_image(source)
-    if not np.isfinite(image.rgb).all():
-        raise HdrgenError(f"{source}: holds NaN or Inf; repair the frame first")
+    image = read_finite_scene_image(source)
     linear = to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target)
     curves: tuple[tuple[str, ToneMap, Path], ...] = (
         ("reinhard", Reinhard(), reinhard_png),

@@ -1,0 +1,96 @@
+"""``hdrgen expand``: an 8-bit picture becomes an EXR without banding."""
+
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, check_present, jobs_for, run_jobs
+from hdrgen.cli.options import (
+    ClampOption,
+    CompressionOption,
+    DryRunOption,
+    JsonOption,
+    SkipExistingOption,
+    SpaceOption,
+    WeightsOption,
+    delivery_in,
+    examples,
+    threads,
+)
+
+if TYPE_CHECKING:
+    from hdrgen.routes.expand import Expander
+
+
+def expand(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF or JPEG files, or folders of them.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
+    encoding: Annotated[
+        Literal["logc4", "srgb", "logc3"] | None,
+        typer.Option(help="Encoding of the codes. [default: what the picture says, else logc4, a JPEG srgb]"),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="0 trusts every code to half a step, 1 takes the codes for noisy, as generated pictures are.",
+        ),
+    ] = 0.0,
+    space: SpaceOption = "acescg",
+    weights: WeightsOption = None,
+    compression: CompressionOption = "zip",
+    clamp: ClampOption = False,
+    skip_existing: SkipExistingOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn 8-bit pictures into EXRs without banding.
+
+    The EXR is scene-linear half float. The network finds what lies between the codes. It was trained on LogC4
+    and works on codes, so any smooth curve will do. Pictures of 16 bits are decoded as they are. Alpha goes
+    along, multiplied in. Existing outputs are overwritten.
+    """
+    from hdrgen.routes.expand import expand_file
+
+    delivery = delivery_in(space, compression, clamp=clamp)
+    jobs = jobs_for(inputs, output, suffixes=CODE_SUFFIXES, suffix=".exr")
+    check_present(jobs, weights)
+    count = threads()
+
+    @cache
+    def expander() -> "Expander":
+        from hdrgen.inference.bit_depth import load_expander
+
+        return load_expander(weights)
+
+    def work(job: Job) -> Report:
+        done = expand_file(
+            job.inputs[0],
+            job.outputs[0],
+            expander,
+            encoding=encoding,
+            strength=strength,
+            delivery=delivery,
+            threads=count,
+        )
+        shown = f"{done.width}x{done.height}, {done.encoding}, brightest {done.maximum_linear:.4g}"
+        return Report(asdict(done), f"{job.outputs[0]}: {shown}", done.notes)
+
+    run_jobs("expand", jobs, work, as_json=as_json, skip_existing=skip_existing, dry_run=dry_run)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            "hdrgen expand plate.png -o plate.exr",
+            "hdrgen expand photo.jpg -o photo.exr --encoding srgb",
+            "hdrgen expand generated/ -o expanded/ --strength 0.5 --skip-existing",
+        )
+    )(expand)

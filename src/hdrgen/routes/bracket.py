@@ -1,0 +1,132 @@
+"""A scene-linear picture as exposures of it: what `merge` undoes.
+
+A bracket at an exposure value EV shows ``linear * 2**EV`` through a curve, so the lowest EV holds the highlights. The
+PNGs say curve, primaries and EV in their text, and the EV in their names, which outlives editing.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen import __version__
+from hdrgen.colour.encodings import Encoding
+from hdrgen.colour.primaries import SPACES
+from hdrgen.conversion import assumed_chromaticities, to_chromaticities
+from hdrgen.images.code_image import write_pngs
+from hdrgen.images.scene_image import read_finite_scene_image
+from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
+from hdrgen.runtime.bands import each_band
+from hdrgen.runtime.errors import HdrgenError
+
+_NAMED = re.compile(r"(?P<stem>.+)[._-]ev(?P<ev>[+-]?\d+(\.\d+)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Bracketed:
+    """What was bracketed: the encoding, and for each EV the share of pixels above the curve's ceiling."""
+
+    width: int
+    height: int
+    encoding: str
+    bits: int
+    evs: tuple[float, ...]
+    clipped_shares: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def listed(evs: Sequence[float]) -> str:
+    """Return EVs as a person reads and types them."""
+    return " ".join(f"{ev + 0.0:g}" for ev in evs)
+
+
+def bracket_suffix(ev: float) -> str:
+    """Return what a bracket's file name ends in.
+
+    Examples
+    --------
+    >>> bracket_suffix(-2), bracket_suffix(0), bracket_suffix(0.5)
+    ('_ev-2.png', '_ev+0.png', '_ev+0.5.png')
+    """
+    return f"_ev{ev + 0.0:+g}.png"
+
+
+def name_and_ev(path: Path) -> tuple[str, float | None]:
+    """Return a file's name without suffix and EV, and the EV where the name ends in one.
+
+    Examples
+    --------
+    >>> name_and_ev(Path("shot_ev-2.png")), name_and_ev(Path("shot.png"))
+    (('shot', -2.0), ('shot', None))
+    """
+    named = _NAMED.fullmatch(path.stem)
+    return (named["stem"], float(named["ev"])) if named else (path.stem, None)
+
+
+def bracket_file(
+    source: Path,
+    targets: Sequence[Path],
+    evs: Sequence[float],
+    *,
+    encoding: str = "logc4",
+    bits: Literal[8, 16] = 8,
+    threads: int = 2,
+) -> Bracketed:
+    """Write a scene-linear picture as one PNG for each exposure value, all of them or none.
+
+    Parameters
+    ----------
+    source
+        OpenEXR or Radiance; Rec.709 where it states no primaries.
+    targets, evs
+        A PNG for each EV.
+    encoding
+        A key of `CODE_ENCODINGS`: curve and primaries of the PNGs.
+    bits
+        Of their codes.
+    threads
+        Bands of rows worked on at once.
+
+    Raises
+    ------
+    HdrgenError
+        A file or option is not what it should be, or the picture holds NaN or Inf.
+    """
+    for target in targets:
+        if target.suffix.lower() != ".png":
+            raise HdrgenError(f"{target}: brackets are written as .png")
+    if len(set(evs)) < len(evs):
+        raise HdrgenError(f"the EVs {listed(evs)} must differ")
+    curve = encoding_named(encoding)
+    image = read_finite_scene_image(source)
+    chromaticities, stated = assumed_chromaticities(image)
+    linear = to_chromaticities(image.rgb, chromaticities, curve.chromaticities)
+    notes = [] if stated else ["the file states no primaries, so Rec.709 by convention"]
+    if image.alpha is not None:
+        notes.append("alpha was dropped")
+    primaries = next(name for name, space in SPACES.items() if space == curve.chromaticities)
+    said = {ENCODING: encoding, PRIMARIES: primaries, "hdrgen:version": __version__}
+    codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
+    texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
+    write_pngs(list(zip(targets, codes, texts, strict=True)))
+    ceiling_linear = curve.decode(np.float64(1.0))
+    clipped = tuple(float((linear > ceiling_linear / 2.0**ev).any(axis=-1).mean()) for ev in evs)
+    return Bracketed(image.width, image.height, encoding, bits, tuple(evs), clipped, tuple(notes))
+
+
+def _codes(
+    linear: NDArray[np.float32], curve: Encoding, ev: float, bits: Literal[8, 16], threads: int
+) -> NDArray[Any]:
+    codes = np.empty(linear.shape, np.uint8 if bits == 8 else np.uint16)
+    largest = np.float32(2**bits - 1)
+    gain = np.float32(2.0**ev)
+
+    def encode(rows: slice) -> None:
+        codes[rows] = np.clip(curve.encode(linear[rows] * gain), 0, 1) * largest + np.float32(0.5)
+
+    each_band(len(linear), encode, threads=threads)
+    return codes

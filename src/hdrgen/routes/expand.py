@@ -1,0 +1,133 @@
+"""One picture of codes becomes scene-linear light: 8 bits through the bit-depth model, 16 bits as they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.conversion import multiply_by_alpha
+from hdrgen.images.code_image import read_code
+from hdrgen.provenance import made_by
+from hdrgen.routes.delivery import ACESCG, Delivery
+from hdrgen.routes.encoded import encoding_named, encoding_of
+from hdrgen.runtime.bands import each_band
+from hdrgen.runtime.errors import HdrgenError
+
+
+class Expander(Protocol):
+    """What `inference.bit_depth.load_expander` returns, as far as files are concerned."""
+
+    digest: str
+
+    def expand(
+        self, code8: NDArray[np.uint8], *, strength: float = 0.0, threads: int = 2
+    ) -> NDArray[np.float32]:
+        """Return code values 0 to 1, inside the codes' quantisation cells where the strength is 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """What was expanded, and what a person should know of it.
+
+    ``clipped_share`` is the share of pixels at the highest code, which only says "at least"; ``maximum_linear`` the
+    brightest value written.
+    """
+
+    width: int
+    height: int
+    bits: int
+    encoding: str
+    strength: float
+    clipped_share: float
+    maximum_linear: float
+    notes: tuple[str, ...]
+
+
+def expand_file(
+    source: Path,
+    target: Path,
+    expander: Callable[[], Expander],
+    *,
+    encoding: str | None = None,
+    strength: float = 0.0,
+    delivery: Delivery = ACESCG,
+    threads: int = 2,
+) -> Expanded:
+    """Write a picture of codes as a scene-linear half-float EXR with provenance.
+
+    Alpha goes along, multiplied in as EXR wants it.
+
+    Parameters
+    ----------
+    source
+        PNG, TIFF or JPEG, RGB with or without alpha, 8 or 16 bits.
+    target
+        The EXR.
+    expander
+        Gives what `inference.bit_depth.load_expander` returns; called only where a picture has 8 bits.
+    encoding
+        ``logc4``, ``srgb`` or ``logc3``; None takes what the picture says, see `routes.encoded`.
+    strength
+        0 keeps every value inside its code's quantisation cell, up to 1 takes the codes for noisy.
+    delivery
+        How the EXR is written.
+    threads
+        Bands of rows worked on at once.
+
+    Raises
+    ------
+    HdrgenError
+        A file or option is not what it should be.
+    """
+    delivery.check(target, "expanded")
+    if not 0 <= strength <= 1:
+        raise HdrgenError(f"the strength must be from 0 to 1, not {strength:g}")
+    picture = read_code(source)
+    encoding, noted = encoding_of([source], [picture], encoding)
+    notes = list(noted)
+    largest = np.float32(np.iinfo(picture.code.dtype).max)
+    weights = None
+    if picture.bits == 8:
+        model = expander()
+        weights = model.digest
+        light = model.expand(picture.code, strength=strength, threads=threads)
+    else:
+        notes.append("16-bit codes are fine enough: decoded as they are, without the network")
+        light = np.divide(picture.code, largest, dtype=np.float32)
+        strength = 0.0
+
+    curve = encoding_named(encoding)
+
+    def decode(rows: slice) -> None:
+        light[rows] = curve.decode(light[rows])
+
+    each_band(picture.height, decode, threads=threads)
+    alpha = None
+    if picture.alpha is not None:
+        alpha = np.divide(picture.alpha, largest, dtype=np.float32)
+        notes += multiply_by_alpha(light, alpha)
+    attributes = made_by(
+        "expand",
+        source=source.name,
+        source_encoding=encoding,
+        source_bits=picture.bits,
+        strength=strength,
+        weights=weights,
+    )
+    maximum_linear, delivered = delivery.write(
+        target, light, curve.chromaticities, attributes, alpha=alpha, threads=threads
+    )
+    return Expanded(
+        picture.width,
+        picture.height,
+        picture.bits,
+        encoding,
+        strength,
+        float((picture.code == largest).any(axis=-1).mean()),
+        maximum_linear,
+        (*notes, *delivered),
+    )

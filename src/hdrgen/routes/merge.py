@@ -1,0 +1,223 @@
+"""A stack of exposures, generated or photographed, becomes one scene-linear EXR with light at EV 0."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.alignment import align_stack
+from hdrgen.colour.primaries import AP1
+from hdrgen.images.code_image import write_code
+from hdrgen.images.exr import write_exr
+from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge
+from hdrgen.provenance import made_by
+from hdrgen.routes.bracket import listed
+from hdrgen.routes.delivery import ACESCG, Delivery
+from hdrgen.routes.stack import EvsFrom, Stack, read_stack
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+
+REFERENCE_TOLERANCE_STOPS = 0.1
+
+Method = Literal["learned", "closed", "debevec", "robertson"]
+Codes = NDArray[Any]
+Masks = Sequence[NDArray[np.bool_]]
+
+
+class Merged(Protocol):
+    """Light at EV 0 in the pictures' primaries ``(H, W, 3)``, and confidence 0 to 1 ``(H, W)``."""
+
+    @property
+    def linear(self) -> NDArray[np.float32]:
+        """Scene-linear, from 0."""
+        ...
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Share of the three components that some bracket shows unclipped."""
+        ...
+
+
+class StackMerger(Protocol):
+    """What `inference.exposure_fusion.load_merger` returns, as far as files are concerned."""
+
+    digest: str
+
+    def merge(
+        self,
+        codes: Sequence[Codes],
+        cells: Sequence[BracketCells],
+        evs: Sequence[float],
+        *,
+        reference: int,
+        occluded: Masks | None = None,
+        threads: int = 2,
+    ) -> Merged:
+        """Return the light of a stack."""
+        ...
+
+
+@dataclass(frozen=True)
+class MergedFile:
+    """What was merged, darkest first, and what a person should know of it.
+
+    ``evs_from`` says where the EVs are from, ``unseen_share`` is the share of pixels of which no exposure shows all
+    three components, ``maximum_linear`` the brightest value written.
+    """
+
+    width: int
+    height: int
+    sources: tuple[str, ...]
+    evs: tuple[float, ...]
+    evs_from: EvsFrom
+    encoding: str
+    method: Method
+    unseen_share: float
+    maximum_linear: float
+    notes: tuple[str, ...]
+
+
+def merge_files(
+    sources: Sequence[Path],
+    target: Path,
+    merger: Callable[[], StackMerger],
+    *,
+    evs: Sequence[float] | Literal["auto"] | None = None,
+    encoding: str | None = None,
+    method: Method = "learned",
+    align: bool = True,
+    reference_ev: float | None = None,
+    confidence_target: Path | None = None,
+    delivery: Delivery = ACESCG,
+    threads: int = 2,
+) -> MergedFile:
+    """Merge 2 to 9 exposures into a scene-linear half-float EXR with provenance.
+
+    Parameters
+    ----------
+    sources, evs, encoding
+        See `read_stack`.
+    target
+        The EXR, light at EV 0.
+    merger
+        Gives what `inference.exposure_fusion.load_merger` returns; called only by the method ``learned``.
+    method
+        The network, or a classical one: inverse variance, OpenCV's Debevec or Robertson.
+    align
+        Align the exposures with the reference by optical flow; a static stack passes unchanged.
+    reference_ev
+        EV of the exposure that moving things are taken from; None is the EV nearest 0.
+    confidence_target
+        A grey EXR or 8-bit PNG of how much of each pixel was seen: 0 where there was nothing but clipping.
+    delivery
+        How the EXR is written.
+    threads
+        Threads to work with.
+
+    Raises
+    ------
+    HdrgenError
+        A picture cannot be read, they do not belong together, or the EVs contradict them.
+    """
+    delivery.check(target, "merged")
+    if method not in get_args(Method):
+        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
+    if confidence_target is not None and confidence_target.suffix.lower() not in (".exr", ".png"):
+        raise HdrgenError(f"{confidence_target}: the confidence is written as .exr or .png")
+    stack = read_stack(sources, evs=evs, encoding=encoding, threads=threads)
+    reference = _reference(stack.evs, reference_ev)
+    codes, cells = stack.codes, stack.cells(stack.codes)
+    occluded: Masks | None = None
+    if align:
+        aligned = align_stack(codes, cells, reference=reference)
+        codes, occluded = aligned.codes, aligned.occluded
+        cells = stack.cells(codes)
+    digest = None
+    if method == "learned":
+        model = merger()
+        digest = model.digest
+        merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
+        linear, confidence = merged.linear, merged.confidence
+    else:
+        linear = _classical(method, stack, codes, cells, occluded)
+        confidence = _confidence(codes, cells, occluded)
+
+    attributes = made_by(
+        "brackets",
+        source=", ".join(path.name for path in stack.paths),
+        source_encoding=stack.name,
+        source_evs=listed(stack.evs),
+        method=method,
+        weights=digest,
+    )
+    unseen_share = float((confidence < 1).mean())
+    height, width, _ = linear.shape
+    with _beside(confidence_target, confidence, of=target):
+        maximum_linear, delivered = delivery.write(
+            target, linear, stack.chromaticities, attributes, threads=threads
+        )
+    return MergedFile(
+        width,
+        height,
+        tuple(map(str, stack.paths)),
+        stack.evs,
+        stack.evs_from,
+        stack.name,
+        method,
+        unseen_share,
+        maximum_linear,
+        (*stack.notes, *delivered),
+    )
+
+
+def _reference(evs: Sequence[float], asked: float | None) -> int:
+    nearest = min(range(len(evs)), key=lambda i: abs(evs[i] - (asked or 0.0)))
+    if asked is not None and abs(evs[nearest] - asked) > REFERENCE_TOLERANCE_STOPS:
+        raise HdrgenError(f"no exposure has EV {asked:g} to be the reference; there are {listed(evs)}")
+    return nearest
+
+
+def _classical(
+    method: Method,
+    stack: Stack,
+    codes: Sequence[Codes],
+    cells: Sequence[BracketCells],
+    occluded: Masks | None,
+) -> NDArray[np.float32]:
+    if method == "closed":
+        return inverse_variance_merge(codes, cells, occluded)
+    return (debevec_merge if method == "debevec" else robertson_merge)(codes, stack.encoding, stack.evs)
+
+
+def _confidence(
+    codes: Sequence[Codes], cells: Sequence[BracketCells], occluded: Masks | None
+) -> NDArray[np.float32]:
+    """Return the share of each pixel's components that some bracket shows neither clipped nor occluded."""
+    seen = np.zeros(codes[0].shape, bool)
+    for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
+        shown = ~cell.clipped[code]
+        if occluded is not None:
+            shown &= ~occluded[bracket][..., None]
+        seen |= shown
+    return seen.mean(axis=-1, dtype=np.float32)
+
+
+@contextmanager
+def _beside(target: Path | None, confidence: NDArray[np.float32], *, of: Path) -> Iterator[None]:
+    """Write the confidence beside what the block writes: both of them or none."""
+    if target is None:
+        yield
+        return
+    with replacing(target) as temporary:
+        grey = np.repeat(confidence[..., None], 3, axis=-1)
+        if target.suffix.lower() == ".exr":
+            made = made_by("brackets", confidence_of=of.name)
+            write_exr(temporary, grey, chromaticities=AP1, attributes=made)
+        else:
+            write_code(temporary, (grey * 255 + 0.5).astype(np.uint8))
+        yield
