@@ -107,7 +107,7 @@ class ToneFuser(nn.Module):
         level = torch.addcmul(average, sd, correction.float())
         if clean.any():
             lower, upper = (_look_up(table, index) for table in self.bounds)
-            inside = torch.minimum(torch.maximum(level, lower), upper)
+            inside = level.clamp(lower, upper)
             inside = torch.lerp((lower + upper) / 2, inside, TRUST_INSIDE_CELL)
             level = torch.lerp(level, inside, clean)
         return level.clamp(max=MAX_LEVEL)
@@ -138,7 +138,11 @@ def pair_index(reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
 
 def clean_share(agreeing: Tensor) -> Tensor:
     """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
-    share = F.avg_pool2d(agreeing[:, None], CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+    share = agreeing[:, None]
+    # Down, then across: 18 numbers for each block in place of 81.
+    for window in ((CLEAN_WINDOW, 1), (1, CLEAN_WINDOW)):
+        around = (window[0] // 2, window[1] // 2)
+        share = F.avg_pool2d(share, window, 1, around, count_include_pad=False)
     low, high = CLEAN_SHARE
     return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
