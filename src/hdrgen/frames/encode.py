@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import tifffile
 from numpy.typing import NDArray
-from pydantic import Field
 
 from hdrgen.colour.logc import LOGC4_CEILING, logc4_decode, logc4_encode
 from hdrgen.frames.frame_index import (
@@ -28,9 +27,8 @@ from hdrgen.images.half_floats import all_halves, any_nan, look_up
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
+from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 CODE16, CODE8 = "code16", "code8"
 # Raised when a change in this module changes the codes made from the same frame.
@@ -47,15 +45,8 @@ ENCODE_SCHEMA: dict[str, type[pl.DataType]] = {
 Row = dict[str, Any]
 
 
-class EncodeParams(Section):
+class EncodeParams(FrameWork):
     """How many processes write LogC4 pictures, and what bounds them."""
-
-    workers: Workers = "auto"
-    """Processes at the same time; `auto` is one for each core."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds after which a frame is given up."""
-    memory_gib: float = Field(default=4.0, gt=0)
-    """Memory that one frame may take, in GiB."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +139,7 @@ def encode_logc4(
     tasks = [
         _Task(frames_root, out_dir, row, before.get(row["file"])) for row in usable.iter_rows(named=True)
     ]
-    outcomes = schedule(
-        _encode_frame,
-        tasks,
-        workers=params.workers,
-        timeout_s=params.timeout_s,
-        memory_bytes=int(params.memory_gib * 2**30),
-        on_progress=on_progress,
-    )
+    outcomes = params.outcomes(_encode_frame, tasks, on_progress, schedule)
     rows: list[Row] = []
     for task, outcome in zip(tasks, outcomes, strict=True):
         if outcome.value is None:

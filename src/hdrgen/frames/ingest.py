@@ -48,7 +48,7 @@ from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
+from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same file and settings.
@@ -161,7 +161,7 @@ class AnchorParams(Section):
     """What a picture's brightest thousandth may be raised to."""
 
 
-class IngestParams(Section):
+class IngestParams(FrameWork):
     """Where frames come from and how they become ours."""
 
     sources: dict[str, Source] = Field(min_length=1)
@@ -174,12 +174,6 @@ class IngestParams(Section):
     """OpenEXR compression of the frames."""
     max_megapixels: float = Field(default=150.0, gt=0)
     """A file whose header promises more is quarantined undecoded."""
-    workers: Workers = "auto"
-    """Processes at the same time; `auto` is one for each core."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds after which a frame is given up."""
-    memory_gib: float = Field(default=4.0, gt=0)
-    """Memory that one frame may take, in GiB."""
 
     @field_validator("sources")
     @classmethod
@@ -241,14 +235,7 @@ def ingest(
         _Task(root, path, source_name, source, params, frames_dir, tuple(made_before.get(path, ())))
         for path in paths
     ]
-    outcomes = schedule(
-        _ingest_file,
-        tasks,
-        workers=params.workers,
-        timeout_s=params.timeout_s,
-        memory_bytes=int(params.memory_gib * 2**30),
-        on_progress=on_progress,
-    )
+    outcomes = params.outcomes(_ingest_file, tasks, on_progress, schedule)
     rows: list[Row] = []
     for task, outcome in zip(tasks, outcomes, strict=True):
         reason = outcome.failure or "holds no picture"

@@ -40,9 +40,8 @@ from hdrgen.images.half_floats import INFINITE, MAGNITUDE, NEGATIVE, all_finite,
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.runtime.scheduling import MapFrames, Workers, map_frames
+from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same frame and settings.
@@ -61,7 +60,7 @@ Mask = NDArray[np.bool_]
 Row = dict[str, Any]
 
 
-class SanitizeParams(Section):
+class SanitizeParams(FrameWork):
     """What is repaired, and what is left alone."""
 
     lowest_value: float = Field(default=-0.018, le=0)
@@ -80,12 +79,6 @@ class SanitizeParams(Section):
     """A frame with a larger part broken is quarantined instead."""
     compression: Compression = "zip"
     """OpenEXR compression of the frames that were repaired."""
-    workers: Workers = "auto"
-    """Processes at the same time; `auto` is one for each core."""
-    timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds after which a frame is given up."""
-    memory_gib: float = Field(default=4.0, gt=0)
-    """Memory that one frame may take, in GiB."""
 
 
 @dataclass(frozen=True)
@@ -201,14 +194,7 @@ def sanitize(
         if row["quarantine_reason"] is None
     ]
     rows: list[Row] = [row for _, row in ingested if row["quarantine_reason"] is not None]
-    outcomes = schedule(
-        _sanitize_frame,
-        tasks,
-        workers=params.workers,
-        timeout_s=params.timeout_s,
-        memory_bytes=int(params.memory_gib * 2**30),
-        on_progress=on_progress,
-    )
+    outcomes = params.outcomes(_sanitize_frame, tasks, on_progress, schedule)
     for task, outcome in zip(tasks, outcomes, strict=True):
         reason = outcome.failure
         if outcome.timed_out:
@@ -245,9 +231,7 @@ class _Task:
 
 def _sanitize_frame(task: _Task) -> Row:
     row, params = task.row, task.params
-    digest = short_digest(
-        _REPAIR_VERSION, row["frame"], params.model_dump(exclude={"workers", "timeout_s", "memory_gib"})
-    )
+    digest = short_digest(_REPAIR_VERSION, row["frame"], params.what_matters())
     if task.before and task.before["repair_digest"] == digest and task.before["file"]:
         made = task.frames_dir / Path(task.before["file"]).name
         if is_whole(made, task.before["file_bytes"]):

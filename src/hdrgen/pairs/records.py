@@ -22,9 +22,8 @@ from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import read_exr
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.runtime.scheduling import Workers, map_frames
+from hdrgen.runtime.scheduling import FrameWork
 
 KINDS = ("clean", "generated")
 SMALLEST_JUDGED = 11
@@ -43,7 +42,7 @@ PAIR_SCHEMA = pl.Schema(
 )
 
 
-class PairSettings(Section):
+class PairSettings(FrameWork):
     """What is cut out of each frame; each kind of pairs adds its own."""
 
     seed: int
@@ -55,12 +54,8 @@ class PairSettings(Section):
     """Standard deviation of the exposure a crop is shown at, over its frame's own."""
     judged_size: int = Field(768, ge=64)
     """Largest side of the centre crop of a test frame that is judged."""
-    workers: Workers = "auto"
-    """Processes at the same time; `auto` is one for each core."""
     timeout_s: float = Field(600.0, gt=0)
-    """Seconds after which a frame is given up."""
     memory_gib: float = Field(8.0, gt=0)
-    """Memory that one frame may take, in GiB."""
 
 
 SettingsT = TypeVar("SettingsT", bound=PairSettings)
@@ -162,14 +157,7 @@ def make_pairs(
         for frame in sorted(frames, key=lambda frame: frame.frame)
     ]
     rows = []
-    outcomes = map_frames(
-        _pairs_of_frame,
-        tasks,
-        workers=settings.workers,
-        timeout_s=settings.timeout_s,
-        memory_bytes=int(settings.memory_gib * 2**30),
-        on_progress=on_progress,
-    )
+    outcomes = settings.outcomes(_pairs_of_frame, tasks, on_progress)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if outcome.failure is not None or outcome.value is None:
             raise HdrgenError(f"{task.frame.where}: {outcome.failure}")
@@ -320,7 +308,7 @@ class _Task(Generic[SettingsT]):
     @property
     def stem(self) -> str:
         """What the names of the frame's files begin with, below `out_dir`."""
-        said = self.settings.model_dump(mode="json", exclude={"workers", "timeout_s", "memory_gib"})
+        said = self.settings.what_matters()
         digest = short_digest(self.maker.version, self.frame.content, said)
         return f"{self.frame.split}/{self.frame.frame}_{digest}"
 

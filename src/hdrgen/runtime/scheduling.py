@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+from pydantic import Field
 
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
 log = logging.getLogger(__name__)
@@ -135,6 +137,38 @@ def map_frames(
             if not finished:
                 pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
+
+
+class FrameWork(Section):
+    """How a stage works on its frames: how many at once, and what one frame may cost. Outputs do not depend on it."""
+
+    workers: Workers = "auto"
+    """Processes at the same time; `auto` is one for each core."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds after which a frame is given up."""
+    memory_gib: float = Field(default=4.0, gt=0)
+    """Memory that one frame may take, in GiB."""
+
+    def outcomes(
+        self,
+        function: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        on_progress: OnProgress | None = None,
+        schedule: MapFrames = map_frames,
+    ) -> Iterator[Outcome[ValueT]]:
+        """Run a function over items within these limits, see `map_frames`."""
+        return schedule(
+            function,
+            items,
+            workers=self.workers,
+            timeout_s=self.timeout_s,
+            memory_bytes=int(self.memory_gib * 2**30),
+            on_progress=on_progress,
+        )
+
+    def what_matters(self) -> dict[str, Any]:
+        """Return the settings that outputs do depend on, JSON-able, for the names of files."""
+        return self.model_dump(mode="json", exclude=set(FrameWork.model_fields))
 
 
 def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
