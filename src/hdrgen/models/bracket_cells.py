@@ -7,7 +7,7 @@ log2(linear + 0.01), of light at EV 0.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -60,7 +60,7 @@ def encode_level16(linear: NDArray[np.floating]) -> NDArray[np.uint16]:
     return (np.clip(code, 0, 1) * 65535 + 0.5).astype(np.uint16)
 
 
-@cache
+@lru_cache(maxsize=64)  # a few stacks of nine; a 16-bit entry is a megabyte
 def bracket_cells(
     encoding: str, bits: Bits, ev: float, *, evs: tuple[float, ...], noise_codes: float = 3.0
 ) -> BracketCells:
