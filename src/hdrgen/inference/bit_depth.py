@@ -8,7 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from hdrgen.inference.tiles import Tile, fastest_dtype, padded, tiles
-from hdrgen.models.bit_depth import MODEL, BitDepthUNet, clean_code, generated_code, load_bit_depth
+from hdrgen.models.bit_depth import (
+    MODEL,
+    WIDEST,
+    BitDepthUNet,
+    clean_code,
+    generated_code,
+    load_bit_depth,
+)
 from hdrgen.models.cell_smoother import smooth_in_cells
 from hdrgen.models.folded_unet import fold, reach, stride, unfold
 from hdrgen.training.weights import released_weights
@@ -16,7 +23,7 @@ from hdrgen.training.weights import released_weights
 TILE = 4096
 """Side of what one pass of the network keeps, in pixels: it sees far, so small tiles would be mostly halo."""
 
-WIDER_REACH = 128
+WIDER_REACH = 2 * WIDEST
 """Pixels that the means a block is compared with reach beyond the network."""
 
 
@@ -37,7 +44,8 @@ class Expander:
         self.digest = digest
         self._dtype = dtype or fastest_dtype()
         widths, blocks = net.settings.widths, net.settings.blocks
-        self._stride, self._halo = stride(widths), reach(widths, blocks) + WIDER_REACH
+        self._stride = max(stride(widths), WIDEST)  # powers of two, both
+        self._halo = -(-(reach(widths, blocks) + WIDER_REACH) // self._stride) * self._stride
         self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def expand(

@@ -37,6 +37,9 @@ SCALES = 4
 """Halvings of the block means that they are compared with: along a slow gradient, the mean over many steps is the gradient
 itself, and a step of one code, as a share of 255 too small to be learned from, is what differs from it."""
 
+WIDEST = FOLD * 2**SCALES
+"""Side in pixels of the widest of these means: what the network sees begins and ends on multiples of it."""
+
 FEATURES = 3 + 3 * SCALES + 2 * FOLDED
 
 
@@ -50,7 +53,7 @@ class BitDepth(Section):
 
 
 class BitDepthUNet(nn.Module):
-    """8-bit codes to float codes. Pictures are ``(N, H, W, 3)``, sides multiples of the network's stride."""
+    """8-bit codes to float codes. Pictures are ``(N, H, W, 3)``, sides multiples of its stride and of `WIDEST`."""
 
     def __init__(self, settings: BitDepth) -> None:
         super().__init__()
