@@ -27,7 +27,10 @@ def float_array(values: ArrayT) -> tuple[ModuleType, ArrayT]:
     """
     if isinstance(values, float | int):
         values = np.asarray(values, np.float64)
-    namespace = array_api_compat.array_namespace(values)
+    # numpy 2 speaks the array API itself, and finding that out takes longer than to read a picture.
+    namespace = (
+        np if isinstance(values, np.ndarray | np.generic) else array_api_compat.array_namespace(values)
+    )
     if not namespace.isdtype(values.dtype, "real floating"):
         raise TypeError(f"expected floats, got {values.dtype}: divide code values by their maximum first")
     if values.dtype == namespace.float16:
