@@ -43,7 +43,7 @@ fix: setup ## repair what can be repaired by itself
 	ruff format .
 
 bench: setup ## speed, as ratios to this machine's ceilings
-	python benchmarks/bench_fuse.py
+	python benchmarks/bench_models.py
 	python benchmarks/bench_frames.py
 
 clean: ## remove what `make repro` made, keep the environment
