@@ -143,7 +143,13 @@ class Stack(NamedTuple):
             for group in together
         )
         stacked = Stack(*(torch.stack(tables, 1) for tables in zip(*averaged, strict=True)))
-        return stacked, next(i for i, group in enumerate(groups) if reference in group)
+        return stacked, slot_of(reference, brackets)
+
+
+def slot_of(bracket: int, brackets: int) -> int:
+    """Return the slot that a bracket, counted from the darkest, goes to in `Stack.in_slots`."""
+    groups = np.array_split(np.arange(brackets), SLOTS)
+    return next(slot for slot, group in enumerate(groups) if bracket in group)
 
 
 class NeighbourhoodAttention(nn.Module):
@@ -355,7 +361,8 @@ def stack_of(codes: Sequence[Tensor], cells: Sequence[BracketCells]) -> Stack:
 
 def save_exposure_fusion(path: Path, net: LuminanceStackProcessor) -> None:
     """Write the weights with all that `load_exposure_fusion` needs to know."""
-    save_weights(path, net, model=MODEL, settings=net.settings.model_dump(mode="json"))
+    settings = net.settings.model_dump(mode="json")
+    save_weights(path, net, model=MODEL, settings=settings, dtype=torch.float16)
 
 
 def load_exposure_fusion(path: Path) -> LuminanceStackProcessor:

@@ -16,7 +16,7 @@ from hdrgen.pairs.bit_depth_pairs import clean_code8
 from hdrgen.pairs.gradients import gradient_logc4
 from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.fit import Batch, Recipe, autocast, fit, turned
+from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 
 
 class TrainBitDepth(Recipe):
@@ -46,8 +46,8 @@ def train_bit_depth(
         As `fit` has them; figures and errors as well.
     """
     torch.manual_seed(settings.seed)
-    net = BitDepthUNet(settings.network)
-    return fit(net, _BitDepthTask(pairs, settings), settings, weights, curve, on_progress)
+    net, task = BitDepthUNet(settings.network), _BitDepthTask(pairs, settings)
+    return fit(net, task, settings, weights, curve, on_progress, data_digest=pairs_digest(pairs))
 
 
 class _BitDepthTask:

@@ -18,11 +18,12 @@ from hdrgen.models.exposure_fusion import (
     Stack,
     exposure_fusion_loss,
     save_exposure_fusion,
+    slot_of,
 )
 from hdrgen.pairs.bracket_pairs import ENCODING_NAMES, KINDS
 from hdrgen.pairs.records import CropRecords
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.fit import Batch, Recipe, autocast, fit, turned
+from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 
 
 class TrainExposureFusion(Recipe):
@@ -61,8 +62,8 @@ def train_exposure_fusion(
         Exposure values of the pairs' brackets, darkest first, 0 among them.
     """
     torch.manual_seed(settings.seed)
-    net = LuminanceStackProcessor(settings.network)
-    return fit(net, _ExposureFusionTask(pairs, settings, evs), settings, weights, curve, on_progress)
+    net, task = LuminanceStackProcessor(settings.network), _ExposureFusionTask(pairs, settings, evs)
+    return fit(net, task, settings, weights, curve, on_progress, data_digest=pairs_digest(pairs))
 
 
 class _ExposureFusionTask:
@@ -74,6 +75,7 @@ class _ExposureFusionTask:
         held_out = np.random.default_rng(settings.seed)
         self._held_out = held_out.integers(len(self._val), size=settings.validation_crops)
         self._reference = evs.index(0.0)
+        self._slot = slot_of(self._reference, len(evs))
         self._missing = [i for i in range(len(evs)) if i != self._reference]
         cells = [
             [bracket_cells(name, 8, ev, evs=evs, noise_codes=settings.noise_codes) for ev in evs]
@@ -90,10 +92,10 @@ class _ExposureFusionTask:
         shares = np.array([self._settings.shares[kind] for kind in KINDS])
         kinds = rng.choice(len(KINDS), size=len(indices), p=shares / shares.sum())
         entries, hidden, linear = self._pictures(self._train, indices, kinds)
-        missing = torch.from_numpy(rng.choice(self._missing, size=len(indices)))
-        lost = torch.from_numpy(rng.random(len(indices)) < self._settings.missing_share)
-        bracket = torch.arange(hidden.shape[1])
-        hidden = hidden | ((bracket == missing[:, None]) & lost[:, None])[..., None, None, None]
+        missing = rng.choice(self._missing, size=len(indices))
+        lost = rng.random(len(indices)) < self._settings.missing_share
+        without = (np.arange(hidden.shape[1]) == missing[:, None]) & lost[:, None]
+        hidden = hidden | torch.from_numpy(without).to(hidden.device)[..., None, None, None]
         quarter_turns, mirrored = int(rng.integers(4)), int(rng.integers(2))
         entries, hidden = turned((entries, hidden), quarter_turns, mirrored, axes=(2, 3))
         (linear,) = turned((linear,), quarter_turns, mirrored)
@@ -121,7 +123,7 @@ class _ExposureFusionTask:
         save_exposure_fusion(path, net)
 
     def _losses(self, net: LuminanceStackProcessor, stack: Stack, linear: Tensor) -> Tensor:
-        reference = torch.full((len(linear),), self._reference, device=linear.device)
+        reference = torch.full((len(linear),), self._slot, device=linear.device)
         with autocast(self._settings):
             level = net.merged(stack, reference)
         return exposure_fusion_loss(level, linear, self._settings.loss)

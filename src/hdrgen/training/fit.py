@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -97,8 +98,8 @@ def fit(
         What learns, what is learned, and how.
     weights, curve
         Where the safetensors and the learning curve (TSV) go. Beside the weights lies a checkpoint
-        (``.checkpoint.safetensors``) while training runs; when it is there and of the same recipe and data,
-        training goes on from it.
+        (``.checkpoint.safetensors``) while training runs; when it is there and of the same network, recipe
+        and data, training goes on from it. A damaged one is ignored.
     on_progress
         Called with (steps done, steps in all).
     data_digest
@@ -117,7 +118,7 @@ def fit(
     net = net.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     losses = Curve(("step", "train", *task.curves))
-    checkpoint = _Checkpoint(weights, recipe, data_digest)
+    checkpoint = _Checkpoint(weights, net, recipe, data_digest)
     first, best = checkpoint.restore(net, optimizer, losses)
     recent: list[float] = []
     for step in range(first + 1, recipe.steps + 1):
@@ -152,6 +153,21 @@ def fit(
     return {"parameters": sum(p.numel() for p in net.parameters()), "steps": recipe.steps, **best}
 
 
+def pairs_digest(pairs: Path) -> str:
+    """Return what stands for the samples in a folder of `make_pairs`: the SHA-256 of its index, hexadecimal.
+
+    Raises
+    ------
+    HdrgenError
+        There is no index.
+    """
+    index = pairs / INDEX_NAME
+    try:
+        return hashlib.sha256(index.read_bytes()).hexdigest()
+    except OSError as error:
+        raise HdrgenError(f"{index}: cannot be read ({error.strerror}); run make_pairs") from None
+
+
 def one_cycle(step: int, steps: int) -> float:
     """Return the share of the peak learning rate at a step from 1: up over a tenth, then down by a cosine to 0."""
     warm = max(1, steps // 10)
@@ -177,10 +193,12 @@ def turned(
 class _Checkpoint:
     """All that the next step depends on, in one safetensors file."""
 
-    def __init__(self, weights: Path, recipe: Recipe, data_digest: str) -> None:
+    def __init__(self, weights: Path, net: nn.Module, recipe: Recipe, data_digest: str) -> None:
         self._weights = weights
         self._path = weights.with_suffix(".checkpoint.safetensors")
-        made_of = json.dumps([recipe.model_dump(mode="json"), data_digest], sort_keys=True)
+        # The recipe does not say what the code makes of it: a network may have changed since.
+        shapes = [(name, list(value.shape)) for name, value in net.state_dict().items()]
+        made_of = json.dumps([recipe.model_dump(mode="json"), data_digest, shapes], sort_keys=True)
         self._digest = hashlib.sha256(made_of.encode()).hexdigest()
 
     def save(
