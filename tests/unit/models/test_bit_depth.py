@@ -90,7 +90,7 @@ def test_the_loss_is_the_mean_of_decibels():
     assert torch.isfinite(code_loss(target, target)).all()
 
 
-def test_weights_come_back_with_their_settings(tmp_path, all_codes):
+def test_weights_come_back_as_half_floats_with_their_settings(tmp_path, all_codes):
     torch.manual_seed(0)
     net = BitDepthUNet(SMALL)
     torch.nn.init.normal_(net.unet.leave.weight)
@@ -98,6 +98,7 @@ def test_weights_come_back_with_their_settings(tmp_path, all_codes):
     again = load_bit_depth(tmp_path / "w.safetensors")
     assert again.settings == SMALL
     assert not again.training
+    net.half().float()
     with torch.no_grad():
         for one, other in zip(net.eval()(*picture_of(all_codes)), again(*picture_of(all_codes)), strict=True):
             assert torch.equal(one, other)
