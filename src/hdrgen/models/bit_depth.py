@@ -118,7 +118,8 @@ def code_loss(code: Tensor, target: Tensor) -> Tensor:
 
 def save_bit_depth(path: Path, net: BitDepthUNet) -> None:
     """Write the weights with all that `load_bit_depth` needs to know."""
-    save_weights(path, net, model=MODEL, settings=net.settings.model_dump(mode="json"))
+    settings = net.settings.model_dump(mode="json")
+    save_weights(path, net, model=MODEL, settings=settings, dtype=torch.float16)
 
 
 def load_bit_depth(path: Path) -> BitDepthUNet:

@@ -150,7 +150,7 @@ def clean_share(agreeing: Tensor) -> Tensor:
 def save_tone_fuser(path: Path, net: ToneFuser) -> None:
     """Write the weights with all that `load_tone_fuser` needs to know."""
     settings = {"network": net.settings.model_dump(mode="json"), "log_ceiling_linear": net.log_ceiling_linear}
-    save_weights(path, net, model=MODEL, settings=settings)
+    save_weights(path, net, model=MODEL, settings=settings, dtype=torch.float16)
 
 
 def load_tone_fuser(path: Path) -> ToneFuser:
