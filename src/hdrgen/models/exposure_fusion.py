@@ -15,11 +15,11 @@ Pictures are ``(N, H, W, 3)``; stacks have their exposures first of all, ``(N, K
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,6 +44,9 @@ STRIDE = 32
 
 MOST_SD = 6.0
 """Standard deviations beyond which a disagreement is no larger to the network."""
+
+MOST_SD_LEVELS = 8.0
+"""Standard deviation of an average that says nothing."""
 
 MOST_TRUST = 8.0
 """Natural logarithm of the factor by which the network may raise or lower a bracket's weight."""
@@ -86,6 +89,14 @@ class ExposureFusion(Section):
     """Of the self-attention."""
     attention_window: int = Field(5, ge=1)
     """Side of the neighbourhood, in places of 32x32 pixels, that each place attends to. Bounded, so that tiles agree."""
+
+    @model_validator(mode="after")
+    def _attention_has_a_middle_and_whole_heads(self) -> Self:
+        if not self.attention_window % 2:
+            raise ValueError(f"attention_window must be odd, not {self.attention_window}")
+        if self.widths[-1] % self.heads:
+            raise ValueError(f"{self.heads} heads do not share {self.widths[-1]} channels evenly")
+        return self
 
 
 class Stack(NamedTuple):
@@ -271,8 +282,10 @@ class LuminanceStackProcessor(nn.Module):
 
 def weighted_average(level: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return the weighted mean over exposures and its standard deviation, ``(N, H, W, 3)`` each."""
-    total = weight.sum(1).clamp_min(1e-12)
-    return (level * weight).sum(1) / total, total.rsqrt().clamp_max(8.0)
+    total = weight.sum(1)
+    # A highlight that only a long exposure is left to tell of weighs next to nothing, and still more than nothing.
+    average = (level * weight).sum(1) / total.clamp_min(torch.finfo(torch.float32).tiny)
+    return average, total.clamp_min(MOST_SD_LEVELS**-2).rsqrt()
 
 
 def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
