@@ -29,8 +29,8 @@ from hdrgen.training.weights import released_weights
 TILE = 2048
 """Side of what one pass of the network keeps, in pixels."""
 
-HALO = 384
-"""Pixels around a tile that can move a pixel inside; a test holds it to the network."""
+REACH = 256
+"""Pixels around a tile that can move a pixel inside by the convolutions alone; a test holds it to the network."""
 
 MOST_FOR_EXPOSURE = 1 << 18
 """Pixels, evenly chosen, from which the brackets' errors of exposure and tint are found."""
@@ -67,6 +67,7 @@ class StackMerger:
     def __init__(self, net: LuminanceStackProcessor, digest: str, dtype: torch.dtype | None = None) -> None:
         self.digest = digest
         self._dtype = dtype or fastest_dtype()
+        self._halo = REACH + STRIDE * (net.settings.attention_window // 2)
         self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def merge(
@@ -116,7 +117,7 @@ class StackMerger:
         merged = Merged(np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32))
         with torch.inference_mode():
             errors = brackets.exposure_errors()
-            for tile in tiles(height, width, size=TILE, halo=HALO):
+            for tile in tiles(height, width, size=TILE, halo=self._halo):
                 self._merge_tile(brackets, errors, tile, merged)
         return merged
 
