@@ -17,7 +17,7 @@ from hdrgen.images.exr import read_exr
 from hdrgen.inference.exposure_fusion import load_merger
 from hdrgen.metrics.judgement import Judgement, table_by_band, table_by_frame, write_tables
 from hdrgen.metrics.quality import judge, pu21_psnr
-from hdrgen.models.bracket_cells import BracketCells, bracket_cells
+from hdrgen.models.bracket_cells import Bits, BracketCells, bracket_cells
 from hdrgen.models.classical_merge import (
     cell_intersection_merge,
     debevec_merge,
@@ -55,16 +55,21 @@ class EvaluateExposureFusion(Section):
 
 
 def mergers(
-    weights: Mapping[str, Path], cells: Sequence[BracketCells], pairs: MakeBracketPairs
+    weights: Mapping[str, Path], pairs: MakeBracketPairs, settings: EvaluateExposureFusion
 ) -> dict[str, Merge]:
     """Return all that are judged: closed forms with and without alignment, OpenCV's merges, and networks by name."""
+    cells = _cells(pairs, settings, [8] * len(pairs.evs))
+
+    def of_bits(aligned: Aligned) -> list[BracketCells]:
+        # Brackets that moved have 16-bit codes.
+        return _cells(pairs, settings, [8 if code.dtype == np.uint8 else 16 for code in aligned.codes])
 
     def network(path: Path) -> Merge:
         merger = load_merger(path)
         return lambda _, aligned: (
             merger.merge(
                 aligned.codes,
-                _of_codes(aligned, pairs, cells),
+                of_bits(aligned),
                 pairs.evs,
                 reference=pairs.reference,
                 occluded=aligned.occluded,
@@ -75,7 +80,7 @@ def mergers(
         "cell_intersection": lambda codes, _: cell_intersection_merge(codes, cells),
         "inverse_variance": lambda codes, _: inverse_variance_merge(codes, cells),
         "inverse_variance_aligned": lambda _, aligned: inverse_variance_merge(
-            aligned.codes, _of_codes(aligned, pairs, cells), aligned.occluded
+            aligned.codes, of_bits(aligned), aligned.occluded
         ),
         "debevec": lambda _, aligned: debevec_merge(aligned.codes, ENCODING_NAMES[0], pairs.evs),
         "robertson": lambda _, aligned: robertson_merge(aligned.codes, ENCODING_NAMES[0], pairs.evs),
@@ -83,11 +88,12 @@ def mergers(
     }
 
 
-def _of_codes(aligned: Aligned, pairs: MakeBracketPairs, cells: Sequence[BracketCells]) -> list[BracketCells]:
-    """Return the tables for brackets of which those that moved have 16-bit codes."""
+def _cells(
+    pairs: MakeBracketPairs, settings: EvaluateExposureFusion, bits: Sequence[Bits]
+) -> list[BracketCells]:
     return [
-        cell if code.dtype == np.uint8 else bracket_cells(ENCODING_NAMES[0], 16, ev, evs=pairs.evs)
-        for code, cell, ev in zip(aligned.codes, cells, pairs.evs, strict=True)
+        bracket_cells(ENCODING_NAMES[0], b, ev, evs=pairs.evs, noise_codes=settings.noise_codes)
+        for b, ev in zip(bits, pairs.evs, strict=True)
     ]
 
 
@@ -123,11 +129,8 @@ def judge_exposure_fusion(
     if tests.is_empty():
         raise HdrgenError(f"{pairs_dir}: no test frames to judge; raise split.test_fraction or add scenes")
     files = dict(frames.select("frame", "file").iter_rows())
-    cells = [
-        bracket_cells(ENCODING_NAMES[0], 8, ev, evs=pairs.evs, noise_codes=settings.noise_codes)
-        for ev in pairs.evs
-    ]
-    models = mergers(weights, cells, pairs)
+    cells = _cells(pairs, settings, [8] * len(pairs.evs))
+    models = mergers(weights, pairs, settings)
     judgements: list[Judgement] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         frame = read_exr(frames_dir / files[row["frame"]]).rgb

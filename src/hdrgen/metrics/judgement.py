@@ -51,7 +51,7 @@ def summary(
                 if metric in figures
             }
             for model, figures in models.items()
-            if model not in bases
+            if bases and model not in bases
         }
         result.setdefault(source, {})[kind] = {**models, "margin_over_best_closed_form": margins}
     return result
