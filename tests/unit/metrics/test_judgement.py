@@ -125,9 +125,7 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
         assert source["generated"]["net"]["same_code8_share"]["mean"] < 1
         assert set(clean["margin_over_best_closed_form"]) == {"net"}
     gradients = found["gradients"]["clean"]
-    assert (
-        gradients["smooth_in_cells"]["code_psnr"]["mean"] > gradients["dequantised"]["code_psnr"]["mean"] + 6
-    )
+    assert gradients["smooth_in_cells"]["code_psnr"]["mean"] > gradients["dequantised"]["code_psnr"]["mean"]
     generated = found["s"]["generated"]
     assert generated["bilateral"]["code_psnr"]["mean"] > generated["dequantised"]["code_psnr"]["mean"]
     bit_depth.write_plots(tmp_path / "plots", judged)
