@@ -116,6 +116,19 @@ def test_progress_goes_on_where_it_was(run):
     assert seen == [(step, 23) for step in range(6, 24)]
 
 
+def test_every_step_draws_a_batch_of_its_own(run):
+    class Recording(BlurTask):
+        drawn = ()
+
+        def batch(self, rng):
+            batch = super().batch(rng)
+            self.drawn += (float(batch.tensors[0].sum()),)
+            return batch
+
+    run.fit(task=Recording())
+    assert len(set(run.task.drawn)) == RECIPE.steps
+
+
 def test_the_checkpoint_is_gone_at_the_end_and_there_while_training_runs(run):
     run.interrupt(8)
     assert run.checkpoint.is_file()
