@@ -167,13 +167,13 @@ def load_tone_fuser(path: Path) -> ToneFuser:
 
 
 def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:
-    """Return the mean over pictures of minus PU21-PSNR in dB, plus the error in levels; a scalar.
+    """Return minus each picture's PU21-PSNR in dB, plus its error in levels, ``(N,)``.
 
-    The logarithm is inside the mean, because a mean of decibels is what the pictures are judged by. PU21 is blind
+    Their mean is what is learned from, because a mean of decibels is what the pictures are judged by. PU21 is blind
     above 10,000 nit (100.0); the error in levels is not.
     """
     nits = [linear * NITS_PER_UNIT for linear in (level_decode(level.float()), target_linear)]
     error = (pu21_encode(nits[0]) - pu21_encode(nits[1])) / PEAK
     decibels = 10 * torch.log10(error.square().mean((1, 2, 3)) + 1e-7)
     in_levels = (level.float() - level_encode(target_linear)).abs().mean((1, 2, 3))
-    return (decibels + LEVEL_WEIGHT * in_levels).mean()
+    return decibels + LEVEL_WEIGHT * in_levels

@@ -1,8 +1,8 @@
 """Training of the product's fuser: `hdrgen.models.tone_fusion`."""
 
-import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,29 +13,15 @@ from torch import Tensor
 from hdrgen.colour.tone_maps import Log
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
 from hdrgen.pairs.records import KINDS, CropRecords
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.curves import Curve
-from hdrgen.training.guards import clip_gradients, finite
+from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 
 
-class TrainToneFuser(Section):
+class TrainToneFuser(Recipe):
     """The network's size and how it learns."""
 
-    seed: int
-    steps: int = Field(ge=1)
-    batch_crops: int = Field(16, ge=1)
     generated_share: float = Field(0.8, ge=0, le=1)
     """Share of generated-like crops; the rest are clean."""
-    learning_rate: float = Field(2e-3, gt=0)
-    """Peak of a one-cycle schedule: up over the first tenth of the steps, then down by a cosine."""
-    weight_decay: float = Field(1e-4, ge=0)
-    gradient_norm: float = Field(1.0, gt=0)
-    steps_per_validation: int = Field(100, ge=1)
-    validation_crops: int = Field(64, ge=1)
-    precision: Literal["fp32", "bf16"] = "bf16"
-    """Of the convolutions; bf16 is twice as fast where the processor has it, and slower where it has not."""
-    device: Literal["cpu", "cuda"] = "cpu"
     network: ToneFusion = ToneFusion()
 
 
@@ -48,96 +34,71 @@ def train_tone_fuser(
     *,
     log_ceiling_linear: float = Log.ceiling_linear,
 ) -> dict[str, Any]:
-    """Train with AdamW on clean and generated-like crops; keep the weights of the best validation.
+    """Train on clean and generated-like crops.
 
-    Parameters and errors as in `hdrgen.training.tone_mlp.train_tone_mlp`, with steps for epochs;
-    ``log_ceiling_linear`` is that of the pairs.
+    Parameters
+    ----------
+    pairs
+        The folder of `make_tone_map_pairs`.
+    settings
+        The recipe.
+    weights, curve, on_progress
+        As `fit` has them; figures and errors as well.
+    log_ceiling_linear
+        That of the pairs.
     """
     torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    train, val = CropRecords(pairs, "train"), CropRecords(pairs, "val")
-    held_out = np.random.default_rng(settings.seed).integers(len(val), size=settings.validation_crops)
-    net = ToneFuser(settings.network, log_ceiling_linear).to(settings.device)
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
-    )
-    losses = Curve(("step", "train", "val_clean", "val_generated"))
-    best: dict[str, Any] = {"val_loss": math.inf}
-    recent: list[float] = []
-    for step in range(1, settings.steps + 1):
-        indices = rng.integers(len(train), size=settings.batch_crops)
-        kinds = (rng.random(len(indices)) < settings.generated_share).astype(int)
-        reinhard, log, target = _turned(_tensors(train, indices, kinds, settings.device), rng)
-        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.precision == "bf16"):
+    net, task = ToneFuser(settings.network, log_ceiling_linear), _ToneFuserTask(pairs, settings)
+    return fit(net, task, settings, weights, curve, on_progress, data_digest=pairs_digest(pairs))
+
+
+class _ToneFuserTask:
+    curves = tuple(f"val_{kind}" for kind in KINDS)
+
+    def __init__(self, pairs: Path, settings: TrainToneFuser) -> None:
+        self._settings = settings
+        self._train, self._val = CropRecords(pairs, "train"), CropRecords(pairs, "val")
+        held_out = np.random.default_rng(settings.seed)
+        self._held_out = held_out.integers(len(self._val), size=settings.validation_crops)
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        indices = rng.integers(len(self._train), size=self._settings.batch_crops)
+        kinds = (rng.random(len(indices)) < self._settings.generated_share).astype(int)
+        names = [f"{name} crop {row}" for name, row in map(self._train.locate, map(int, indices))]
+        tensors = self._pictures(self._train, indices, kinds)
+        return Batch(tuple(turned(tensors, int(rng.integers(4)), int(rng.integers(2)))), names)
+
+    def loss(self, net: ToneFuser, batch: Batch) -> Tensor:
+        return self._losses(net, *batch.tensors).mean()
+
+    def validation(self, net: ToneFuser) -> Mapping[str, float]:
+        losses: dict[str, list[Tensor]] = {name: [] for name in self.curves}
+        for kind, name in enumerate(self.curves):
+            for start in range(0, len(self._held_out), self._settings.batch_crops):
+                indices = self._held_out[start : start + self._settings.batch_crops]
+                pictures = self._pictures(self._val, indices, np.full(len(indices), kind))
+                losses[name].append(self._losses(net, *pictures))
+        return {name: float(torch.cat(found).mean()) for name, found in losses.items()}
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        generated = self._settings.generated_share
+        return float(np.average([figures[name] for name in self.curves], weights=[1 - generated, generated]))
+
+    def save(self, path: Path, net: ToneFuser) -> None:
+        save_tone_fuser(path, net)
+
+    def _losses(self, net: ToneFuser, reinhard: Tensor, log: Tensor, linear: Tensor) -> Tensor:
+        with autocast(self._settings):
             level = net(reinhard, log)
-        loss = tone_fusion_loss(level, target)
-        crops = [f"{name} crop {row}" for name, row in map(train.locate, map(int, indices))]
-        recent.append(finite(loss, step=step, samples=crops))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(net, settings.gradient_norm, step=step, samples=crops)
-        optimizer.step()
-        schedule.step()
-        if on_progress:
-            on_progress(step, settings.steps)
-        if step % settings.steps_per_validation and step != settings.steps:
-            continue
-        by_kind = [_validate(net, val, held_out, kind, settings, step) for kind in range(len(KINDS))]
-        losses.add(step, float(np.mean(recent)), *by_kind)
-        val_loss = float(
-            np.average(by_kind, weights=[1 - settings.generated_share, settings.generated_share])
+        return tone_fusion_loss(level, linear)
+
+    def _pictures(self, records: CropRecords, indices: NDArray[Any], kinds: NDArray[Any]) -> list[Tensor]:
+        """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, S, S, 3)`` each."""
+        batch = records.batch(indices)
+        names = [KINDS[kind] for kind in kinds]
+        codes = (
+            np.stack([crop[f"{name}_{curve}_code8"] for crop, name in zip(batch, names, strict=True)])
+            for curve in ("reinhard", "log")
         )
-        if val_loss < best["val_loss"]:
-            best = {"best_step": step, "train_loss": float(np.mean(recent)), "val_loss": val_loss}
-            save_tone_fuser(weights, net)
-        recent.clear()
-    losses.write(curve)
-    return {"parameters": sum(p.numel() for p in net.parameters()), "steps": settings.steps, **best}
-
-
-Tensors = tuple[Tensor, Tensor, Tensor]
-
-
-def _tensors(records: CropRecords, indices: NDArray[Any], kinds: NDArray[Any], device: str) -> Tensors:
-    """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, S, S, 3)`` each."""
-    batch = records.batch(indices)
-    names = [KINDS[kind] for kind in kinds]
-    pictures = [
-        np.stack([crop[f"{name}_{curve}_code8"] for crop, name in zip(batch, names, strict=True)])
-        for curve in ("reinhard", "log")
-    ]
-    reinhard, log, linear = (torch.from_numpy(p).to(device) for p in (*pictures, batch["linear_awg4"].copy()))
-    return reinhard, log, linear.float()
-
-
-def _turned(tensors: Tensors, rng: np.random.Generator) -> Tensors:
-    """Turn and mirror a batch into one of the eight positions of a square."""
-    quarter_turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    first, second, third = (torch.rot90(t.flip(2) if mirrored else t, quarter_turns, (1, 2)) for t in tensors)
-    return first, second, third
-
-
-@torch.no_grad()
-def _validate(
-    net: ToneFuser,
-    val: CropRecords,
-    held_out: NDArray[Any],
-    kind: int,
-    settings: TrainToneFuser,
-    step: int,
-) -> float:
-    losses = []
-    for start in range(0, len(held_out), settings.batch_crops):
-        indices = held_out[start : start + settings.batch_crops]
-        reinhard, log, target = _tensors(val, indices, np.full(len(indices), kind), settings.device)
-        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.precision == "bf16"):
-            level = net(reinhard, log)
-        for i, crop in enumerate(indices):
-            name, row = val.locate(int(crop))
-            loss = tone_fusion_loss(level[i : i + 1], target[i : i + 1])
-            losses.append(finite(loss, step=step, samples=[f"{name} crop {row}"]))
-    return float(np.mean(losses))
+        arrays = (*codes, batch["linear_awg4"].astype(np.float32))
+        return [torch.from_numpy(array).to(self._settings.device) for array in arrays]

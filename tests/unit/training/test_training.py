@@ -41,6 +41,7 @@ def pairs(tmp_path_factory):
                 record[f"{kind}_reinhard_code8"], record[f"{kind}_log_code8"] = pair
         (folder / split).mkdir()
         np.save(folder / split / "frame.npy", records)
+    (folder / "index.parquet").write_bytes(b"stands for the samples")
     return folder
 
 
