@@ -27,7 +27,7 @@ from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.weights import load_weights, read_settings
+from hdrgen.training.weights import load_model
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,7 @@ def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Est
 
 def tone_mlp_estimator(weights: Path) -> Estimator:
     """Return the published perceptron with these weights, in fp32 as published, a band of rows at a time."""
-    read_settings(weights, model=TONE_MLP)
-    net = load_weights(weights, ToneMlp())
+    net = load_model(weights, TONE_MLP, lambda _: ToneMlp())
 
     @torch.inference_mode()
     def estimate(reinhard_code8: Code8, log_code8: Code8) -> NDArray[np.float32]:

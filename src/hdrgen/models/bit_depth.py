@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_weights, read_settings, save_weights
+from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "bit_depth"
 """The name in the header of its weights."""
@@ -130,4 +130,4 @@ def load_bit_depth(path: Path) -> BitDepthUNet:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    return load_weights(path, BitDepthUNet(BitDepth.model_validate(read_settings(path, model=MODEL))))
+    return load_model(path, MODEL, lambda settings: BitDepthUNet(BitDepth.model_validate(settings)))

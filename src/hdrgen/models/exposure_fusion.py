@@ -28,7 +28,7 @@ from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.folded_unet import Residual
 from hdrgen.models.tone_cells import level_decode, level_encode
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_weights, read_settings, save_weights
+from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "exposure_fusion"
 """The name in the header of its weights."""
@@ -386,5 +386,6 @@ def load_exposure_fusion(path: Path) -> LuminanceStackProcessor:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    settings = ExposureFusion.model_validate(read_settings(path, model=MODEL))
-    return load_weights(path, LuminanceStackProcessor(settings))
+    return load_model(
+        path, MODEL, lambda settings: LuminanceStackProcessor(ExposureFusion.model_validate(settings))
+    )

@@ -7,6 +7,7 @@ noise, blur, and the pair's disagreement in exposure and tint.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -18,7 +19,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_weights, read_settings, save_weights
+from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "tone_fusion"
 """The name in the header of its weights."""
@@ -161,9 +162,11 @@ def load_tone_fuser(path: Path) -> ToneFuser:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    settings = read_settings(path, model=MODEL)
-    net = ToneFuser(ToneFusion.model_validate(settings["network"]), settings["log_ceiling_linear"])
-    return load_weights(path, net)
+
+    def build(settings: dict[str, Any]) -> ToneFuser:
+        return ToneFuser(ToneFusion.model_validate(settings["network"]), settings["log_ceiling_linear"])
+
+    return load_model(path, MODEL, build)
 
 
 def tone_fusion_loss(level: Tensor, target_linear: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with the settings that made them, never pickles."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ def save_weights(
     settings: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a module's weights; ``model`` and ``settings`` go into the header, for `read_settings`.
+    """Write a module's weights; ``model`` and ``settings`` go into the header, for `load_model`.
 
     Those that come with the package are stored as half floats: their 11 bits are more than the 8 of the bf16 they
     are multiplied in.
@@ -44,13 +44,22 @@ def save_weights(
         save_file(tensors, temporary, metadata=metadata)
 
 
-def read_settings(path: Path, *, model: str) -> dict[str, Any]:
-    """Read the settings that weights were made with.
+def load_model(path: Path, model: str, build: Callable[[dict[str, Any]], ModuleT]) -> ModuleT:
+    """Read what `save_weights` wrote into the module it is of, ready for inference.
+
+    Parameters
+    ----------
+    path
+        The safetensors file.
+    model
+        Which model it must be.
+    build
+        Makes the module of the settings in the file's header.
 
     Raises
     ------
     HdrgenError
-        The file is missing, is no safetensors file, or holds another model.
+        The file is missing, is no safetensors file, holds another model, or does not fit the module.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -60,20 +69,10 @@ def read_settings(path: Path, *, model: str) -> dict[str, Any]:
     if made.get("model") != model:
         held = made.get("model", "another model")
         raise HdrgenError(f"{path}: holds weights of {held!r}, not of {model!r}")
-    settings: dict[str, Any] = made["settings"]
-    return settings
-
-
-def load_weights(path: Path, module: ModuleT) -> ModuleT:
-    """Load weights into a module of the same settings; returns it, ready for inference.
-
-    Raises
-    ------
-    HdrgenError
-        The weights do not fit the module.
-    """
     try:
+        module = build(made["settings"])
         module.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise HdrgenError(f"{path}: does not fit the model ({str(error).splitlines()[0]})") from None
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise HdrgenError(f"{path}: does not fit the model; of another version of hdrgen? ({said})") from None
     return module.eval()
