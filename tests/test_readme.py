@@ -15,7 +15,24 @@ from hdrgen.images.exr import write_exr
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-FIGURES = ROOT / "src/hdrgen/weights/tone_fusion.json"
+WEIGHTS = ROOT / "src/hdrgen/weights"
+TABLES = {
+    "tone_fusion": (
+        "pu21_psnr",
+        ("cell_intersection", "inverse_variance", "published_mlp", "released_fuser"),
+        ("simulated clean", "real clean", "simulated generated", "real generated"),
+    ),
+    "bit_depth": (
+        "code_psnr",
+        ("dequantised", "smooth_in_cells", "bilateral", "released_bit_depth"),
+        ("gradients clean", "simulated clean", "real clean", "real generated"),
+    ),
+    "exposure_fusion": (
+        "pu21_psnr",
+        ("inverse_variance_aligned", "debevec", "robertson", "released_exposure_fusion"),
+        ("real clean", "real generated", "real motion", "simulated clean", "simulated generated"),
+    ),
+}
 
 
 def commands():
@@ -33,7 +50,7 @@ def test_the_commands_run_in_the_order_they_stand(tmp_path):
     write_exr(
         tmp_path / "shot.exr", np.repeat(light[..., None], 3, -1).astype(np.float32), chromaticities=AP1
     )
-    assert len(commands()) == 7
+    assert len(commands()) == 10
     for command in commands():
         program, *arguments = shlex.split(command)
         assert program == "hdrgen"
@@ -54,16 +71,25 @@ def test_every_stage_is_in_the_table_and_in_the_pipeline():
     assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == stages
 
 
-@pytest.mark.parametrize("source", ["simulated", "real"])
-@pytest.mark.parametrize("kind", ["clean", "generated"])
-@pytest.mark.parametrize(
-    "model", ["cell_intersection", "inverse_variance", "published_mlp", "released_fuser"]
-)
-def test_the_table_shows_the_released_figures(source, kind, model):
-    figures = json.loads(FIGURES.read_text())
-    row = next(line for line in README.splitlines() if line.startswith("|") and f"`{model}`" in line)
-    cells = [cell.strip().strip("*") for cell in row.strip("|").split("|")]
-    column = 1 + ["simulated clean", "real clean", "simulated generated", "real generated"].index(
-        f"{source} {kind}"
+def row_of(text, model, columns):
+    """Return the figures of a model's row; a model of one name may be in tables of other widths."""
+    rows = (
+        [cell.strip().strip("*") for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith(f"| `{model}`:")
     )
-    assert float(cells[column].split()[0]) == round(figures[source][kind][model]["pu21_psnr"]["mean"], 2)
+    return next(list(map(float, row[1:])) for row in rows if len(row) == columns + 1)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("document", [README, None], ids=["readme", "card"])
+def test_the_tables_show_the_released_figures(name, document):
+    metric, models, columns = TABLES[name]
+    figures = json.loads((WEIGHTS / f"{name}.json").read_text())
+    text = document or (WEIGHTS / f"{name}.md").read_text()
+    for model in models:
+        expected = [
+            round(figures[source][kind][model][metric]["mean"], 2)
+            for source, kind in (column.split() for column in columns)
+        ]
+        assert row_of(text, model, len(columns)) == expected, model

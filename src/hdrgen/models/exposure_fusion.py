@@ -51,6 +51,10 @@ MOST_SD_LEVELS = 8.0
 MOST_TRUST = 8.0
 """Natural logarithm of the factor by which the network may raise or lower a bracket's weight."""
 
+MOST_CORRECTION_LEVELS = 0.25
+"""A quarter of a stop is as far as the network may move the average. Where every bracket is clipped the average's standard
+deviation is several stops, and what looked best while training painted lights several times too bright there."""
+
 MAX_LEVEL = 15.9
 """Just below where half floats end."""
 
@@ -294,7 +298,7 @@ def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
     Where all brackets' cells meet all around, the answer is held in their intersection.
     """
     average, sd = weighted_average(stack.level, stack.weight * trust.exp())
-    merged = average + sd * correction
+    merged = average + (sd * correction).clamp(-MOST_CORRECTION_LEVELS, MOST_CORRECTION_LEVELS)
     lower, upper = stack.bounds()
     clean = clean_share(lower, upper)
     if clean.any():
