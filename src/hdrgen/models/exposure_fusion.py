@@ -298,7 +298,7 @@ def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
     Where all brackets' cells meet all around, the answer is held in their intersection.
     """
     average, sd = weighted_average(stack.level, stack.weight * trust.exp())
-    merged = average + (sd * correction).clamp(-MOST_CORRECTION_LEVELS, MOST_CORRECTION_LEVELS)
+    merged = average + MOST_CORRECTION_LEVELS * torch.tanh(sd * correction / MOST_CORRECTION_LEVELS)
     lower, upper = stack.bounds()
     clean = clean_share(lower, upper)
     if clean.any():
