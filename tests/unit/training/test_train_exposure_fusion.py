@@ -91,7 +91,7 @@ def test_a_checkpoint_of_other_pairs_is_not_continued(pairs, tmp_path):
 
 
 def test_a_few_steps_make_the_loss_smaller(pairs, tmp_path):
-    settings = SMALL.model_copy(update={"steps": 24, "steps_per_validation": 8})
+    settings = SMALL.model_copy(update={"steps": 60, "steps_per_validation": 12})
     figures = train(pairs, tmp_path, settings)
     curve = np.genfromtxt(tmp_path / "loss.tsv", names=True)
     assert curve.dtype.names == ("step", "train", *(f"val_{kind}" for kind in KINDS))
