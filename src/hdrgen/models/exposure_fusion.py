@@ -313,7 +313,10 @@ def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
 def clean_share(lower: Tensor, upper: Tensor) -> Tensor:
     """Return how clean a stack is around each pixel, 0 to 1, ``(N, H, W, 1)``."""
     agree = (lower <= upper).all(-1).float()[:, None]
-    share = F.avg_pool2d(agree, CLEAN_WINDOW, 1, CLEAN_WINDOW // 2, count_include_pad=False)
+    # Down, then across: a mean of means, at a sixteenth of the work.
+    half = CLEAN_WINDOW // 2
+    down = F.avg_pool2d(agree, (CLEAN_WINDOW, 1), 1, (half, 0), count_include_pad=False)
+    share = F.avg_pool2d(down, (1, CLEAN_WINDOW), 1, (0, half), count_include_pad=False)
     low, high = CLEAN_SHARE
     return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
@@ -364,16 +367,16 @@ def exposure_fusion_loss(level: Tensor, target_linear: Tensor, settings: Exposur
 
 def stack_of(codes: Sequence[Tensor], cells: Sequence[BracketCells]) -> Stack:
     """Return what the tables say of each bracket's integer codes ``(H, W, 3)``, as a stack of one picture."""
-    tables = []
-    for name in Stack._fields:
-        entries = [
-            torch.index_select(torch.from_numpy(getattr(cell, name)), 0, code.reshape(-1).int()).reshape(
-                code.shape
-            )
-            for code, cell in zip(codes, cells, strict=True)
-        ]
-        tables.append(torch.stack(entries)[None])
-    return Stack(*tables)
+    shape = (1, len(codes), *codes[0].shape)
+    stack = Stack(
+        *(torch.empty(shape, dtype=torch.bool if f == "clipped" else torch.float32) for f in Stack._fields)
+    )
+    for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
+        entries = code.reshape(-1).int()
+        for name, table in zip(Stack._fields, stack, strict=True):
+            found = torch.from_numpy(getattr(cell, name))
+            torch.index_select(found, 0, entries, out=table[0, bracket].reshape(-1))
+    return stack
 
 
 def save_exposure_fusion(path: Path, net: LuminanceStackProcessor) -> None:
