@@ -53,6 +53,11 @@ def make_small(params):
         steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2
     )
     params["train_tone_fusion"]["fuser"]["network"].update(widths=[8, 8, 8], blocks=[1, 1, 1])
+    few = {"steps": 4, "batch_crops": 2, "steps_per_validation": 2, "validation_crops": 2}
+    params["train_bit_depth"].update(few, gradient_crops=1, gradient_size=64, validation_gradients=1)
+    params["train_bit_depth"]["network"].update(widths=[8] * 5)
+    params["train_exposure_fusion"].update(few)
+    params["train_exposure_fusion"]["network"].update(exposure_width=8, widths=[8] * 5)
 
 
 def clone(folder):
