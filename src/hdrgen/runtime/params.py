@@ -25,6 +25,7 @@ SECTIONS = (
     "evaluate_bit_depth",
     "train_exposure_fusion",
     "evaluate_exposure_fusion",
+    "base_model",
 )
 
 

@@ -1,0 +1,1 @@
+"""FLUX checkpoints: where they come from, what they are made of, and how pictures get in and out of them."""

@@ -1,0 +1,79 @@
+"""The checkpoint that everything generative starts from: a tiny one trained on the spot, or one that is given.
+
+Later stages ask `hdrgen.flux.checkpoint.read_reference` where it is and load it with ``from_pretrained``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from diffusers import Flux2KleinPipeline
+
+from hdrgen.flux.checkpoint import Checkpoint, find_checkpoint, verify_checkpoint, write_reference
+from hdrgen.metrics.base_model import JudgedSamples, judge_prompts
+from hdrgen.runtime.params import Section
+from hdrgen.runtime.progress import OnProgress
+from hdrgen.training.base_model import TinyKlein, split_crops, train_tiny_klein
+
+TINY = "tiny"
+REFERENCE = "checkpoint.json"
+
+
+class BaseModelSettings(Section):
+    """Which checkpoint, and how the tiny one is made."""
+
+    checkpoint: str = TINY
+    """`tiny`, a diffusers folder, or a hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    tiny: TinyKlein
+    samples: JudgedSamples = JudgedSamples()
+    """What the tiny one is judged by."""
+
+
+def make_base_model(
+    settings: BaseModelSettings,
+    frames_dir: Path,
+    index: pl.DataFrame,
+    out_dir: Path,
+    on_progress: OnProgress | None = None,
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Train the tiny model, or find and verify the one that is named.
+
+    Parameters
+    ----------
+    settings
+        See `BaseModelSettings`.
+    frames_dir, index
+        Frames in scene-linear AWG4 and `split`'s index of them, which the tiny model learns from.
+    out_dir
+        Gets ``checkpoint.json``, which says where the checkpoint is; and of the tiny model the checkpoint itself
+        (``tiny/``), its learning curves and a sheet of samples.
+    on_progress
+        Called with (steps done, steps in all).
+
+    Returns
+    -------
+    Checkpoint, dict
+        The verified checkpoint, and its figures for a metrics file.
+
+    Raises
+    ------
+    HdrgenError
+        As `find_checkpoint` or `train_tiny_klein`.
+    """
+    if settings.checkpoint != TINY:
+        checkpoint = find_checkpoint(settings.checkpoint, settings.revision)
+        write_reference(out_dir / REFERENCE, checkpoint)
+        return checkpoint, checkpoint.figures()
+    folder = out_dir / TINY
+    trained = train_tiny_klein(frames_dir, index, settings.tiny, folder, out_dir, on_progress)
+    checkpoint = verify_checkpoint(folder)
+    write_reference(out_dir / REFERENCE, checkpoint)
+    prompts = judge_prompts(
+        Flux2KleinPipeline.from_pretrained(folder, local_files_only=True),
+        split_crops(frames_dir, index, settings.tiny, "train"),
+        settings.samples,
+        out_dir / "samples.png",
+    )
+    return checkpoint, checkpoint.figures() | trained | {"prompts": prompts}

@@ -1,0 +1,111 @@
+"""Do prompts matter? What a text-to-image model makes of each kind of scene, told apart by a nearest-mean classifier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from diffusers import Flux2KleinPipeline
+from numpy.typing import NDArray
+from pydantic import Field
+
+from hdrgen.flux.sampling import sample_code8
+from hdrgen.images.code_image import write_png8
+from hdrgen.pairs.display_crops import DisplayCrops
+from hdrgen.runtime.params import Section
+
+_CELLS = 4
+
+
+class JudgedSamples(Section):
+    """Which samples are made, of each kind of scene."""
+
+    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
+    steps: int = Field(20, ge=1)
+    """Of the sampler."""
+    guidance: float = Field(2.0, ge=1)
+    """Scale of classifier-free guidance; 1 is none."""
+
+
+@dataclass(frozen=True)
+class NearestMean:
+    """Kinds of scene by the mean of their pictures' thumbnails of 4x4 colours."""
+
+    kinds: tuple[str, ...]
+    means: NDArray[np.float32]
+
+    @classmethod
+    def learned(cls, code8: NDArray[np.uint8], kinds: NDArray[np.str_]) -> "NearestMean":
+        """Learn from pictures ``(N, H, W, 3)`` and the kind of each."""
+        names, colours = np.unique(kinds), _thumbnails(code8)
+        return cls(tuple(map(str, names)), np.stack([colours[kinds == name].mean(0) for name in names]))
+
+    def __call__(self, code8: NDArray[np.uint8]) -> list[str]:
+        """Return the kind that each picture ``(N, H, W, 3)`` is nearest to."""
+        distances = np.linalg.norm(_thumbnails(code8)[:, None] - self.means, axis=-1)
+        return [self.kinds[place] for place in distances.argmin(1)]
+
+
+def judge_prompts(
+    pipeline: Flux2KleinPipeline, crops: DisplayCrops, settings: JudgedSamples, sheet: Path
+) -> dict[str, float]:
+    """Sample every kind of scene that was trained on, and ask the classifier what came out.
+
+    Parameters
+    ----------
+    pipeline
+        Any Klein.
+    crops
+        The pictures of the kinds; each kind's name is its prompt.
+    settings
+        Seeds and sampler.
+    sheet
+        Gets the samples as PNG: a row for each kind, a column for each seed.
+
+    Returns
+    -------
+    dict
+        ``prompt_accuracy``: part of the samples that are recognised as their prompt. ``classifier_accuracy``: the same
+        for real crops of frames whose means were learned without them. ``chance``: one over the number of kinds.
+        ``seed_spread_code``: standard deviation over seeds in 8-bit codes. All but ``chance`` and the last are 0 where
+        no frame says what it shows.
+    """
+    kinds = np.array(crops.kinds)
+    named = kinds != ""
+    code8, kinds, frames = crops.code8[named], kinds[named], np.array(crops.frames)[named]
+    names = np.unique(kinds)
+    if not len(names):
+        return {}
+    size = code8.shape[1]
+    asked = [str(name) for name in names for _ in settings.seeds]
+    made = sample_code8(
+        pipeline,
+        asked,
+        [*settings.seeds] * len(names),
+        height=size,
+        width=size,
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
+    grid = made.reshape(len(names), len(settings.seeds), size, size, 3)
+    write_png8(sheet, np.concatenate([np.concatenate(list(row), axis=1) for row in grid]))
+    recognised = NearestMean.learned(code8, kinds)(made)
+    return {
+        "prompt_accuracy": float(np.mean(np.array(recognised) == np.array(asked))),
+        "classifier_accuracy": _held_out_accuracy(code8, kinds, frames),
+        "chance": 1 / len(names),
+        "seed_spread_code": float(grid.astype(np.float32).std(1).mean()),
+    }
+
+
+def _held_out_accuracy(code8: NDArray[np.uint8], kinds: NDArray[np.str_], frames: NDArray[np.str_]) -> float:
+    right = []
+    for frame in np.unique(frames):
+        own = frames == frame
+        right += list(np.array(NearestMean.learned(code8[~own], kinds[~own])(code8[own])) == kinds[own])
+    return float(np.mean(right))
+
+
+def _thumbnails(code8: NDArray[np.uint8]) -> NDArray[np.float32]:
+    small = [cv2.resize(one, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA) for one in code8]
+    return np.stack(small).reshape(len(code8), -1).astype(np.float32)

@@ -1,0 +1,33 @@
+"""The FLUX checkpoint that everything generative starts from: trained on the spot, a folder, or a hub id."""
+
+import logging
+from pathlib import Path
+
+from hdrgen.flux.base_model import BaseModelSettings, make_base_model
+from hdrgen.flux.checkpoint import available_memory, check_memory
+from hdrgen.frames.frame_index import read_index
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+
+log = logging.getLogger("base_model")
+
+
+def main() -> None:
+    """Make or find it, and say what it is made of."""
+    settings = read_section(Path("params.yaml"), "base_model", BaseModelSettings)
+    with progress_bar("base model (steps)") as on_progress:
+        checkpoint, figures = make_base_model(
+            settings,
+            Path("data/sanitize"),
+            read_index(Path("data/split")),
+            Path("data/base_model"),
+            on_progress,
+        )
+    write_metrics(Path("metrics/base_model.json"), figures)
+    if note := check_memory(checkpoint, available_memory()):
+        log.warning(note)
+
+
+if __name__ == "__main__":
+    run_stage(main)
