@@ -6,6 +6,7 @@ Two families are known: FLUX.2 Klein (`Flux2KleinPipeline`; train on a base one,
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,9 @@ import psutil
 import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
+    DryRunError,
     GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -36,6 +35,7 @@ _PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 # What a pipeline is loaded from; a repository's single-file copies of the same weights stay there.
 _DOWNLOADED = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.txt", "*/*.jinja", "*/*.model")
 _DISK_RESERVE_BYTES = 2**30
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,14 @@ class Checkpoint:
     """A verified diffusers folder.
 
     ``source`` is what the user named, a folder or a hub id; ``revision`` is the commit of a hub id, else None.
+    ``distilled`` ones need few steps and no guidance, and are not for training.
     """
 
     path: Path
     source: str
     revision: str | None
     family: Family
+    distilled: bool
     components: tuple[Component, ...]
 
     @property
@@ -111,6 +113,7 @@ class Checkpoint:
         """Return family and sizes, for a metrics file."""
         return {
             "family": self.family,
+            "distilled": self.distilled,
             "parameters": {c.name: c.parameters for c in self.components} | {"all": self.parameters},
             "bytes": {c.name: c.bytes for c in self.components} | {"all": self.bytes},
         }
@@ -137,9 +140,17 @@ def find_checkpoint(source: str, revision: str | None = None) -> Checkpoint:
         if revision is not None:
             raise HdrgenError(f"{source}: a folder has no revision {revision!r}; set the revision to null")
         return verify_checkpoint(folder)
-    if folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1:
+    if _HUB_ID.fullmatch(source) is None:
         raise HdrgenError(f"{source}: no such folder, and not a hub id (owner/name)")
-    path = _snapshot(source, revision)
+    try:
+        return _cached(source, revision)
+    except LocalEntryNotFoundError:
+        pass
+    except HdrgenError:
+        # Another program may have fetched only what it needed.
+        if constants.is_offline_mode():
+            raise
+    path = _download(source, revision)
     return verify_checkpoint(path, source=source, revision=path.name)
 
 
@@ -183,7 +194,8 @@ def verify_checkpoint(path: Path, *, source: str | None = None, revision: str | 
             _read_json(folder / "config.json", "the checkpoint is incomplete; get it again")
             stem = "model" if library == "transformers" else "diffusion_pytorch_model"
             components.append(_component(folder, name, class_name, stem))
-    return Checkpoint(path, source or str(path), revision, layout.family, tuple(components))
+    distilled = index.get("is_distilled") is True
+    return Checkpoint(path, source or str(path), revision, layout.family, distilled, tuple(components))
 
 
 def check_memory(checkpoint: Checkpoint, available_bytes: int, where: str = "memory") -> str | None:
@@ -254,16 +266,14 @@ def read_reference(path: Path) -> Checkpoint:
     return find_checkpoint(str(about.get("source")), about.get("revision"))
 
 
-def _snapshot(hub_id: str, revision: str | None) -> Path:
-    """Return the local snapshot of a hub id, downloaded where it is not in the cache."""
-    try:
-        return Path(
-            snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True)
-        )
-    except HFValidationError:
-        raise HdrgenError(f"{hub_id}: no such folder, and not a hub id (owner/name)") from None
-    except LocalEntryNotFoundError:
-        pass  # not here, or not whole
+def _cached(hub_id: str, revision: str | None) -> Checkpoint:
+    """Return the checkpoint of a hub id out of the local cache; raises `LocalEntryNotFoundError` if it is not there."""
+    found = snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True)
+    return verify_checkpoint(Path(found), source=hub_id, revision=Path(found).name)
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    """Return the local snapshot of a hub id, downloaded where the disk has room for it."""
     if constants.is_offline_mode():
         raise HdrgenError(
             f"{hub_id}: not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids the download; "
@@ -273,12 +283,16 @@ def _snapshot(hub_id: str, revision: str | None) -> Path:
         files = snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], dry_run=True)
         _require_disk(hub_id, sum(file.file_size or 0 for file in files if file.will_download))
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED]))
-    except (HfHubHTTPError, OfflineModeIsEnabled, LocalEntryNotFoundError, OSError) as error:
-        raise HdrgenError(f"{hub_id}: {_refusal(hub_id, revision, error)}") from None
+    except HdrgenError:
+        raise
+    except Exception as error:  # the hub's client lets any error of its HTTP library through
+        raise HdrgenError(f"{hub_id}: {_refusal(hub_id, revision, error)}") from error
 
 
-def _refusal(hub_id: str, revision: str | None, error: Exception) -> str:
+def _refusal(hub_id: str, revision: str | None, error: BaseException) -> str:
     """Return why the hub did not give a checkpoint, and the way out."""
+    if isinstance(error, DryRunError) and error.__cause__ is not None:
+        error = error.__cause__
     page = f"{constants.ENDPOINT}/{hub_id}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     # A gated repository is also one that is not found, so its case stands first.
@@ -290,9 +304,11 @@ def _refusal(hub_id: str, revision: str | None, error: Exception) -> str:
         return f"not found on {constants.ENDPOINT}; correct the name, or log in with `hf auth login` if it is private"
     if status is not None:
         return f"the hub answered with HTTP status {status}; try again later"
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return f"not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} is out of reach; go online, or name a folder"
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return (
+        f"not in the cache {constants.HF_HUB_CACHE}, and not to be had from {constants.ENDPOINT} ({reason}); "
+        "look to the network, or name a folder"
+    )
 
 
 def _require_disk(hub_id: str, needed_bytes: int) -> None:
