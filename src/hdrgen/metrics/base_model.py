@@ -67,8 +67,7 @@ def judge_prompts(
     dict
         ``prompt_accuracy``: part of the samples that are recognised as their prompt. ``classifier_accuracy``: the same
         for real crops of frames whose means were learned without them. ``chance``: one over the number of kinds.
-        ``seed_spread_code``: standard deviation over seeds in 8-bit codes. All but ``chance`` and the last are 0 where
-        no frame says what it shows.
+        ``seed_spread_code``: standard deviation over seeds in 8-bit codes. Empty where no frame says what it shows.
     """
     kinds = np.array(crops.kinds)
     named = kinds != ""
