@@ -78,6 +78,8 @@ def tiny_klein(
                 layers_per_block=1,
                 latent_channels=32,
                 norm_num_groups=8,
+                # Attention learned on small pictures misleads on large ones, which this VAE has to serve as well.
+                mid_block_add_attention=False,
             ).eval(),
             text_encoder=_text_encoder(network.text_width, tokenizer),
             tokenizer=tokenizer,
