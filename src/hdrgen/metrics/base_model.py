@@ -1,4 +1,4 @@
-"""Do prompts matter? What a text-to-image model makes of each kind of scene, told apart by a nearest-mean classifier."""
+"""Do prompts matter? What a text-to-image model makes of each kind of scene, told apart by their thumbnails."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,14 @@ import numpy as np
 from diffusers import Flux2KleinPipeline
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.spatial.distance import cdist
 
 from hdrgen.flux.sampling import sample_code8
 from hdrgen.images.code_image import write_png8
 from hdrgen.pairs.display_crops import DisplayCrops
 from hdrgen.runtime.params import Section
 
-_CELLS = 4
+_CELLS = 8
 
 
 class JudgedSamples(Section):
@@ -28,22 +29,20 @@ class JudgedSamples(Section):
 
 
 @dataclass(frozen=True)
-class NearestMean:
-    """Kinds of scene by the mean of their pictures' thumbnails of 4x4 colours."""
+class NearestPicture:
+    """Tells kinds of scene apart: a picture is of the kind of the picture whose thumbnail of 8x8 colours is nearest."""
 
-    kinds: tuple[str, ...]
-    means: NDArray[np.float32]
+    thumbnails: NDArray[np.float32]
+    kinds: NDArray[np.str_]
 
     @classmethod
-    def learned(cls, code8: NDArray[np.uint8], kinds: NDArray[np.str_]) -> "NearestMean":
+    def learned(cls, code8: NDArray[np.uint8], kinds: NDArray[np.str_]) -> "NearestPicture":
         """Learn from pictures ``(N, H, W, 3)`` and the kind of each."""
-        names, colours = np.unique(kinds), _thumbnails(code8)
-        return cls(tuple(map(str, names)), np.stack([colours[kinds == name].mean(0) for name in names]))
+        return cls(_thumbnails(code8), kinds)
 
-    def __call__(self, code8: NDArray[np.uint8]) -> list[str]:
-        """Return the kind that each picture ``(N, H, W, 3)`` is nearest to."""
-        distances = np.linalg.norm(_thumbnails(code8)[:, None] - self.means, axis=-1)
-        return [self.kinds[place] for place in distances.argmin(1)]
+    def __call__(self, code8: NDArray[np.uint8]) -> NDArray[np.str_]:
+        """Return the kind of each picture ``(N, H, W, 3)``."""
+        return self.kinds[cdist(_thumbnails(code8), self.thumbnails).argmin(1)]
 
 
 def judge_prompts(
@@ -66,7 +65,7 @@ def judge_prompts(
     -------
     dict
         ``prompt_accuracy``: part of the samples that are recognised as their prompt. ``classifier_accuracy``: the same
-        for real crops of frames whose means were learned without them. ``chance``: one over the number of kinds.
+        for the real crops of each frame when it has learned from the other frames. ``chance``: one over the number of kinds.
         ``seed_spread_code``: standard deviation over seeds in 8-bit codes. Empty where no frame says what it shows.
     """
     kinds = np.array(crops.kinds)
@@ -88,9 +87,9 @@ def judge_prompts(
     )
     grid = made.reshape(len(names), len(settings.seeds), size, size, 3)
     write_png8(sheet, np.concatenate([np.concatenate(list(row), axis=1) for row in grid]))
-    recognised = NearestMean.learned(code8, kinds)(made)
+    recognised = NearestPicture.learned(code8, kinds)(made)
     return {
-        "prompt_accuracy": float(np.mean(np.array(recognised) == np.array(asked))),
+        "prompt_accuracy": float(np.mean(recognised == np.array(asked))),
         "classifier_accuracy": _held_out_accuracy(code8, kinds, frames),
         "chance": 1 / len(names),
         "seed_spread_code": float(grid.astype(np.float32).std(1).mean()),
@@ -101,7 +100,7 @@ def _held_out_accuracy(code8: NDArray[np.uint8], kinds: NDArray[np.str_], frames
     right = []
     for frame in np.unique(frames):
         own = frames == frame
-        right += list(np.array(NearestMean.learned(code8[~own], kinds[~own])(code8[own])) == kinds[own])
+        right += list(NearestPicture.learned(code8[~own], kinds[~own])(code8[own]) == kinds[own])
     return float(np.mean(right))
 
 

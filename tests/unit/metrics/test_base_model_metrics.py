@@ -1,6 +1,6 @@
 import numpy as np
 
-from hdrgen.metrics.base_model import JudgedSamples, NearestMean, judge_prompts
+from hdrgen.metrics.base_model import JudgedSamples, NearestPicture, judge_prompts
 from hdrgen.pairs.display_crops import DisplayCrops
 
 
@@ -11,10 +11,10 @@ def pictures_of(colours):
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
-def test_a_picture_belongs_to_the_nearest_mean():
+def test_a_picture_is_of_the_kind_of_the_nearest_one():
     kinds = np.array(["red", "blue", "red"])
-    nearest = NearestMean.learned(pictures_of([RED, BLUE, (180, 30, 30)]), kinds)
-    assert nearest(pictures_of([(150, 60, 50), (60, 50, 150)])) == ["red", "blue"]
+    nearest = NearestPicture.learned(pictures_of([RED, BLUE, (180, 30, 30)]), kinds)
+    assert list(nearest(pictures_of([(150, 60, 50), (60, 50, 150)]))) == ["red", "blue"]
 
 
 class Painter:
