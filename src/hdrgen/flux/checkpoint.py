@@ -242,12 +242,15 @@ def available_memory(device: str = "cpu") -> int:
 
 
 def write_reference(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a small JSON file that says where a checkpoint is; one in the file's folder is named relative to it."""
-    source = checkpoint.source
-    if checkpoint.path.parent == path.parent:
-        source = checkpoint.path.name
+    """Write a small JSON file that says where a checkpoint is; a folder beside the file stays beside it when moved."""
+    about: dict[str, str]
+    if checkpoint.revision is not None:
+        about = {"hub_id": checkpoint.source, "revision": checkpoint.revision}
+    elif checkpoint.path.resolve().parent == path.resolve().parent:
+        about = {"folder": checkpoint.path.name}
+    else:
+        about = {"folder": str(checkpoint.path.resolve())}
     with replacing(path) as temporary:
-        about = {"source": source, "revision": checkpoint.revision}
         temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
@@ -259,11 +262,12 @@ def read_reference(path: Path) -> Checkpoint:
     HdrgenError
         There is no such file, or as `find_checkpoint`.
     """
-    about = _read_json(path, "run the stage base_model")
-    beside = path.parent / str(about.get("source"))
-    if beside.is_dir():
-        return verify_checkpoint(beside)
-    return find_checkpoint(str(about.get("source")), about.get("revision"))
+    match _read_json(path, "run the stage base_model"):
+        case {"hub_id": str(hub_id), "revision": str(revision)}:
+            return find_checkpoint(hub_id, revision)
+        case {"folder": str(folder)}:
+            return verify_checkpoint(path.parent / folder)
+    raise HdrgenError(f"{path}: names no checkpoint; run the stage base_model again")
 
 
 def _cached(hub_id: str, revision: str | None) -> Checkpoint:

@@ -64,9 +64,10 @@ def judge_prompts(
     Returns
     -------
     dict
-        ``prompt_accuracy``: part of the samples that are recognised as their prompt. ``classifier_accuracy``: the same
-        for the real crops of each frame when it has learned from the other frames. ``chance``: one over the number of kinds.
-        ``seed_spread_code``: standard deviation over seeds in 8-bit codes. Empty where no frame says what it shows.
+        ``prompt_accuracy``: part of the samples that are recognised as their prompt. ``classifier_accuracy``: the
+        same for the real crops of each frame when it has learned from the other frames. ``chance``: one over the
+        number of kinds. ``seed_spread_code``: standard deviation over seeds in 8-bit codes. Empty where no frame
+        says what it shows.
     """
     kinds = np.array(crops.kinds)
     named = kinds != ""

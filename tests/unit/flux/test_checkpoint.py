@@ -117,6 +117,14 @@ def test_a_reference_moves_with_its_checkpoint(copied, tmp_path):
     assert read_reference(moved / "checkpoint.json").path == moved / "tiny"
 
 
+def test_a_folder_elsewhere_is_found_from_any_working_directory(copied, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    write_reference(tmp_path / "out/checkpoint.json", find_checkpoint("tiny"))
+    monkeypatch.chdir(tmp_path / "out")
+    assert read_reference(tmp_path / "out/checkpoint.json").path == copied
+
+
 class Hub:
     """What `snapshot_download` does, without a network."""
 
