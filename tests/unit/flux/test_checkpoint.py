@@ -102,6 +102,31 @@ def test_a_folder_has_no_revision_and_a_missing_one_is_no_hub_id(saved, tmp_path
         find_checkpoint(str(tmp_path / "missing"))
 
 
+def test_flux1_dev_is_known_by_its_two_text_encoders(tmp_path):
+    parts = {
+        "scheduler": ("diffusers", "FlowMatchEulerDiscreteScheduler", "scheduler_config.json"),
+        "tokenizer": ("transformers", "CLIPTokenizer", "tokenizer_config.json"),
+        "tokenizer_2": ("transformers", "T5TokenizerFast", "tokenizer_config.json"),
+        "text_encoder": ("transformers", "CLIPTextModel", "config.json"),
+        "text_encoder_2": ("transformers", "T5EncoderModel", "config.json"),
+        "vae": ("diffusers", "AutoencoderKL", "config.json"),
+        "transformer": ("diffusers", "FluxTransformer2DModel", "config.json"),
+    }
+    index = {"_class_name": "FluxPipeline"} | {name: part[:2] for name, part in parts.items()}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    for name, (library, _, config) in parts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / config).write_text("{}")
+        if config == "config.json":
+            stem = "model" if library == "transformers" else "diffusion_pytorch_model"
+            weights = {"weight": torch.zeros(3, 5, dtype=torch.bfloat16)}
+            save_file(weights, tmp_path / name / f"{stem}.safetensors")
+    found = verify_checkpoint(tmp_path)
+    assert found.family == "flux1"
+    assert [c.name for c in found.components] == ["text_encoder", "text_encoder_2", "vae", "transformer"]
+    assert found.parameters == 4 * 15
+
+
 def test_memory_for_one_part_at_a_time_is_a_warning_and_less_an_error(saved):
     found = verify_checkpoint(saved)
     assert check_memory(found, found.bytes) is None
