@@ -1,21 +1,23 @@
 """FLUX.2's latents: pictures to the tokens that the transformer denoises, and back.
 
-The VAE makes 32 channels at an eighth of the picture's size. Patches of 2x2 become 128 channels at a sixteenth,
-each brought to mean 0 and variance 1 by the statistics the VAE carries in its ``bn``, and each place is a token.
+The published VAE makes 32 channels at an eighth of the picture's size. Patches of 2x2 become 128 channels at a
+sixteenth, each brought to mean 0 and variance 1 by the statistics the VAE carries in its ``bn``, and each place is a token.
 Pictures go in and come out as they are, without the display path of diffusers' image processor.
 """
 
 import torch
-from diffusers import AutoencoderKLFlux2
+from diffusers import AutoencoderKLFlux2, ModelMixin
 from torch import Tensor
 from torch.nn import functional
 
-PIXELS_PER_TOKEN = 16
-"""Side of the square of pixels that one token stands for; pictures are multiples of it."""
+
+def pixels_per_token(vae: ModelMixin) -> int:
+    """Return the side of the square of pixels that one token stands for: twice what the VAE divides sizes by."""
+    return int(2 ** len(vae.config.block_out_channels))
 
 
 def encode_latents(vae: AutoencoderKLFlux2, picture: Tensor) -> Tensor:
-    """Return the normalised latents ``(B, 128, H/16, W/16)`` of pictures ``(B, 3, H, W)``, codes from -1 to 1."""
+    """Return the normalised latents ``(B, 128, H/n, W/n)``, n of `pixels_per_token`, of pictures ``(B, 3, H, W)``, codes from -1 to 1."""
     return normalise(vae, patchify(vae.encode(picture).latent_dist.mode()))
 
 
@@ -52,6 +54,11 @@ def set_statistics(vae: AutoencoderKLFlux2, patches: Tensor) -> None:
 def pack(latents: Tensor) -> Tensor:
     """Return latents ``(B, C, H, W)`` as tokens ``(B, H*W, C)``, row by row."""
     return latents.flatten(2).transpose(1, 2)
+
+
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Return tokens ``(B, H*W, C)`` as latents ``(B, C, H, W)``; `pack` mirrored."""
+    return tokens.transpose(1, 2).unflatten(2, (height, width))
 
 
 def picture_ids(height: int, width: int) -> Tensor:

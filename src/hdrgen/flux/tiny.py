@@ -40,8 +40,8 @@ _CHAT = (
 class TinyNetwork(Section):
     """Sizes; what is not named is as in Klein 4B."""
 
-    vae_widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    """Channels at the picture's full size, a half, a quarter and an eighth; multiples of 8."""
+    vae_widths: tuple[int, ...] = Field((32, 64, 64), min_length=2, max_length=4)
+    """Channels at the picture's full size, a half, a quarter and so on; multiples of 8. Klein's VAE has four sizes."""
     text_width: int = Field(64, ge=32, multiple_of=32)
     """Width of the text encoder, of which the transformer sees three layers."""
     vocabulary: int = Field(1024, ge=300)
@@ -75,6 +75,8 @@ def tiny_klein(
             scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
             vae=AutoencoderKLFlux2(
                 block_out_channels=network.vae_widths,
+                down_block_types=("DownEncoderBlock2D",) * len(network.vae_widths),
+                up_block_types=("UpDecoderBlock2D",) * len(network.vae_widths),
                 layers_per_block=1,
                 latent_channels=32,
                 norm_num_groups=8,

@@ -1,11 +1,11 @@
-"""Pictures as a text-to-image model is usually taught: 8-bit sRGB crops of the frames, each with prompts.
+"""Square crops of frames with the words that describe them: what text-to-image models learn from.
 
-Light is averaged to the crop's size before the display view makes codes of it, as a camera would. A simulated frame
+Light is averaged to the crop's size before any curve makes codes of it, as a camera would. A simulated frame
 describes itself; a frame that does not is learned without a prompt.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,73 +14,77 @@ import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 
-from hdrgen.colour import ocio
-from hdrgen.colour.tone_maps import quantise8
 from hdrgen.images.exr import read_exr
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+
+
+class CropSettings(Section):
+    """Which crops of each frame."""
+
+    seed: int
+    """Decides the windows, frame by frame."""
+    size: int = Field(64, ge=32, multiple_of=16)
+    """Side of a crop in pixels."""
+    crops_per_frame: int = Field(16, ge=1)
+    """How many of each frame. The first is the frame's middle."""
+    smallest_window: float = Field(0.7, gt=0, le=1)
+    """A crop shows at least this part of the frame's shorter side, up to all of it."""
 
 
 @dataclass(frozen=True)
-class DisplayCrops:
-    """Crops of frames: ``code8`` has the shape ``(N, size, size, 3)``; the rest has one entry for each crop."""
+class SceneCrop:
+    """One crop: scene-linear AWG4 ``(size, size, 3)``, the frame it is from, its kind of scene, and prompts.
 
-    code8: NDArray[np.uint8]
-    frames: Sequence[str]
-    kinds: Sequence[str]
-    """Kind of scene in words, `night street`; empty where the frame does not say."""
-    prompts: Sequence[tuple[str, ...]]
-    """Each fits the crop; longer ones say more."""
+    ``kind`` is in words, `night street`, and empty where the frame does not say. Each of ``prompts`` fits the crop;
+    longer ones say more.
+    """
+
+    linear_awg4: NDArray[np.float32]
+    frame: str
+    kind: str
+    prompts: tuple[str, ...]
 
 
-def display_crops(
-    frames_dir: Path,
-    index: pl.DataFrame,
-    *,
-    size: int,
-    crops_per_frame: int,
-    smallest_window: float,
-    seed: int,
-) -> DisplayCrops:
-    """Cut square crops out of frames and show them through the sRGB display view.
+def split_frames(index: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Return the usable rows of one split, ordered by frame."""
+    return index.filter(pl.col("quarantine_reason").is_null(), pl.col("split") == split).sort("frame")
+
+
+def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) -> Iterator[SceneCrop]:
+    """Cut crops out of frames, one frame in memory at a time.
 
     Parameters
     ----------
     frames_dir
-        The folder that the index's ``file`` is relative to; frames are scene-linear AWG4.
-    index
-        Rows of `split`'s index.
-    size
-        Side of a crop in pixels.
-    crops_per_frame
-        How many of each frame. One alone is the frame's middle.
-    smallest_window
-        A crop shows at least this part of the frame's shorter side, up to all of it.
-    seed
-        Decides the windows, frame by frame.
+        The folder that the rows' ``file`` is relative to; frames are scene-linear AWG4.
+    rows
+        Of `split`'s index.
+    settings
+        Which crops.
 
     Raises
     ------
     HdrgenError
         There are no frames, or one cannot be read.
     """
-    if index.is_empty():
+    if rows.is_empty():
         raise HdrgenError(
             f"{frames_dir}: no frames to make pictures of; add footage or lower split's fractions"
         )
-    crops, names, kinds, prompts = [], [], [], []
-    for row in index.sort("frame").iter_rows(named=True):
+    size = (settings.size, settings.size)
+    for row in rows.iter_rows(named=True):
         linear_awg4 = read_exr(frames_dir / row["file"]).rgb.astype(np.float32)
-        rng = np.random.default_rng([seed, *row["digest"].encode()])
-        for number in range(crops_per_frame):
-            window = _middle(linear_awg4) if number == 0 else _window(linear_awg4, smallest_window, rng)
-            crops.append(cv2.resize(window, (size, size), interpolation=cv2.INTER_AREA))
-        names += [row["frame"]] * crops_per_frame
-        kinds += [scene_kind(row["description"])] * crops_per_frame
-        prompts += [scene_prompts(row["description"])] * crops_per_frame
-    # One above the other they are one picture for OpenColorIO.
-    shown = ocio.display(np.concatenate(crops).astype(np.float32), "linear_awg4")
-    return DisplayCrops(quantise8(shown).reshape(-1, size, size, 3), names, kinds, prompts)
+        kind, prompts = scene_kind(row["description"]), scene_prompts(row["description"])
+        rng = np.random.default_rng([settings.seed, *row["digest"].encode()])
+        for number in range(settings.crops_per_frame):
+            window = (
+                _window(linear_awg4, settings.smallest_window, rng) if number else _middle(linear_awg4)
+            )
+            crop = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
+            yield SceneCrop(crop, row["frame"], kind, prompts)
 
 
 def scene_kind(description: str | None) -> str:

@@ -1,0 +1,265 @@
+"""FLUX.2 Klein and FLUX.1-dev behind one interface: pictures to tokens and back, prompts, velocity, sampling.
+
+Tokens are what the transformer denoises: latents of mean 0 and variance 1, 2x2 patches of which are one token, row
+by row. Pictures go in and come out as they are, from -1 to 1 and beyond, without the display path of diffusers'
+image processor.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hdrgen.flux.checkpoint import Checkpoint
+from hdrgen.flux.latents import (
+    decode_latents,
+    encode_latents,
+    normalise,
+    pack,
+    patchify,
+    picture_ids,
+    pixels_per_token,
+    prompt_ids,
+    unpack,
+)
+
+PROMPT_TOKENS = 512
+"""Tokens that prompts are padded to."""
+OnStep = Callable[[int, int], None]
+Embedded = dict[str, Tensor]
+"""What the transformer is told of prompts, by the names of its arguments; one row for each prompt."""
+
+
+class Flux(ABC):
+    """A loaded checkpoint; parts that were left out when it was loaded cannot be asked for.
+
+    Parameters
+    ----------
+    pipeline
+        Its parts are read, never changed.
+    """
+
+    pipeline_class: ClassVar[type[DiffusionPipeline]]
+
+    def __init__(self, pipeline: DiffusionPipeline) -> None:
+        self.pipeline = pipeline
+        pipeline.set_progress_bar_config(disable=True)
+
+    @property
+    def pixels_per_token(self) -> int:
+        """Side of the square of pixels that one token stands for; pictures are multiples of it."""
+        return pixels_per_token(self.pipeline.vae)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Length that prompts are padded to: 512, or less where the tokenizer says so."""
+        return int(min(PROMPT_TOKENS, self.pipeline.tokenizer.model_max_length))
+
+    @abstractmethod
+    def tokens(self, picture: Tensor) -> Tensor:
+        """Return the tokens ``(B, N, C)`` of pictures ``(B, 3, H, W)``, codes from -1 to 1."""
+
+    @abstractmethod
+    def picture(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """Return pictures ``(B, 3, height, width)`` of tokens; `tokens` mirrored. Nothing is clamped."""
+
+    @abstractmethod
+    def embedded(self, prompts: Sequence[str]) -> Embedded:
+        """Return what the transformer is told of prompts."""
+
+    @abstractmethod
+    def velocity(
+        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+    ) -> Tensor:
+        """Return the velocity ``(B, N, C)`` from picture to noise.
+
+        Parameters
+        ----------
+        transformer
+            This family's.
+        tokens, time
+            Mixed with noise, and the share of the noise, ``(B,)`` from 0 to 1.
+        embedded
+            Of the prompts.
+        grid
+            Rows and columns of tokens.
+        """
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        height: int,
+        width: int,
+        steps: int,
+        guidance: float,
+        negative_prompt: str = "",
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Return the tokens ``(B, N, C)`` of one picture for each prompt and seed.
+
+        Parameters
+        ----------
+        prompts, seeds
+            As many of one as of the other. A seed decides its picture's noise, whatever else is in the batch, so
+            one seed for several prompts is one noise for all of them.
+        height, width
+            Pixels, multiples of `pixels_per_token`.
+        steps
+            Of the Euler sampler.
+        guidance
+            Scale of guidance; 1 is none.
+        negative_prompt
+            What guidance leads away from.
+        on_step
+            Called with (steps done, steps in all); what it raises ends the sampling.
+        """
+
+        def after(_: object, step: int, __: object, ___: object) -> dict[str, Any]:
+            if on_step:
+                on_step(step + 1, steps)
+            return {}
+
+        latents = self.pipeline(
+            **self._guided(list(prompts), guidance, negative_prompt),
+            height=height,
+            width=width,
+            num_inference_steps=steps,
+            # Noise is drawn on the CPU, so that a seed means one picture on every machine.
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            max_sequence_length=self.prompt_tokens,
+            output_type="latent",
+            callback_on_step_end=after,
+        ).images
+        return self._from_pipeline(latents).float()
+
+    @abstractmethod
+    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
+        """Return the pipeline's arguments for prompts and guidance."""
+
+    @abstractmethod
+    def _from_pipeline(self, latents: Tensor) -> Tensor:
+        """Return the tokens of what the pipeline calls latents."""
+
+
+class Klein(Flux):
+    """FLUX.2 Klein: latents normalised by the VAE's ``bn``, prompts through Qwen3."""
+
+    pipeline_class = Flux2KleinPipeline
+
+    def tokens(self, picture: Tensor) -> Tensor:  # noqa: D102 - as its base
+        return pack(encode_latents(self.pipeline.vae, picture))
+
+    def picture(self, tokens: Tensor, height: int, width: int) -> Tensor:  # noqa: D102
+        side = self.pixels_per_token
+        return decode_latents(self.pipeline.vae, unpack(tokens, height // side, width // side))
+
+    @torch.no_grad()
+    def embedded(self, prompts: Sequence[str]) -> Embedded:  # noqa: D102
+        states, _ = self.pipeline.encode_prompt(prompt=list(prompts), max_sequence_length=self.prompt_tokens)
+        return {"encoder_hidden_states": states}
+
+    def velocity(  # noqa: D102
+        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+    ) -> Tensor:
+        length = embedded["encoder_hidden_states"].shape[1]
+        answer: Tensor = transformer(
+            hidden_states=tokens,
+            timestep=time,
+            img_ids=picture_ids(*grid).to(tokens.device),
+            txt_ids=prompt_ids(length).to(tokens.device),
+            guidance=None,
+            **embedded,
+        ).sample
+        return answer
+
+    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
+        asked: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
+        if negative_prompt and guidance > 1:
+            away = self.embedded([negative_prompt] * len(prompts))["encoder_hidden_states"]
+            asked["negative_prompt_embeds"] = away
+        return asked
+
+    def _from_pipeline(self, latents: Tensor) -> Tensor:
+        return pack(normalise(self.pipeline.vae, patchify(latents)))
+
+
+class Flux1(Flux):
+    """FLUX.1-dev: latents shifted and scaled, prompts through T5 and CLIP, guidance distilled into the weights."""
+
+    pipeline_class = FluxPipeline
+    TRAINING_GUIDANCE = 1.0
+    """What the transformer is told while it is trained: guidance is left to the sampler."""
+
+    def tokens(self, picture: Tensor) -> Tensor:  # noqa: D102
+        vae = self.pipeline.vae
+        latents = vae.encode(picture).latent_dist.mode()
+        return pack(patchify((latents - vae.config.shift_factor) * vae.config.scaling_factor))
+
+    def picture(self, tokens: Tensor, height: int, width: int) -> Tensor:  # noqa: D102
+        vae, side = self.pipeline.vae, self.pixels_per_token
+        latents = functional.pixel_shuffle(unpack(tokens, height // side, width // side), 2)
+        answer: Tensor = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+        return answer
+
+    @torch.no_grad()
+    def embedded(self, prompts: Sequence[str]) -> Embedded:  # noqa: D102
+        states, pooled, _ = self.pipeline.encode_prompt(
+            prompt=list(prompts), prompt_2=None, max_sequence_length=self.prompt_tokens
+        )
+        return {"encoder_hidden_states": states, "pooled_projections": pooled}
+
+    def velocity(  # noqa: D102
+        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+    ) -> Tensor:
+        length = embedded["encoder_hidden_states"].shape[1]
+        guided = self.pipeline.transformer.config.guidance_embeds
+        answer: Tensor = transformer(
+            hidden_states=tokens,
+            timestep=time,
+            img_ids=picture_ids(*grid)[:, :3].to(tokens),
+            txt_ids=torch.zeros(length, 3).to(tokens),
+            guidance=torch.full_like(time, self.TRAINING_GUIDANCE) if guided else None,
+            **embedded,
+        ).sample
+        return answer
+
+    @property
+    def prompt_tokens(self) -> int:  # noqa: D102
+        return int(min(PROMPT_TOKENS, self.pipeline.tokenizer_2.model_max_length))
+
+    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
+        if not negative_prompt:
+            return {"prompt": prompts, "guidance_scale": guidance}
+        away = [negative_prompt] * len(prompts)
+        return {"prompt": prompts, "negative_prompt": away, "true_cfg_scale": guidance, "guidance_scale": 1.0}
+
+    def _from_pipeline(self, latents: Tensor) -> Tensor:
+        return latents
+
+
+_FAMILIES: dict[str, type[Flux]] = {"klein": Klein, "flux1": Flux1}
+
+
+def load_flux(checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32, **parts: Any) -> Flux:
+    """Load a verified checkpoint.
+
+    Parameters
+    ----------
+    checkpoint
+        From `find_checkpoint` or `read_reference`.
+    dtype
+        Of the weights.
+    **parts
+        Components to take instead of the checkpoint's own, by name; None leaves one out and saves its memory.
+    """
+    family = _FAMILIES[checkpoint.family]
+    pipeline = family.pipeline_class.from_pretrained(
+        checkpoint.path, local_files_only=True, dtype=dtype, **parts
+    )
+    return family(pipeline)
