@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hdrgen.inference.tiles import Tile, fastest_dtype, padded, tiles
 from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.models.classical_merge import seen_share
 from hdrgen.models.exposure_fusion import (
     MODEL,
     STRIDE,
@@ -42,9 +43,7 @@ Codes = NDArray[Any]
 class Merged:
     """The light of a stack at EV 0.
 
-    ``linear`` is float32 ``(H, W, 3)`` from 0, in the primaries of the pictures. ``confidence``, float32 ``(H, W)``, is
-    the share of the three components that some bracket shows neither clipped nor occluded: 0 where there was nothing
-    but clipping.
+    ``linear`` is float32 ``(H, W, 3)`` from 0, in the primaries of the pictures; ``confidence`` is `seen_share`.
     """
 
     linear: NDArray[np.float32]
@@ -114,23 +113,22 @@ class StackMerger:
             order.index(reference),
         )
         height, width, _ = codes[0].shape
-        merged = Merged(np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32))
+        linear = np.empty((height, width, 3), np.float32)
         with torch.inference_mode():
             errors = brackets.exposure_errors()
             for tile in tiles(height, width, size=TILE, halo=self._halo):
-                self._merge_tile(brackets, errors, tile, merged)
-        return merged
+                linear[tile.kept] = self._merge_tile(brackets, errors, tile)
+        return Merged(linear, seen_share(codes, cells, occluded, threads=threads))
 
-    def _merge_tile(self, brackets: "_Brackets", errors: Tensor, tile: Tile, merged: Merged) -> None:
+    def _merge_tile(self, brackets: "_Brackets", errors: Tensor, tile: Tile) -> NDArray[np.float32]:
         stack = brackets.stack(tile.seen)
-        seen = (~stack.clipped & (stack.weight > 0)).any(1)[0].float().mean(-1)
         stack = stack._replace(level=stack.level - errors[:, :, None, None])
         stack, reference = stack.in_slots(brackets.reference)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             trust, correction = self._net(stack.level, stack.weight, torch.tensor([reference]))
         linear = level_decode(merge_levels(stack, trust, correction))[0]
-        merged.linear[tile.kept] = linear[tile.kept_of_seen].numpy()
-        merged.confidence[tile.kept] = seen[tile.kept_of_seen].numpy()
+        kept: NDArray[np.float32] = linear[tile.kept_of_seen].numpy()
+        return kept
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +25,7 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.pairs.bit_depth_pairs import clean_code8
 from hdrgen.pairs.generated_like import GeneratedLike, damage
 from hdrgen.pairs.records import (
     PairMaker,
@@ -260,11 +260,7 @@ def _aligned(
     """Return a stack as the product's alignment leaves it to the fusion, in 8 bits, and what is occluded."""
     cells = [bracket_cells(encoding, 8, ev, evs=settings.evs) for ev in settings.evs]
     aligned = align_stack(codes, cells, reference=settings.reference)
-    return [code if code.dtype == np.uint8 else _code8(code) for code in aligned.codes], aligned.occluded
-
-
-def _code8(code16: NDArray[Any]) -> Codes:
-    return ((code16.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return [code if code.dtype == np.uint8 else clean_code8(code) for code in aligned.codes], aligned.occluded
 
 
 def _object(
