@@ -209,21 +209,10 @@ def make_bracket_pairs(
     out_dir: Path,
     on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
-    """Make the bracket pairs of all frames, see `hdrgen.pairs.records.make_pairs`.
+    """Make the bracket pairs of the usable frames of an index (`stored_frames`), as `make_pairs` does.
 
-    Parameters
-    ----------
-    frames
-        The index with its ``split`` column.
-    frames_dir
-        What the index's ``file`` is relative to.
-    settings
-        This section of the parameters.
-    out_dir
-        Gets records of `crop_record`, and of a test frame ``_clean_ev-2.png`` and so on for each of `KINDS`
-        and exposures, LogC4 and not aligned, and ``_motion_mask.png``: white where something moved by itself.
-    on_progress
-        Called with (frames done, frames in all).
+    `out_dir` gets records of `crop_record`, and of a test frame ``_clean_ev-2.png`` and so on for each of `KINDS`
+    and exposures, LogC4 and not aligned, and ``_motion_mask.png``: white where something moved by itself.
     """
     return make_pairs(_MAKER, stored_frames(frames, frames_dir), settings, out_dir, on_progress)
 
