@@ -26,6 +26,8 @@ SECTIONS = (
     "train_exposure_fusion",
     "evaluate_exposure_fusion",
     "base_model",
+    "train_flux_lora",
+    "train_flux_full",
 )
 
 
