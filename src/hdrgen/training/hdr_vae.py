@@ -49,9 +49,7 @@ def train_hdr_vae(
         As `fit` has them; figures and errors as well.
     """
     torch.manual_seed(settings.seed)
-    network = PublishedHdrVaeNetwork(
-        base_channels=settings.base_channels, peak_linear=settings.peak_linear
-    )
+    network = PublishedHdrVaeNetwork(base_channels=settings.base_channels, peak_linear=settings.peak_linear)
     net = PublishedHdrVae(network)
     train, val = (
         code_crops(frames_dir, index, split, settings.crops, net.normalisation) for split in ("train", "val")

@@ -100,9 +100,7 @@ class HdrVaeTask:
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw crops, in one of eight positions, and the noise of their latents."""
         places = rng.integers(len(self._train.code), size=self._recipe.batch_crops)
-        (code,) = turned(
-            [self._train.code[places]], int(rng.integers(4)), int(rng.integers(2)), axes=(2, 3)
-        )
+        (code,) = turned([self._train.code[places]], int(rng.integers(4)), int(rng.integers(2)), axes=(2, 3))
         channels, divisor = self._latent_shape
         count, _, height, width = code.shape
         noise = rng.standard_normal((count, channels, height // divisor, width // divisor), np.float32)
