@@ -84,7 +84,7 @@ class HdrVaeTask:
         self, train: CodeCrops, val: CodeCrops, recipe: HdrVaeRecipe, latent_shape: tuple[int, int]
     ) -> None:
         self._train, self._recipe, self._latent_shape = train, recipe, latent_shape
-        self._highlight_code = float(HdrNormalisation(recipe.peak_linear).encode(HIGHLIGHT_LINEAR))
+        self._highlight_code = float(HdrNormalisation(recipe.peak_linear).encode(np.array(HIGHLIGHT_LINEAR)))
         places = np.random.default_rng(recipe.seed).permutation(len(val.code))[: recipe.validation_crops]
         self._held_out = torch.split(val.code[np.sort(places)], recipe.batch_crops)
 
