@@ -22,7 +22,7 @@ from hdrgen.pairs.scene_crops import CropSettings
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.flux_vae import TrainFluxVae, train_flux_vae
 from hdrgen.training.hdr_vae import TrainHdrVae, train_hdr_vae
-from hdrgen.training.vae_task import code_crops
+from hdrgen.training.vae_task import HdrVaeTask, code_crops
 
 RECIPE = {
     "seed": 1,
@@ -128,6 +128,30 @@ def test_crops_are_codes_of_light(frames):
     assert crops.code.dtype == torch.float32
     assert HdrNormalisation().decode(crops.code.max()).item() == pytest.approx(300, rel=1e-3)
     assert crops.frames == ["0"] * 3 + ["1"] * 3
+
+
+def test_a_batch_shows_crops_in_exposures_of_their_own(frames):
+    curve = HdrNormalisation()
+    crops = code_crops(*frames, "train", FLUX.crops, curve)
+    suns = {}
+    for stops in (0.0, 2.0):
+        recipe = FLUX.model_copy(update={"exposure_stops": stops, "batch_crops": 16})
+        code, noise = HdrVaeTask(crops, crops, recipe, (4, 8)).batch(np.random.default_rng(1)).tensors
+        assert noise.shape == (16, 4, 4, 4)
+        suns[stops] = curve.decode(code.amax((1, 2, 3))).numpy()
+    assert suns[0.0] == pytest.approx(300, rel=1e-3)
+    assert (suns[2.0] > 75).all()
+    assert (suns[2.0] < 1200).all()
+    assert np.log2(suns[2.0]).std() > 0.5
+
+
+def test_errors_in_highlights_count_more(frames):
+    crops = code_crops(*frames, "train", FLUX.crops, HdrNormalisation())
+    task = HdrVaeTask(crops, crops, FLUX.model_copy(update={"gradient_weight": 0.0}), (4, 8))
+    dark, bright = (torch.full((1, 3, 8, 8), float(HdrNormalisation().encode(x))) for x in (1.0, 100.0))
+    assert task._error(bright + 0.1, bright) == pytest.approx(
+        (1 + FLUX.highlight_weight) * float(task._error(dark + 0.1, dark)), rel=1e-4
+    )
 
 
 def test_the_judgement_holds_bands_and_what_they_are_of_the_baselines(
