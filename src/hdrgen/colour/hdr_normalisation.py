@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hdrgen.colour.arrays import ArrayT, float_array
 from hdrgen.colour.logc import LOGC4_C, logc4_decode, logc4_encode
 
@@ -35,4 +37,4 @@ class HdrNormalisation:
 
     @property
     def _span(self) -> float:
-        return float(logc4_encode(self.peak_linear)) - LOGC4_C
+        return float(logc4_encode(np.array(self.peak_linear))) - LOGC4_C

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2
@@ -15,7 +15,7 @@ from hdrgen.flux.latents import denormalise, encode_latents, pack, pixels_per_to
 from hdrgen.inference.norm_tiles import decode_in_tiles
 from hdrgen.runtime.errors import HdrgenError
 
-Vae = AutoencoderKLFlux2 | AutoencoderKL
+Vae: TypeAlias = AutoencoderKLFlux2 | AutoencoderKL
 """FLUX.2's, FLUX.1's."""
 VAE_CLASSES = {c.__name__: c for c in (AutoencoderKLFlux2, AutoencoderKL)}
 NORMALISATION = "normalisation.json"

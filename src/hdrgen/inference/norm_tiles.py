@@ -47,8 +47,8 @@ def decode_in_tiles(part: nn.Module, features: Tensor, *, scale: int, halo: int,
         assert out is not None, "every norm is settled"
         if answer is None:
             answer = out.new_empty(*out.shape[:2], height, width)
-        rows, columns = (_scaled(extent, scale) for extent in place.kept)
-        answer[:, :, rows, columns] = out[(..., *(_scaled(e, scale) for e in place.kept_of_seen))]
+        rows, columns = _scaled(place.kept, scale)
+        answer[..., rows, columns] = _cut(out, place.kept_of_seen, scale)
     assert answer is not None, "a picture has a tile"
     return answer
 
@@ -70,7 +70,8 @@ class _WholeNorm(nn.Module):
         self.place: Tile | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        grouped = x.unflatten(1, (self._norm.num_groups, -1))
+        count, _, height, width = x.shape
+        grouped = x.reshape(count, self._norm.num_groups, -1, height, width)
         if not self._settled:
             self._add(grouped)
             raise _Reached
@@ -84,7 +85,7 @@ class _WholeNorm(nn.Module):
         """Take in a tile without its halo (Chan et al. 1983)."""
         assert self.place is not None
         scale = grouped.shape[3] // (self.place.seen_bottom - self.place.seen_top)
-        kept = grouped[(..., *(_scaled(extent, scale) for extent in self.place.kept_of_seen))]
+        kept = _cut(grouped, self.place.kept_of_seen, scale)
         variance, mean = torch.var_mean(kept, (2, 3, 4), correction=0, keepdim=True)
         count = kept[0, 0].numel()
         mean, squares = mean.double(), variance.double() * count
@@ -106,7 +107,7 @@ def _run(part: nn.Module, norms: list[_WholeNorm], features: Tensor, place: Tile
     for norm in norms:
         norm.place = place
     try:
-        answer: Tensor = part(features[(..., *place.seen)])
+        answer: Tensor = part(_cut(features, place.seen, 1))
     except _Reached:
         return None
     return answer
@@ -122,5 +123,11 @@ def _take_over_norms(module: nn.Module) -> Iterator[_WholeNorm]:
             yield from _take_over_norms(child)
 
 
-def _scaled(extent: slice, scale: int) -> slice:
-    return slice(extent.start * scale, extent.stop * scale)
+def _cut(maps: Tensor, extents: tuple[slice, slice], scale: int) -> Tensor:
+    rows, columns = _scaled(extents, scale)
+    return maps[..., rows, columns]
+
+
+def _scaled(extents: tuple[slice, slice], scale: int) -> tuple[slice, slice]:
+    rows, columns = (slice(extent.start * scale, extent.stop * scale) for extent in extents)
+    return rows, columns
