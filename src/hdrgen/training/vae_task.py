@@ -30,12 +30,10 @@ class HdrVaeRecipe(Recipe):
     """Scene-linear value of code 1."""
     gradient_weight: float = Field(1.0, ge=0)
     """Of the error of differences between neighbours, which keeps edges sharp."""
-    highlight_weight: float = Field(4.0, ge=0)
+    highlight_weight: float = Field(8.0, ge=0)
     """How many times more an error counts where the light is above 16."""
     kl_weight: float = Field(1e-4, ge=0)
     """Of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
-    exposure_stops: float = Field(2.0, ge=0)
-    """Each crop is made brighter or darker by up to this: a few frames hold few highlights."""
     crops: CropSettings
 
 
@@ -86,8 +84,7 @@ class HdrVaeTask:
         self, train: CodeCrops, val: CodeCrops, recipe: HdrVaeRecipe, latent_shape: tuple[int, int]
     ) -> None:
         self._train, self._recipe, self._latent_shape = train, recipe, latent_shape
-        self._normalisation = HdrNormalisation(recipe.peak_linear)
-        self._highlight_code = float(self._normalisation.encode(np.array(HIGHLIGHT_LINEAR)))
+        self._highlight_code = float(HdrNormalisation(recipe.peak_linear).encode(np.array(HIGHLIGHT_LINEAR)))
         places = np.random.default_rng(recipe.seed).permutation(len(val.code))[: recipe.validation_crops]
         self._held_out = torch.split(val.code[np.sort(places)], recipe.batch_crops)
 
@@ -101,12 +98,9 @@ class HdrVaeTask:
         return answer
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Draw crops, in one of eight positions and each in an exposure of its own, and the noise of their latents."""
+        """Draw crops, in one of eight positions, and the noise of their latents."""
         places = rng.integers(len(self._train.code), size=self._recipe.batch_crops)
         (code,) = turned([self._train.code[places]], int(rng.integers(4)), int(rng.integers(2)), axes=(2, 3))
-        most = self._recipe.exposure_stops
-        gain = torch.from_numpy(np.exp2(rng.uniform(-most, most, (len(code), 1, 1, 1))).astype(np.float32))
-        code = self._normalisation.encode(self._normalisation.decode(code) * gain)
         channels, divisor = self._latent_shape
         count, _, height, width = code.shape
         noise = rng.standard_normal((count, channels, height // divisor, width // divisor), np.float32)
