@@ -22,6 +22,7 @@ from hdrgen.cli import (
     convert,
     expand,
     fuse,
+    generate,
     ingest,
     inspect,
     merge,
@@ -42,7 +43,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, inspect, check, expand, merge, bracket, fuse, tonemap, convert, compare, preview):
+for command in (
+    generate,
+    ingest,
+    inspect,
+    check,
+    expand,
+    merge,
+    bracket,
+    fuse,
+    tonemap,
+    convert,
+    compare,
+    preview,
+):
     command.register(app)
 
 

@@ -1,0 +1,385 @@
+"""From words to EXR by all three routes, with models that were never trained: random weights, real classes."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from diffusers import Flux2KleinPipeline
+from diffusers.training_utils import _collate_lora_metadata
+from peft import LoraConfig, get_peft_model_state_dict
+
+from hdrgen.colour.hdr_normalisation import HdrNormalisation
+from hdrgen.flux.checkpoint import verify_checkpoint, write_reference
+from hdrgen.flux.hdr_vae import HdrVae
+from hdrgen.flux.latents import unpack
+from hdrgen.flux.tiny import TinyNetwork, tiny_klein
+from hdrgen.images.code_image import read_code8
+from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
+from hdrgen.routes.generate import Batches, write_generated
+from hdrgen.routes.generation.load import load_generator
+from hdrgen.routes.generation.trained import ROUTES, find_trained
+from hdrgen.routes.generation.wishes import Sampling, Wish, file_name, read_prompts
+from hdrgen.runtime.errors import HdrgenError
+
+SMALL = Sampling(32, 32, steps=2, guidance=2.0, negative_prompt="fog")
+NETWORK = TinyNetwork(
+    vae_widths=(8, 8, 8),
+    text_width=32,
+    vocabulary=400,
+    double_blocks=1,
+    single_blocks=1,
+    heads=1,
+    head_width=16,
+)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """Return a folder as the pipeline leaves it."""
+    folder = tmp_path_factory.mktemp("models")
+    klein = tiny_klein(NETWORK, ["night street", "sea at sunset"], 32, seed=3)
+    # Untrained, a picture hardly depends on its prompt or noise: what comes out of the VAE is made larger.
+    torch.nn.init.normal_(
+        klein.vae.decoder.conv_out.weight, std=0.5, generator=torch.Generator().manual_seed(1)
+    )
+    klein.save_pretrained(folder / "base_model" / "tiny")
+    write_reference(
+        folder / "base_model" / "checkpoint.json", verify_checkpoint(folder / "base_model" / "tiny")
+    )
+    klein.transformer.save_pretrained(folder / "train_flux_full" / "transformer")
+    about = {"evs": [-2, 0, 2, 4], "dual": True, "size": 32}
+    (folder / "train_flux_full" / "about.json").write_text(json.dumps(about))
+    HdrVae(klein.vae, HdrNormalisation()).save(folder / "train_flux_vae")
+    klein.transformer.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_v"]))
+    Flux2KleinPipeline.save_lora_weights(
+        folder / "train_flux_lora",
+        transformer_lora_layers=get_peft_model_state_dict(klein.transformer),
+        **_collate_lora_metadata({"transformer": klein.transformer}),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generators(models):
+    return {route: load_generator(models, route, device="cpu") for route in ROUTES}
+
+
+def generate(models, *more):
+    return "generate", "night street", "--models", models, "--steps", 2, "--device", "cpu", *more
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_light_is_finite_and_the_seed_alone_decides_it(generators, route):
+    generator = generators[route]
+    first, second = generator.generate([Wish("night street", 7), Wish("night street", 8)], SMALL)
+    (alone,) = generator.generate([Wish("night street", 8)], SMALL)
+    for made in (first, second):
+        assert made.linear_awg4.dtype == np.float32
+        assert made.linear_awg4.shape == (32, 32, 3)
+        assert np.isfinite(made.linear_awg4).all()
+        assert made.linear_awg4.min() >= 0
+    np.testing.assert_allclose(alone.linear_awg4, second.linear_awg4, rtol=0.05, atol=0.01)
+    assert not np.allclose(first.linear_awg4, second.linear_awg4, rtol=0.05, atol=0.01)
+    assert {r.name for r in first.intermediates} == {
+        "brackets": {"logc4_ev-2", "logc4_ev+0", "logc4_ev+2", "logc4_ev+4"},
+        "dual": {"reinhard", "log"},
+        "latent": set(),
+    }[route]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_steps_are_told_and_other_sides_are_refused(generators, route):
+    told = []
+    generators[route].generate([Wish("sea")], SMALL, on_step=lambda *step: told.append(step))
+    assert told == [(1, 2), (2, 2)]
+    assert generators[route].pixels_per_token == 8
+    with pytest.raises(HdrgenError, match=r"30x32 does not fit .* multiples of 8, such as 32 for 30"):
+        generators[route].generate([Wish("sea")], Sampling(30, 32))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_brackets_start_from_one_noise_or_from_one_each(models, monkeypatch, shared):
+    generator = load_generator(models, "brackets", device="cpu", shared_noise=shared)
+    noise = []
+    prepare = generator.flux.pipeline.prepare_latents
+
+    def spy(*arguments, **named):
+        latents, ids = prepare(*arguments, **named)
+        noise.append(latents)
+        return latents, ids
+
+    monkeypatch.setattr(generator.flux.pipeline, "prepare_latents", spy)
+    generator.generate([Wish("sea", 5), Wish("sea", 6)], SMALL)
+    (latents,) = noise
+    assert len(latents) == 8
+    assert len({one.numpy().tobytes() for one in latents}) == (2 if shared else 8)
+    assert torch.equal(latents[0], latents[3]) == shared
+
+
+def test_guidance_leads_away_from_the_same_rendition(generators, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        generators["dual"].flux, "sample", lambda *a, **k: asked.update(k, prompts=a[0]) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        generators["dual"].generate([Wish("sea")], SMALL)
+    assert asked["prompts"] == ("reinhard tone map: sea", "log tone map: sea")
+    assert asked["negative_prompts"] == ("reinhard tone map: fog", "log tone map: fog")
+
+
+def test_brackets_are_merged_as_what_they_say(generators, monkeypatch):
+    """Four renditions of a known light come back as that light, the part above one bracket's ceiling too."""
+    generator = generators["brackets"]
+    light = np.geomspace(0.02, 1200, 64 * 64, dtype=np.float32).reshape(64, 64, 1).repeat(3, -1)
+    shown = iter(
+        [torch.from_numpy(r.encode(light) * 2 - 1).permute(2, 0, 1)[None] for r in generator.renditions]
+    )
+    monkeypatch.setattr(generator.flux, "picture", lambda *_: next(shown))
+    (made,) = generator.generate([Wish("ramp")], Sampling(64, 64, steps=1, guidance=1.0))
+    stops = np.abs(np.log2((made.linear_awg4 + 0.01) / (light + 0.01)))
+    assert np.median(stops) < 0.1
+    assert made.linear_awg4.max() > 800
+
+
+def test_the_latent_route_decodes_what_the_lora_samples(generators, models):
+    generator = generators["latent"]
+    tokens = generator.flux.sample(["sea"], [4], height=32, width=32, steps=2, guidance=1.0)
+    light = generator._decoder.linear_awg4(tokens, 32, 32)[0].permute(1, 2, 0).numpy()
+    (made,) = generator.generate([Wish("sea", 4)], Sampling(32, 32, steps=2, guidance=1.0))
+    np.testing.assert_allclose(made.linear_awg4, np.maximum(light, 0), rtol=1e-4, atol=1e-5)
+    plain = Flux2KleinPipeline.from_pretrained(models / "base_model" / "tiny")
+    plain.set_progress_bar_config(disable=True)
+    generator.flux.pipeline.disable_lora()
+    try:
+        base = generator.flux.sample(["sea"], [4], height=32, width=32, steps=2, guidance=1.0)
+    finally:
+        generator.flux.pipeline.enable_lora()
+    assert not torch.allclose(base, tokens, atol=1e-3)
+    assert unpack(base, 4, 4).shape == (1, 128, 4, 4)
+
+
+def test_a_picture_that_is_not_finite_is_an_error(generators, monkeypatch):
+    generator = generators["dual"]
+    monkeypatch.setattr(generator.flux, "picture", lambda *_: torch.full((1, 3, 32, 32), torch.nan))
+    with pytest.raises(HdrgenError, match="reinhard is not finite"):
+        generator.generate([Wish("sea")], SMALL)
+
+
+def test_many_wishes_are_made_in_groups_and_in_order(generators, monkeypatch):
+    generator, groups, told = generators["dual"], [], []
+    monkeypatch.setattr("hdrgen.routes.generation.generator.PIXELS_AT_ONCE", 2 * 2 * 32 * 32)
+    made = generator.generate
+    monkeypatch.setattr(generator, "generate", lambda w, *a, **k: groups.append(len(w)) or made(w, *a, **k))
+    wishes = [Wish("sea", seed) for seed in range(5)]
+    batches = Batches(lambda: generator, wishes, SMALL)
+    # The second is left out, as one is whose file cannot be written.
+    seeds = [batches.take(i, lambda *step: told.append(step)).wish.seed for i in (0, 2, 3, 4)]
+    assert seeds == [0, 2, 3, 4]
+    assert groups == [2, 2, 1]
+    assert told[-1] == (6, 6)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_command_writes_a_delivery_that_says_what_made_it(cli, models, tmp_path, route):
+    said = cli(
+        *generate(
+            models, "-o", tmp_path / "a.exr", "--route", route, "--seed", 3, "--negative", "fog", "--clamp"
+        )
+    )
+    assert said.code == 0, said.err
+    image = read_exr(tmp_path / "a.exr")
+    assert np.isfinite(image.rgb.astype(np.float32)).all()
+    header = {name: value for name, value in image.attributes.items() if name.startswith("hdrgen")}
+    assert all(len(name) <= ATTRIBUTE_NAME_MAX for name in header)
+    expected = {"Prompt": "night street", "NegativePrompt": "fog", "Seed": 3, "Steps": 2, "Guidance": 4.0}
+    expected |= {"Route": route, "Size": "32x32", "Checkpoint": "tiny", "Device": "cpu"}
+    assert {name: header[f"hdrgen{name}"] for name in expected} == expected
+    own = {
+        "brackets": {
+            "Evs",
+            "SharedNoise",
+            "Aligned",
+            "Strength",
+            "BitDepthWeights",
+            "MergeWeights",
+            "TransformerWeights",
+        },
+        "dual": {"LogCeiling", "FuseWeights", "TransformerWeights"},
+        "latent": {"LoraWeights", "HdrVaeWeights"},
+    }[route]
+    always = {"Version", "Exposure", "CheckpointWeights", "DiffusersVersion", "TorchVersion"}
+    assert {f"hdrgen{name}" for name in own | always | set(expected)} == set(header)
+    # The same words make the same bytes.
+    again = cli(
+        *generate(
+            models, "-o", tmp_path / "b.exr", "--route", route, "--seed", 3, "--negative", "fog", "--clamp"
+        )
+    )
+    assert again.code == 0
+    assert (tmp_path / "b.exr").read_bytes() == (tmp_path / "a.exr").read_bytes()
+
+
+def test_kept_pictures_are_what_merge_and_fuse_take(cli, models, tmp_path):
+    done = cli(*generate(models, "-o", tmp_path / "a.exr", "--keep-intermediates", "--json"))
+    assert done.code == 0, done.err
+    kept = [tmp_path / f"a_ev{ev}.png" for ev in ("-2", "+0", "+2", "+4")]
+    assert json.loads(done.out)["files"][0]["kept"] == list(map(str, kept))
+    text = read_code8(kept[0]).text
+    assert (text["hdrgen:encoding"], text["hdrgen:ev"], text["hdrgen:primaries"]) == ("logc4", "-2", "awg4")
+    said = cli("merge", *kept, "-o", tmp_path / "m.exr", "--json")
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)["files"][0]
+    assert (facts["evs"], facts["evs_from"], facts["encoding"]) == ([-2, 0, 2, 4], "text", "logc4")
+
+    assert (
+        cli(*generate(models, "-o", tmp_path / "d.exr", "--keep-intermediates", "--route", "dual")).code == 0
+    )
+    fused = cli(
+        "fuse",
+        "--reinhard",
+        tmp_path / "d_reinhard.png",
+        "--log",
+        tmp_path / "d_log.png",
+        "-o",
+        tmp_path / "f.exr",
+    )
+    assert fused.code == 0, fused.err
+    assert fused.err == ""
+    np.testing.assert_array_equal(read_exr(tmp_path / "f.exr").rgb, read_exr(tmp_path / "d.exr").rgb)
+
+    latent = cli(
+        *generate(models, "-o", tmp_path / "l.exr", "--keep-intermediates", "--route", "latent", "--clamp")
+    )
+    assert "latent has no intermediate pictures" in latent.err
+
+
+def test_a_file_of_prompts_resumes(cli, models, tmp_path):
+    (tmp_path / "p.txt").write_text("night street\n\n  Café, sea at sunset \n", encoding="utf-8")
+    arguments = (
+        "generate",
+        "--prompts",
+        tmp_path / "p.txt",
+        "--models",
+        models,
+        "--steps",
+        1,
+        "-o",
+        tmp_path / "out",
+    )
+    arguments += ("--seeds", "1,2", "--route", "dual", "--device", "cpu")
+    dry = cli(*arguments, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert not (tmp_path / "out").exists()
+    assert cli(*arguments).code == 0
+    names = ["001_night-street_seed1.exr", "001_night-street_seed2.exr"]
+    names += ["003_cafe-sea-at-sunset_seed1.exr", "003_cafe-sea-at-sunset_seed2.exr"]
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in written] == names
+    assert read_exr(written[2]).attributes["hdrgenPrompt"] == "Café, sea at sunset"
+    assert read_exr(written[3]).attributes["hdrgenSeed"] == 2
+
+    before = {path: path.read_bytes() for path in written}
+    written[1].unlink()
+    written[3].unlink()
+    written[3].mkdir()  # what cannot be written does not shift the others
+    said = cli(*arguments, "--skip-existing", "--json")
+    assert said.code == 1
+    assert [bool(f.get("skipped")) for f in json.loads(said.out)["files"]] == [True, False, True, False]
+    assert written[1].read_bytes() == before[written[1]]
+
+
+@pytest.mark.parametrize(
+    ("route", "part", "stage"),
+    [
+        ("brackets", "base_model/checkpoint.json", "base_model"),
+        ("brackets", "train_flux_full/transformer/config.json", "train_flux_full"),
+        ("dual", "train_flux_full/transformer/config.json", "train_flux_full"),
+        ("latent", "train_flux_lora/pytorch_lora_weights.safetensors", "train_flux_lora"),
+        ("latent", "train_flux_vae/vae/config.json", "train_flux_vae"),
+    ],
+)
+def test_a_missing_part_names_the_stage(cli, models, tmp_path, route, part, stage):
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy)
+    (copy / part).unlink()
+    said = cli(*generate(copy, "-o", tmp_path / "a.exr", "--route", route))
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert str(copy / part) in said.err
+    assert f"dvc repro {stage}" in said.err
+
+
+def test_parts_of_another_checkpoint_are_refused(models, tmp_path):
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy)
+    other = tiny_klein(NETWORK.model_copy(update={"text_width": 64, "heads": 2}), ["sea"], 32, seed=3)
+    other.transformer.save_pretrained(copy / "train_flux_full" / "transformer")
+    with pytest.raises(HdrgenError, match=r"from another checkpoint .* `dvc repro train_flux_full`"):
+        find_trained(copy, "brackets")
+    other.save_pretrained(copy / "base_model" / "tiny")
+    with pytest.raises(HdrgenError, match=r"does not fit the checkpoint .* `dvc repro train_flux_lora`"):
+        load_generator(copy, "latent", device="cpu")
+    about = copy / "train_flux_full" / "about.json"
+    about.write_text('{"evs": [0, 3], "dual": false}')
+    assert find_trained(copy, "brackets").evs == (0, 3)
+    assert find_trained(copy, "brackets").size == 1024
+    with pytest.raises(HdrgenError, match="was not trained on the tone-mapped pictures"):
+        find_trained(copy, "dual")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--size", "30x32"], "multiples of 8"),
+        (["--size", "large"], "must be width x height such as 1024x576"),
+        (["--size", "0x0"], "does not fit"),
+        (["--route", "magic"], "brackets"),
+        (["--seeds", "1,x"], "such as --seeds 1,2,3"),
+        (["--seeds", "1,1"], "must differ"),
+        (["--seed", "-1"], "--seed"),
+        (["--guidance", "0.5"], "--guidance"),
+        (["--models", "/nowhere"], "no such folder of models"),
+        (["--prompts", "p.txt"], "give one prompt in quotes, or a file"),
+        (["--space", "srgb-ish"], "srgb-ish"),
+        (["-o", "a.png"], "written as .exr"),
+        (["-o", "a.exr", "--seeds", "1,2"], "must be a folder"),
+    ],
+)
+def test_what_is_wrong_is_one_line(cli, models, tmp_path, monkeypatch, more, said):
+    monkeypatch.chdir(tmp_path)
+    done = cli(*generate(models, "-o", "a.exr", *more))
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_gpu_is_one_line(cli, models, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    done = cli(*generate(models, "-o", tmp_path / "a.exr", "--device", "cuda"))
+    assert (done.code, done.err) == (2, "error: no GPU is at hand for --device cuda; take cpu or auto\n")
+
+
+@pytest.mark.parametrize(("text", "said"), [(b"", "holds no prompt"), (b"\xff\xfe\x00", "no UTF-8 text")])
+def test_a_bad_file_of_prompts_is_an_error(tmp_path, text, said):
+    (tmp_path / "p.txt").write_bytes(text)
+    with pytest.raises(HdrgenError, match=said):
+        read_prompts(tmp_path / "p.txt")
+    with pytest.raises(HdrgenError, match="cannot be read"):
+        read_prompts(tmp_path / "none.txt")
+
+
+def test_names_are_plain():
+    assert file_name(12, "夜", 0) == "012_prompt_seed0.exr"
+    assert len(file_name(1, "word " * 99, 2**31 - 1)) < 70
+
+
+def test_light_beyond_half_floats_is_refused_or_clamped(generators, tmp_path):
+    (made,) = generators["dual"].generate([Wish("sea")], SMALL)
+    made.linear_awg4[0, 0] = 1e6
+    with pytest.raises(HdrgenError):
+        write_generated(made, tmp_path / "a.exr", "dual")
+    assert not (tmp_path / "a.exr").exists()
