@@ -1,11 +1,15 @@
 """Models off the disk and onto a device: from a folder of what was trained to a generator."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import diffusers
 import torch
+from diffusers.utils import logging as diffusers_bars
+from transformers.utils import logging as transformers_bars
 
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.flux.family import Flux, load_flux
@@ -60,7 +64,8 @@ def load_generator(
     note = check_memory(
         trained.checkpoint, available_memory(where), "the GPU's memory" if where == "cuda" else "memory"
     )
-    flux = _load_flux(trained, torch.bfloat16 if where == "cuda" else torch.float32)
+    with _without_bars():
+        flux = _load_flux(trained, torch.bfloat16 if where == "cuda" else torch.float32)
     if note and where == "cuda":
         flux.pipeline.enable_model_cpu_offload()
     else:
@@ -87,6 +92,19 @@ def load_generator(
         align=align,
         shared_noise=shared_noise,
     )
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep both libraries' bars off stderr: where a person wants one, it is ours."""
+    shown = [library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
 
 
 def _device(asked: Device) -> str:
