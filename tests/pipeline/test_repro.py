@@ -64,6 +64,9 @@ def make_small(params):
     for part in ("vae", "flow"):
         tiny[part].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
     params["base_model"]["samples"].update(seeds=[1], steps=2)
+    for vae in ("train_hdr_vae", "train_flux_vae"):
+        params[vae].update(few)
+        params[vae]["crops"].update(size=32, crops_per_frame=2)
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
 
 

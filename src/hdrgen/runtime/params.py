@@ -26,6 +26,9 @@ SECTIONS = (
     "train_exposure_fusion",
     "evaluate_exposure_fusion",
     "base_model",
+    "train_hdr_vae",
+    "train_flux_vae",
+    "evaluate_hdr_vae",
     "generate",
 )
 
