@@ -59,8 +59,8 @@ def make_small(params):
     params["train_exposure_fusion"].update(few)
     params["train_exposure_fusion"]["network"].update(exposure_width=8, widths=[8] * 5)
     tiny = params["base_model"]["tiny"]
-    tiny.update(size=32, crops_per_frame=2)
-    tiny["network"].update(vae_widths=[8, 8, 8, 8], text_width=32, double_blocks=1, single_blocks=1, heads=1)
+    tiny["crops"].update(size=32, crops_per_frame=2)
+    tiny["network"].update(vae_widths=[8, 8, 8], text_width=32, double_blocks=1, single_blocks=1, heads=1)
     for part in ("vae", "flow"):
         tiny[part].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
     params["base_model"]["samples"].update(seeds=[1], steps=2)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline
-from torch import Tensor, nn
+from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline, ModelMixin
+from torch import Tensor
 from torch.nn import functional
 
 from hdrgen.flux.checkpoint import Checkpoint
@@ -75,7 +75,7 @@ class Flux(ABC):
 
     @abstractmethod
     def velocity(
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         """Return the velocity ``(B, N, C)`` from picture to noise.
 
@@ -168,7 +168,7 @@ class Klein(Flux):
         return {"encoder_hidden_states": states}
 
     def velocity(  # noqa: D102
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
         answer: Tensor = transformer(
@@ -218,10 +218,10 @@ class Flux1(Flux):
         return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
     def velocity(  # noqa: D102
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
-        guided = self.pipeline.transformer.config.guidance_embeds
+        guided = transformer.config.guidance_embeds
         answer: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,

@@ -69,7 +69,7 @@ def pack(latents: Tensor) -> Tensor:
 
 def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
     """Return tokens ``(B, H*W, C)`` as latents ``(B, C, H, W)``; `pack` mirrored."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width))
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
 
 
 def picture_ids(height: int, width: int) -> Tensor:
