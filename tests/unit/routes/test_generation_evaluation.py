@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hdrgen.images.exr import read_exr
-from hdrgen.metrics.generated import GenerateSettings, generate_evaluation
+from hdrgen.routes.generation.evaluation import GenerateSettings, generate_evaluation
 
 
 @pytest.fixture(scope="module")
