@@ -99,6 +99,8 @@ def _silence_libraries() -> None:
     """Keep our own stderr to ourselves: decoders speak of damaged files on file descriptor 2, line after line."""
     warnings.simplefilter("ignore")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    for library in ("TRANSFORMERS", "DIFFUSERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         sys.stderr.flush()
         ours = os.dup(2)

@@ -33,10 +33,13 @@ def models(models_network, tmp_path_factory):
     """Return the folder."""
     folder = tmp_path_factory.mktemp("models")
     klein = tiny_klein(models_network, ["night street", "sea at sunset"], 32, seed=3)
-    # Untrained, a picture hardly depends on its prompt or noise: what comes out of the VAE is made larger.
-    torch.nn.init.normal_(
-        klein.vae.decoder.conv_out.weight, std=0.5, generator=torch.Generator().manual_seed(1)
-    )
+    # Untrained, a picture hardly depends on its prompt or noise: the transformer's gates start closed, and what comes
+    # out of the VAE is small.
+    random = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weights in klein.transformer.parameters():
+            weights.add_(torch.randn(weights.shape, generator=random), alpha=0.1)
+    torch.nn.init.normal_(klein.vae.decoder.conv_out.weight, std=0.5, generator=random)
     klein.save_pretrained(folder / "base_model" / "tiny")
     write_reference(
         folder / "base_model" / "checkpoint.json", verify_checkpoint(folder / "base_model" / "tiny")
@@ -44,9 +47,7 @@ def models(models_network, tmp_path_factory):
     klein.transformer.save_pretrained(folder / "train_flux_full" / "transformer")
     about = {"evs": [-2, 0, 2, 4], "dual": True, "size": 32}
     (folder / "train_flux_full" / "about.json").write_text(json.dumps(about))
-    torch.nn.init.normal_(
-        klein.vae.decoder.conv_out.weight, std=0.01, generator=torch.Generator().manual_seed(1)
-    )
+    torch.nn.init.normal_(klein.vae.decoder.conv_out.weight, std=0.01, generator=random)
     HdrVae(klein.vae, HdrNormalisation()).save(folder / "train_flux_vae")
     klein.transformer.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_v"]))
     Flux2KleinPipeline.save_lora_weights(
