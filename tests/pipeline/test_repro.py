@@ -67,6 +67,10 @@ def make_small(params):
     for vae in ("train_hdr_vae", "train_flux_vae"):
         params[vae].update(few)
         params[vae]["crops"].update(size=32, crops_per_frame=2)
+    for training in ("train_flux_lora", "train_flux_full"):
+        params[training]["crops"].update(size=32, crops_per_frame=2)
+        params[training]["flow"].update(few)
+        params[training]["samples"].update(prompts=["night street"], steps=2)
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
 
 

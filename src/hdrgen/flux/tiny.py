@@ -86,20 +86,25 @@ def tiny_klein(
             ).eval(),
             text_encoder=_text_encoder(network.text_width, tokenizer),
             tokenizer=tokenizer,
-            transformer=Flux2Transformer2DModel(
-                in_channels=128,
-                num_layers=network.double_blocks,
-                num_single_layers=network.single_blocks,
-                attention_head_dim=network.head_width,
-                num_attention_heads=network.heads,
-                joint_attention_dim=3 * network.text_width,
-                axes_dims_rope=(network.head_width // 4,) * 4,
-                guidance_embeds=False,
-            ).eval(),
+            transformer=tiny_transformer(network).eval(),
             is_distilled=False,
         )
         _start_at_identity(pipeline.transformer)
         return pipeline
+
+
+def tiny_transformer(network: TinyNetwork) -> Flux2Transformer2DModel:
+    """Return the transformer alone, with random weights."""
+    return Flux2Transformer2DModel(
+        in_channels=128,
+        num_layers=network.double_blocks,
+        num_single_layers=network.single_blocks,
+        attention_head_dim=network.head_width,
+        num_attention_heads=network.heads,
+        joint_attention_dim=3 * network.text_width,
+        axes_dims_rope=(network.head_width // 4,) * 4,
+        guidance_embeds=False,
+    )
 
 
 def _start_at_identity(transformer: Flux2Transformer2DModel) -> None:

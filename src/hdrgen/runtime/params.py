@@ -29,6 +29,8 @@ SECTIONS = (
     "train_hdr_vae",
     "train_flux_vae",
     "evaluate_hdr_vae",
+    "train_flux_lora",
+    "train_flux_full",
     "generate",
 )
 

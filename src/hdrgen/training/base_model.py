@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from diffusers import AutoencoderKLFlux2, DiffusionPipeline
+from diffusers import AutoencoderKLFlux2
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from hdrgen.colour import ocio
 from hdrgen.colour.tone_maps import quantise8
@@ -26,11 +26,10 @@ from hdrgen.flux.latents import decode_latents, encode_latents, patchify, set_st
 from hdrgen.flux.renditions import DUAL, brackets
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
 from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
-from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, turned
-from hdrgen.training.flow import FlowRecipe, FlowTask
+from hdrgen.training.flow import FlowRecipe, FlowTask, save_folder, save_weights
 from hdrgen.training.token_cache import (
     CachedSamples,
     Sample,
@@ -139,7 +138,7 @@ def train_tiny_klein(
         data_digest=digest_of(digest, learned.digest, held_out.digest),
     )
     flux.pipeline.transformer.cpu().eval().load_state_dict(load_file(flow_weights))
-    save_pipeline(flux.pipeline, out)
+    save_folder(flux.pipeline, out)
     for weights in (vae_weights, flow_weights):
         weights.unlink()
     shutil.rmtree(tokens)
@@ -156,15 +155,6 @@ def display_code8(crops: Sequence[SceneCrop]) -> NDArray[np.uint8]:
     # One above the other they are one picture for OpenColorIO.
     shown = ocio.display(np.concatenate([crop.linear_awg4 for crop in crops]), "linear_awg4")
     return quantise8(shown).reshape(len(crops), *crops[0].linear_awg4.shape)
-
-
-def save_pipeline(pipeline: DiffusionPipeline, out: Path) -> None:
-    """Write a checkpoint folder; a half-written one never stands there under its name."""
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    pipeline.save_pretrained(partial)
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
 
 
 def code_psnr(vae: AutoencoderKLFlux2, code8: NDArray[np.uint8]) -> float:
@@ -236,12 +226,6 @@ class _VaeTask:
 def pictures(code8: NDArray[np.uint8]) -> Tensor:
     """Return 8-bit codes ``(N, H, W, 3)`` as what a VAE is given: ``(N, 3, H, W)``, -1 to 1."""
     return torch.from_numpy(code8).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
-
-
-def save_weights(path: Path, net: nn.Module) -> None:
-    """Write all weights."""
-    with replacing(path) as temporary:
-        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
 
 
 def _batches(code8: NDArray[np.uint8], size: int = 64) -> Sequence[Tensor]:

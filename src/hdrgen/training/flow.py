@@ -4,16 +4,24 @@ Times are logit-normal, as in Stable Diffusion 3 (Esser et al. 2024). The base m
 fine-tuning all learn this task; they differ in the tokens, the prompts, and in which weights move.
 """
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DiffusionPipeline, ModelMixin
+from numpy.typing import NDArray
 from pydantic import Field
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hdrgen.colour.tone_maps import quantise8
 from hdrgen.flux.family import Flux
+from hdrgen.images.code_image import write_png8
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.params import Section
 from hdrgen.training.fit import Batch, Recipe, autocast
 from hdrgen.training.token_cache import CachedSamples, PromptTable
 
@@ -23,6 +31,16 @@ class FlowRecipe(Recipe):
 
     prompt_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of samples that are learned without their prompt, for guidance."""
+
+
+class LookedAt(Section):
+    """Samples that are drawn at every validation."""
+
+    prompts: tuple[str, ...] = Field(min_length=1)
+    seed: int
+    """Of the noise, the same for all."""
+    steps: int = Field(12, ge=1)
+    """Of the sampler."""
 
 
 class FlowTask:
@@ -85,6 +103,30 @@ class FlowTask:
         """Return the error on what is learned."""
         return figures["train_fixed_noise"]
 
+    @torch.no_grad()
+    def samples(self, net: nn.Module, prompts: Sequence[str], seeds: Sequence[int], steps: int) -> Tensor:
+        """Return tokens ``(B, N, C)`` by equal steps of Euler's method: a look at what is learned, as it goes.
+
+        Parameters
+        ----------
+        net
+            The transformer.
+        prompts, seeds
+            As many of one as of the other; a seed decides the noise.
+        steps
+            From noise to picture.
+        """
+        shape = self._train.tokens.shape[1:]
+        told = {name: value.to(self._recipe.device) for name, value in self._prompts(prompts).items()}
+        noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in seeds]
+        tokens = torch.from_numpy(np.stack(noise)).to(self._recipe.device)
+        for time in np.linspace(1, 0, steps, endpoint=False):
+            times = tokens.new_full((len(tokens),), float(time))
+            with autocast(self._recipe):
+                velocity = self._flux.velocity(net, tokens, times, told, self._train.grid)
+            tokens = tokens - velocity.float() / steps
+        return tokens
+
     def _mean_loss(self, net: nn.Module, fixed: Batch) -> float:
         size = self._recipe.batch_crops
         pieces = zip(*(torch.split(tensor, size) for tensor in fixed.tensors), strict=True)
@@ -106,3 +148,24 @@ class FlowTask:
         told = self._prompts(asked)
         tensors = (x0, noise, time, *(told[name] for name in self._prompts.names))
         return Batch(tensors, [samples.names[place] for place in places])
+
+
+def save_weights(path: Path, net: nn.Module) -> None:
+    """Write all weights of a network as safetensors."""
+    with replacing(path) as temporary:
+        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
+
+
+def save_folder(model: ModelMixin | DiffusionPipeline, out: Path) -> None:
+    """Write the folder of a model or a pipeline; a half-written one never stands there under its name."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+
+
+def write_sheet(path: Path, codes: NDArray[np.float32], columns: int) -> None:
+    """Write pictures ``(N, H, W, 3)``, codes from 0 to 1, as one PNG, row by row."""
+    rows = [codes[i : i + columns] for i in range(0, len(codes), columns)]
+    write_png8(path, quantise8(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])))

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -7,11 +5,9 @@ import torch
 from diffusers import Flux2KleinPipeline
 from safetensors.torch import load_file
 
-from hdrgen.colour.primaries import AWG4
 from hdrgen.flux.base_model import BaseModelSettings, make_base_model
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.latents import encode_latents
-from hdrgen.images.exr import write_exr
 from hdrgen.pairs.scene_crops import SceneCrop
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.base_model import display_code8, pictures, split_crops
@@ -37,28 +33,6 @@ SETTINGS = BaseModelSettings.model_validate(
         "samples": {"seeds": [1, 2], "steps": 2},
     }
 )
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """What a person's Ctrl-C would be."""
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory):
-    """Return red and blue scenes to train on, a green one to validate on, and their index."""
-    folder, rows = tmp_path_factory.mktemp("frames"), []
-    for i, (kind, colour, split) in enumerate(
-        [("red_room", 0, "train"), ("blue_sea", 2, "train"), ("green_field", 1, "val")]
-    ):
-        linear = np.random.default_rng(i).uniform(0, 0.1, (32, 48, 3)).astype(np.float32)
-        linear[..., colour] += 0.5
-        write_exr(folder / f"{kind}.exr", linear, chromaticities=AWG4)
-        scene = {"kind": kind, "caption": kind, "subject": kind, "place": "x", "time_of_day": "day"}
-        described = json.dumps(scene | {"light_sources": [{"name": "sun"}]})
-        rows.append(
-            {"frame": kind, "file": f"{kind}.exr", "digest": kind, "split": split, "description": described}
-        )
-    return folder, pl.DataFrame(rows).with_columns(quarantine_reason=pl.lit(None, pl.String))
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +76,12 @@ def test_the_latents_of_what_was_trained_on_have_mean_0_and_variance_1(made, fra
     assert latents.var().item() == pytest.approx(1, abs=0.05)
 
 
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(made, frames, tmp_path):
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    made, frames, tmp_path, interrupt_after
+):
     for stop_at in (4, 9):  # in the VAE's training, then in the transformer's
-
-        def interrupt(done, _, stop_at=stop_at):
-            if done == stop_at:
-                raise Interrupted
-
-        with pytest.raises(Interrupted):
-            make_base_model(SETTINGS, *frames, tmp_path, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_base_model(SETTINGS, *frames, tmp_path, interrupt_after(stop_at))
         assert not (tmp_path / "tiny").exists()
     make_base_model(SETTINGS, *frames, tmp_path)
     expected = all_weights(made[0])
