@@ -51,7 +51,11 @@ def test_light_is_finite_and_prompt_and_seed_alone_decide_it(generators, route):
         assert made.linear_awg4.shape == (32, 32, 3)
         assert np.isfinite(made.linear_awg4).all()
         assert made.linear_awg4.min() >= 0
-    np.testing.assert_allclose(alone.linear_awg4, second.linear_awg4, rtol=0.05, atol=0.01)
+    # What is made beside it moves a picture by rounding only, which may be one code of an intermediate.
+    for rendition, code8 in alone.intermediates.items():
+        np.testing.assert_allclose(code8, second.intermediates[rendition], rtol=0, atol=1)
+    if not alone.intermediates:
+        np.testing.assert_allclose(alone.linear_awg4, second.linear_awg4, rtol=0.01, atol=1e-3)
     assert not np.allclose(first.linear_awg4, second.linear_awg4, rtol=0.05, atol=0.01)
     assert not np.allclose(first.linear_awg4, other.linear_awg4, rtol=1e-3, atol=1e-4)
     assert {r.name for r in first.intermediates} == {
