@@ -71,6 +71,7 @@ def make_small(params):
         params[training]["crops"].update(size=32, crops_per_frame=2)
         params[training]["flow"].update(few)
         params[training]["samples"].update(prompts=["night street"], steps=2)
+    params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
 
 
 def clone(folder):

@@ -31,6 +31,7 @@ SECTIONS = (
     "evaluate_hdr_vae",
     "train_flux_lora",
     "train_flux_full",
+    "generate",
 )
 
 
