@@ -248,7 +248,7 @@ def _checkpointed(transformer: Transformer, work: Workload, kept: int) -> int:
 
 def _inputs(transformer: Transformer, batch: int, dtype: torch.dtype) -> dict[str, Any]:
     config = transformer.model.config
-    meta = {"device": "meta", "dtype": dtype}
+    meta: dict[str, Any] = {"device": "meta", "dtype": dtype}
     side = round(transformer.picture_tokens**0.5)
     inputs: dict[str, Any] = {
         "hidden_states": torch.empty(batch, side * side, config.in_channels, **meta),
