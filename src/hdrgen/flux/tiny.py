@@ -178,7 +178,7 @@ def _text_encoder(width: int, tokenizer: Qwen2TokenizerFast) -> Qwen3ForCausalLM
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,
             # At the default of 0.02 the layers would add next to nothing: each position would know its own word only.
-            initializer_range=0.1,
+            initializer_range=0.2,
         )
     )
     # Published encoders answer with large values; the default 0.02 would leave the transformer almost no signal.
