@@ -64,6 +64,10 @@ def make_small(params):
     for part in ("vae", "flow"):
         tiny[part].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
     params["base_model"]["samples"].update(seeds=[1], steps=2)
+    judged = params["evaluate_flux"]
+    judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
+    judged["renders"].update(per_kind=2, width=48, height=32)
+    judged["classifier"].update(steps=4, batch=4, folds=2)
 
 
 def clone(folder):

@@ -26,6 +26,7 @@ SECTIONS = (
     "train_exposure_fusion",
     "evaluate_exposure_fusion",
     "base_model",
+    "evaluate_flux",
 )
 
 
