@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.flux import EvaluateFlux, held_out_renders, judge_flux, trained_kinds, write_judgement
+from hdrgen.metrics.flux import (
+    EvaluateFlux,
+    asked_kinds,
+    held_out_renders,
+    judge_flux,
+    training_crops,
+    write_judgement,
+)
 from hdrgen.metrics.trained_routes import TrainedRoutes
 from hdrgen.pairs.scene_crops import split_frames
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -16,9 +23,9 @@ def main() -> None:
     settings = read_section(Path("params.yaml"), "evaluate_flux", EvaluateFlux)
     out = Path("data/evaluate_flux")
     train = split_frames(read_index(Path("data/split")), "train")
-    frames = trained_kinds(train, Path("data/sanitize"), settings)
+    frames = training_crops(train, Path("data/sanitize"), settings)
     with progress_bar("render scenes to judge by") as on_progress:
-        held_out = held_out_renders(frames.names, out / "renders", settings, on_progress)
+        held_out = held_out_renders(asked_kinds(frames), out / "renders", settings, on_progress)
     with progress_bar("judge text to EXR") as on_progress:
         routes = TrainedRoutes(Path("data"), settings)
         judgement = judge_flux(routes, frames, held_out, settings, on_progress)

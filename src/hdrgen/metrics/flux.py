@@ -127,25 +127,36 @@ class Render(Protocol):
         ...
 
 
-def trained_kinds(train: pl.DataFrame, frames_dir: Path, settings: EvaluateFlux) -> NamedPictures:
-    """Return crops of the training frames whose kind of scene is known and can be rendered anew.
+def training_crops(train: pl.DataFrame, frames_dir: Path, settings: EvaluateFlux) -> NamedPictures:
+    """Return crops of the frames that the generator was trained on; the kind of a frame that does not say is empty.
+
+    Parameters
+    ----------
+    train
+        Rows of `split`'s index.
+    frames_dir
+        What their ``file`` is relative to.
+    settings
+        Which crops.
 
     Raises
     ------
     HdrgenError
-        There is no such frame.
+        There are no frames, or one cannot be read.
     """
     # A simulated frame's own name, which tells whether a render is one that was trained on.
     own_name = pl.col("description").str.json_path_match("$.frame_id")
-    train = train.with_columns(frame=pl.coalesce(own_name, "frame"))
-    pictures = _named(frames_dir, train, settings.crops(settings.renders.seed))
-    known = np.isin(pictures.kinds, [kind.replace("_", " ") for kind in KINDS])
-    if not known.any():
-        raise HdrgenError(
-            f"{frames_dir}: no training frame says what it shows; prompts are judged on simulated scenes, "
-            "so keep the source `simulated` beside the footage"
-        )
-    return pictures.where(known)
+    named = train.with_columns(frame=pl.coalesce(own_name, "frame"))
+    return _named(frames_dir, named, settings.crops(settings.renders.seed))
+
+
+def asked_kinds(frames: NamedPictures) -> list[str]:
+    """Return the kinds of scene to ask for: those of the frames, or all where the frames are footage.
+
+    Footage teaches a checkpoint light, and its prompts are those that it knew before.
+    """
+    known = [kind.replace("_", " ") for kind in KINDS]
+    return [kind for kind in frames.names if kind in known] or sorted(known)
 
 
 def held_out_renders(
@@ -213,7 +224,7 @@ def judge_flux(
     frames
         Crops that the generator was trained on: they say what tones and what spread are natural.
     held_out
-        Crops of the same kinds that it was not trained on: the classifier learns from them.
+        Crops that it was not trained on: their kinds are the prompts, and the classifier learns from them.
     settings
         Seeds, sizes and the classifier's recipe.
     on_progress
@@ -226,7 +237,7 @@ def judge_flux(
     HdrgenError
         A held-out frame is one that was trained on.
     """
-    names = frames.names
+    names = held_out.names
     prompts = [name for name in names for _ in settings.seeds]
     seeds = [*settings.seeds] * len(names)
     parts = settings.classifier.folds + 1 + len(routes) + 2
@@ -270,12 +281,16 @@ def judge_flux(
     for route, pictures in made.items():
         light = [p.linear_awg4 for p in pictures]
         of_kind = np.array(kinds_of[route])
-        spread = [spread_stops([light[i] for i in np.flatnonzero(of_kind == name)]) for name in names]
         own = rows.filter(pl.col("route") == route)
+        spread = [
+            spread_stops([light[i] for i in np.flatnonzero(of_kind == name)])
+            for name in names
+            if name in of_kind
+        ]
         by_route[route] = {
             **_summary(own),
-            "adherence_by_kind": dict(_by_prompt(own, "adherence").iter_rows()),
-            "spread_stops": float(np.mean(spread)),
+            "adherence_by_kind": _adherence_by_kind(own),
+            **({"spread_stops": float(np.mean(spread))} if spread else {}),
             "tone_distance_stops": tones[route].distance_stops(tones[FRAMES]),
         }
     figures: dict[str, Any] = {
@@ -356,7 +371,9 @@ def _judged(
     """Return the figures of each picture; those that it cannot have are left out."""
     rows = []
     for picture, prompt, kind in zip(pictures, prompts, classifier(_displayed(pictures)), strict=True):
-        row = {"adherence": float(kind == prompt), **light_figures(picture.linear_awg4)}
+        row = light_figures(picture.linear_awg4)
+        if prompt in classifier.names:
+            row["adherence"] = float(kind == prompt)
         if picture.code8:
             row["pinned_share"] = pinned_share(*picture.code8.values())
             row |= {f"pinned_share_{r.name}": pinned_share(c) for r, c in picture.code8.items()}
@@ -372,6 +389,11 @@ def _agreement(picture: RoutePicture) -> dict[str, float]:
 def _summary(rows: pl.DataFrame) -> dict[str, Any]:
     figures = rows.drop("route", "prompt").to_dicts()
     return summarise([{name: v for name, v in row.items() if v is not None} for row in figures])
+
+
+def _adherence_by_kind(rows: pl.DataFrame) -> dict[str, float]:
+    judged = rows.filter(pl.col("adherence").is_not_null())
+    return dict(judged.group_by("prompt").agg(pl.col("adherence").mean()).sort("prompt").iter_rows())
 
 
 def _by_kind(kinds: NDArray[np.str_], taken_for: NDArray[np.str_]) -> dict[str, float]:

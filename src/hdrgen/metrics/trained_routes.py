@@ -55,7 +55,10 @@ class TrainedRoutes:
 
     @torch.inference_mode()
     def _base_code8(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Code8]:
-        flux, asked = load_flux(read_reference(self._models / "base_model" / "checkpoint.json")), self._settings
+        flux, asked = (
+            load_flux(read_reference(self._models / "base_model" / "checkpoint.json")),
+            self._settings,
+        )
         made: list[Code8] = []
         for first in range(0, len(prompts), _AT_ONCE):
             some = slice(first, first + _AT_ONCE)

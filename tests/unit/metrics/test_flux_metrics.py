@@ -14,10 +14,11 @@ from hdrgen.metrics.flux import (
     EvaluateFlux,
     HeldOutRenders,
     RoutePicture,
+    asked_kinds,
     held_out_renders,
     judge_flux,
     read_as_logc4,
-    trained_kinds,
+    training_crops,
     write_judgement,
 )
 from hdrgen.metrics.scene_classifier import ClassifierRecipe, NamedPictures, shown
@@ -158,6 +159,15 @@ def test_a_generator_with_one_picture_has_no_spread_and_is_right_for_one_prompt(
     assert "consistency" not in judgement.figures
 
 
+def test_footage_that_does_not_say_what_it_shows_still_says_which_tones_are_natural():
+    footage = NamedPictures(FRAMES_.linear_awg4, np.full_like(FRAMES_.kinds, ""), FRAMES_.frames)
+    found = judge_flux(Perfect(), footage, HELD_OUT, SETTINGS, routes=("latent",)).figures["routes"]
+    assert found["latent"]["adherence"]["mean"] > 0.95
+    assert found["latent"]["tone_distance_stops"] < 0.3
+    assert "adherence" not in found[FRAMES]
+    assert found[FRAMES]["adherence_by_kind"] == {}
+
+
 def test_what_was_trained_on_cannot_judge():
     with pytest.raises(HdrgenError, match="frame grass 0 was trained on"):
         judge_flux(Perfect(), FRAMES_, FRAMES_, SETTINGS)
@@ -196,10 +206,10 @@ def test_renders_are_of_the_kinds_asked_for_and_stay_where_they_are(tmp_path):
             for p, d in zip(sorted(times), (description, None), strict=True)
         ]
     )
-    frames = trained_kinds(index, tmp_path, settings)
-    assert set(frames.frames) == {pictures.frames[0]}
-    with pytest.raises(HdrgenError, match="no training frame says what it shows"):
-        trained_kinds(index.filter(pl.col("description").is_null()), tmp_path, settings)
+    frames = training_crops(index, tmp_path, settings)
+    assert set(frames.frames) == {pictures.frames[0], "x"}
+    assert asked_kinds(frames) == ["chrome still life"]
+    assert len(asked_kinds(frames.where(frames.kinds == ""))) == 14
 
 
 CAPTION = {"caption": "", "subject": "", "place": "", "time_of_day": "", "light_sources": []}

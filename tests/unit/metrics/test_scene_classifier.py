@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from hdrgen.metrics.scene_classifier import (
     ClassifierRecipe,
@@ -40,7 +41,9 @@ def test_kinds_that_cannot_be_told_apart_are_guessed():
     known = pictures()
     rng = np.random.default_rng(3)
     shuffled = dict(
-        zip(np.unique(known.frames), rng.permutation(known.kinds[:: len(known.kinds) // 12][:12]), strict=True)
+        zip(
+            np.unique(known.frames), rng.permutation(known.kinds[:: len(known.kinds) // 12][:12]), strict=True
+        )
     )
     mixed = NamedPictures(known.linear_awg4, np.array([shuffled[f] for f in known.frames]), known.frames)
     assert np.mean(held_out_kinds(mixed, RECIPE) == mixed.kinds) < 0.7
@@ -54,8 +57,6 @@ def test_exposure_does_not_decide_the_kind():
 
 
 def test_it_is_the_same_each_time_whatever_the_size_of_the_batch_and_leaves_torchs_generator_alone():
-    import torch
-
     known = pictures()
     torch.manual_seed(5)
     before = torch.get_rng_state()
