@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.images.code_image import write_png8
-from hdrgen.inference.tiles import fastest_dtype
+from hdrgen.inference.network import fastest_dtype
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import SLOTS, load_exposure_fusion
 from hdrgen.models.tone_fusion import load_tone_fuser

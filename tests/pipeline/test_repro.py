@@ -59,11 +59,19 @@ def make_small(params):
     params["train_exposure_fusion"].update(few)
     params["train_exposure_fusion"]["network"].update(exposure_width=8, widths=[8] * 5)
     tiny = params["base_model"]["tiny"]
-    tiny.update(size=32, crops_per_frame=2)
-    tiny["network"].update(vae_widths=[8, 8, 8, 8], text_width=32, double_blocks=1, single_blocks=1, heads=1)
+    tiny["crops"].update(size=32, crops_per_frame=2)
+    tiny["network"].update(vae_widths=[8, 8, 8], text_width=32, double_blocks=1, single_blocks=1, heads=1)
     for part in ("vae", "flow"):
         tiny[part].update(steps=4, batch_crops=2, steps_per_validation=2, validation_crops=2)
     params["base_model"]["samples"].update(seeds=[1], steps=2)
+    for vae in ("train_hdr_vae", "train_flux_vae"):
+        params[vae].update(few)
+        params[vae]["crops"].update(size=32, crops_per_frame=2)
+    for training in ("train_flux_lora", "train_flux_full"):
+        params[training]["crops"].update(size=32, crops_per_frame=2)
+        params[training]["flow"].update(few)
+        params[training]["samples"].update(prompts=["night street"], steps=2)
+    params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
     judged["renders"].update(per_kind=2, width=48, height=32)

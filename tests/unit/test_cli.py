@@ -1,6 +1,7 @@
 """The command line: what each command does, and that wrong input is one line and leaves nothing behind."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.runtime.errors import HdrgenError
 
 COMMANDS = (
+    "generate",
     "ingest",
     "inspect",
     "check",
@@ -103,7 +105,7 @@ def test_each_command_shows_examples(cli, command):
 def test_examples_can_be_typed(command):
     """Each option in an example exists and takes what it is given."""
     parser = typer.main.get_command(app).commands[command]
-    lines = [line.split() for line in parser.epilog.splitlines() if line.startswith("  hdrgen")]
+    lines = [shlex.split(line) for line in parser.epilog.splitlines() if line.startswith("  hdrgen")]
     assert lines
     for line in lines:
         typed = line[2 : line.index(">")] if ">" in line else line[2:]

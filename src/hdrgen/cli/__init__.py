@@ -22,6 +22,7 @@ from hdrgen.cli import (
     convert,
     expand,
     fuse,
+    generate,
     ingest,
     inspect,
     merge,
@@ -42,7 +43,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, inspect, check, expand, merge, bracket, fuse, tonemap, convert, compare, preview):
+for command in (
+    generate,
+    ingest,
+    inspect,
+    check,
+    expand,
+    merge,
+    bracket,
+    fuse,
+    tonemap,
+    convert,
+    compare,
+    preview,
+):
     command.register(app)
 
 
@@ -85,6 +99,8 @@ def _silence_libraries() -> None:
     """Keep our own stderr to ourselves: decoders speak of damaged files on file descriptor 2, line after line."""
     warnings.simplefilter("ignore")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    for library in ("TRANSFORMERS", "DIFFUSERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         sys.stderr.flush()
         ours = os.dup(2)

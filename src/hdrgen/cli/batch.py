@@ -19,10 +19,15 @@ CODE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Job:
-    """Files that belong together, and what comes of them."""
+    """Files that belong together, and what comes of them; what is generated has no inputs."""
 
-    inputs: tuple[Path, ...]
+    inputs: tuple[Path, ...] = ()
     outputs: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> Path:
+        """The file that the job is called by."""
+        return (self.inputs or self.outputs)[0]
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def run_jobs(
     failed, good = 0, True
     with _bar(title, len(jobs)) as step:
         for done, job in enumerate(jobs):
-            facts: dict[str, Any] = {"file": str(job.inputs[0])}
+            facts: dict[str, Any] = {"file": str(job.name)}
             if job.outputs:
                 facts["output"] = str(job.outputs[0])
             try:
@@ -157,7 +162,7 @@ def _left_alone(job: Job, *, skip_existing: bool, dry_run: bool) -> Report | Non
             raise HdrgenError(f"{output}: is a folder where a file is to be written")
         if any(output.exists() and path.exists() and output.samefile(path) for path in job.inputs):
             raise HdrgenError(f"{output}: would overwrite its own source; choose another output")
-    arrow = f"{' + '.join(map(str, job.inputs))} -> {' + '.join(map(str, job.outputs))}"
+    arrow = " -> ".join(" + ".join(map(str, paths)) for paths in (job.inputs, job.outputs) if paths)
     if skip_existing and job.outputs and all(path.is_file() for path in job.outputs):
         return Report({"skipped": True}, f"{arrow} (is there already)")
     return Report({"dry_run": True}, f"{arrow} (dry run)") if dry_run else None
@@ -165,7 +170,7 @@ def _left_alone(job: Job, *, skip_existing: bool, dry_run: bool) -> Report | Non
 
 def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None:
     for note in report.notes:
-        say("note", note if alone else f"{job.inputs[0]}: {note}")
+        say("note", note if alone else f"{job.name}: {note}")
     if not as_json and report.words:
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
@@ -173,9 +178,9 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
 def _in_words(error: BaseException, job: Job) -> str:
     match error:
         case MemoryError():
-            return f"{job.inputs[0]}: needs more memory than there is"
+            return f"{job.name}: needs more memory than there is"
         case OSError():
-            return f"{error.filename or job.inputs[0]}: {error.strerror or error}"
+            return f"{error.filename or job.name}: {error.strerror or error}"
     return _one_line(str(error))
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from diffusers import Flux2KleinPipeline
 
 from hdrgen.flux.checkpoint import Checkpoint, find_checkpoint, verify_checkpoint, write_reference
+from hdrgen.flux.family import load_flux
 from hdrgen.metrics.base_model import JudgedSamples, judge_prompts
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.base_model import TinyKlein, split_crops, train_tiny_klein
+from hdrgen.training.base_model import TinyKlein, display_code8, split_crops, train_tiny_klein
 
 TINY = "tiny"
 REFERENCE = "checkpoint.json"
@@ -70,10 +70,8 @@ def make_base_model(
     trained = train_tiny_klein(frames_dir, index, settings.tiny, folder, out_dir, on_progress)
     checkpoint = verify_checkpoint(folder)
     write_reference(out_dir / REFERENCE, checkpoint)
+    crops = split_crops(frames_dir, index, settings.tiny.crops, "train")
     prompts = judge_prompts(
-        Flux2KleinPipeline.from_pretrained(folder, local_files_only=True),
-        split_crops(frames_dir, index, settings.tiny, "train"),
-        settings.samples,
-        out_dir / "samples.png",
+        load_flux(checkpoint), crops, display_code8(crops), settings.samples, out_dir / "samples.png"
     )
     return checkpoint, checkpoint.figures() | trained | {"prompts": prompts}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline
-from torch import Tensor, nn
+from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline, ModelMixin
+from torch import Tensor
 from torch.nn import functional
 
 from hdrgen.flux.checkpoint import Checkpoint
@@ -44,6 +44,8 @@ class Flux(ABC):
     """
 
     pipeline_class: ClassVar[type[DiffusionPipeline]]
+    classifier_free: ClassVar[bool]
+    """Whether guidance always compares with another prompt; else it is told to the transformer, at no cost."""
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
@@ -73,7 +75,7 @@ class Flux(ABC):
 
     @abstractmethod
     def velocity(
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         """Return the velocity ``(B, N, C)`` from picture to noise.
 
@@ -98,7 +100,7 @@ class Flux(ABC):
         width: int,
         steps: int,
         guidance: float,
-        negative_prompt: str = "",
+        negative_prompts: Sequence[str] | None = None,
         on_step: OnStep | None = None,
     ) -> Tensor:
         """Return the tokens ``(B, N, C)`` of one picture for each prompt and seed.
@@ -114,8 +116,8 @@ class Flux(ABC):
             Of the Euler sampler.
         guidance
             Scale of guidance; 1 is none.
-        negative_prompt
-            What guidance leads away from.
+        negative_prompts
+            What guidance leads away from, one for each prompt; None is the empty prompt.
         on_step
             Called with (steps done, steps in all); what it raises ends the sampling.
         """
@@ -126,7 +128,7 @@ class Flux(ABC):
             return {}
 
         latents = self.pipeline(
-            **self._guided(list(prompts), guidance, negative_prompt),
+            **self._guided(list(prompts), guidance, list(negative_prompts or ())),
             height=height,
             width=width,
             num_inference_steps=steps,
@@ -139,7 +141,7 @@ class Flux(ABC):
         return self._from_pipeline(latents).float()
 
     @abstractmethod
-    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
+    def _guided(self, prompts: list[str], guidance: float, negative_prompts: list[str]) -> dict[str, Any]:
         """Return the pipeline's arguments for prompts and guidance."""
 
     @abstractmethod
@@ -151,6 +153,7 @@ class Klein(Flux):
     """FLUX.2 Klein: latents normalised by the VAE's ``bn``, prompts through Qwen3."""
 
     pipeline_class = Flux2KleinPipeline
+    classifier_free = True
 
     def tokens(self, picture: Tensor) -> Tensor:  # noqa: D102 - as its base
         return pack(encode_latents(self.pipeline.vae, picture))
@@ -165,7 +168,7 @@ class Klein(Flux):
         return {"encoder_hidden_states": states}
 
     def velocity(  # noqa: D102
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
         answer: Tensor = transformer(
@@ -178,11 +181,10 @@ class Klein(Flux):
         ).sample
         return answer
 
-    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
+    def _guided(self, prompts: list[str], guidance: float, negative_prompts: list[str]) -> dict[str, Any]:
         asked: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
-        if negative_prompt and guidance > 1:
-            away = self.embedded([negative_prompt] * len(prompts))["encoder_hidden_states"]
-            asked["negative_prompt_embeds"] = away
+        if any(negative_prompts) and guidance > 1:
+            asked["negative_prompt_embeds"] = self.embedded(negative_prompts)["encoder_hidden_states"]
         return asked
 
     def _from_pipeline(self, latents: Tensor) -> Tensor:
@@ -193,6 +195,7 @@ class Flux1(Flux):
     """FLUX.1-dev: latents shifted and scaled, prompts through T5 and CLIP, guidance distilled into the weights."""
 
     pipeline_class = FluxPipeline
+    classifier_free = False
     TRAINING_GUIDANCE = 1.0
     """What the transformer is told while it is trained: guidance is left to the sampler."""
 
@@ -215,10 +218,10 @@ class Flux1(Flux):
         return {"encoder_hidden_states": states, "pooled_projections": pooled}
 
     def velocity(  # noqa: D102
-        self, transformer: nn.Module, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
+        self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
-        guided = self.pipeline.transformer.config.guidance_embeds
+        guided = transformer.config.guidance_embeds
         answer: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,
@@ -233,11 +236,15 @@ class Flux1(Flux):
     def prompt_tokens(self) -> int:  # noqa: D102
         return int(min(PROMPT_TOKENS, self.pipeline.tokenizer_2.model_max_length))
 
-    def _guided(self, prompts: list[str], guidance: float, negative_prompt: str) -> dict[str, Any]:
-        if not negative_prompt:
+    def _guided(self, prompts: list[str], guidance: float, negative_prompts: list[str]) -> dict[str, Any]:
+        if not any(negative_prompts):
             return {"prompt": prompts, "guidance_scale": guidance}
-        away = [negative_prompt] * len(prompts)
-        return {"prompt": prompts, "negative_prompt": away, "true_cfg_scale": guidance, "guidance_scale": 1.0}
+        return {
+            "prompt": prompts,
+            "negative_prompt": negative_prompts,
+            "true_cfg_scale": guidance,
+            "guidance_scale": 1.0,
+        }
 
     def _from_pipeline(self, latents: Tensor) -> Tensor:
         return latents
@@ -254,12 +261,12 @@ def load_flux(checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32, **p
     checkpoint
         From `find_checkpoint` or `read_reference`.
     dtype
-        Of the weights.
+        Of the weights, but for the VAE's: they stay fp32, bf16 shows bands.
     **parts
         Components to take instead of the checkpoint's own, by name; None leaves one out and saves its memory.
     """
     family = _FAMILIES[checkpoint.family]
     pipeline = family.pipeline_class.from_pretrained(
-        checkpoint.path, local_files_only=True, dtype=dtype, **parts
+        checkpoint.path, local_files_only=True, dtype={"default": dtype, "vae": torch.float32}, **parts
     )
     return family(pipeline)

@@ -6,7 +6,7 @@ Pictures go in and come out as they are, without the display path of diffusers' 
 """
 
 import torch
-from diffusers import AutoencoderKLFlux2, ModelMixin
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, ModelMixin
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,15 +16,14 @@ def pixels_per_token(vae: ModelMixin) -> int:
     return int(2 ** len(vae.config.block_out_channels))
 
 
-def encode_latents(vae: AutoencoderKLFlux2, picture: Tensor) -> Tensor:
+def encode_latents(vae: AutoencoderKLFlux2 | AutoencoderKL, picture: Tensor) -> Tensor:
     """Return the normalised latents ``(B, 128, H/n, W/n)``, n of `pixels_per_token`, of pictures ``(B, 3, H, W)``, codes from -1 to 1."""
     return normalise(vae, patchify(vae.encode(picture).latent_dist.mode()))
 
 
-def decode_latents(vae: AutoencoderKLFlux2, latents: Tensor) -> Tensor:
+def decode_latents(vae: AutoencoderKLFlux2 | AutoencoderKL, latents: Tensor) -> Tensor:
     """Return pictures ``(B, 3, H, W)`` of normalised latents; `encode_latents` mirrored. Nothing is clamped."""
-    mean, deviation = statistics(vae, latents)
-    return vae.decode(functional.pixel_shuffle(latents * deviation + mean, 2)).sample
+    return vae.decode(denormalise(vae, latents)).sample
 
 
 def patchify(latents: Tensor) -> Tensor:
@@ -32,14 +31,26 @@ def patchify(latents: Tensor) -> Tensor:
     return functional.pixel_unshuffle(latents, 2)
 
 
-def normalise(vae: AutoencoderKLFlux2, patches: Tensor) -> Tensor:
+def normalise(vae: AutoencoderKLFlux2 | AutoencoderKL, patches: Tensor) -> Tensor:
     """Return patchified latents with the mean and the variance of the VAE's statistics taken out."""
     mean, deviation = statistics(vae, patches)
     return (patches - mean) / deviation
 
 
-def statistics(vae: AutoencoderKLFlux2, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each channel, ``(1, 128, 1, 1)``, with the device and type of another."""
+def denormalise(vae: AutoencoderKLFlux2 | AutoencoderKL, latents: Tensor) -> Tensor:
+    """Return normalised latents as the VAE decodes them, ``(B, 32, H/8, W/8)``: `normalise` and `patchify` mirrored."""
+    mean, deviation = statistics(vae, latents)
+    return functional.pixel_shuffle(latents * deviation + mean, 2)
+
+
+def statistics(vae: AutoencoderKLFlux2 | AutoencoderKL, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each channel, ``(1, 128, 1, 1)``, with the device and type of another.
+
+    FLUX.1's VAE has one shift and one scale for all channels, ``(1, 1, 1, 1)``.
+    """
+    if isinstance(vae, AutoencoderKL):
+        shift, scale = vae.config.shift_factor, vae.config.scaling_factor
+        return like.new_full((1, 1, 1, 1), shift), like.new_full((1, 1, 1, 1), 1 / scale)
     mean = vae.bn.running_mean.view(1, -1, 1, 1)
     deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
     return mean.to(like), deviation.to(like)
@@ -58,7 +69,7 @@ def pack(latents: Tensor) -> Tensor:
 
 def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
     """Return tokens ``(B, H*W, C)`` as latents ``(B, C, H, W)``; `pack` mirrored."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width))
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, height, width)
 
 
 def picture_ids(height: int, width: int) -> Tensor:

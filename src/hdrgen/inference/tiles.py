@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.inference.network import torch_threads
+
 ValueT = TypeVar("ValueT")
 
 
@@ -90,15 +92,9 @@ def in_threads(function: Callable[[int], ValueT], bands: Iterable[int], threads:
     def work(band: int) -> ValueT:
         return function(band)
 
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, bands))
-    finally:
-        # What a thread sets is what threads that start later begin with.
-        torch.set_num_threads(threads)
-
-
-def fastest_dtype() -> torch.dtype:
-    """Return bf16 where this processor multiplies it in hardware, else fp32."""
-    in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
-    return torch.bfloat16 if in_hardware else torch.float32
+    # What a thread sets is what threads that start later begin with: so it is put back.
+    with (
+        torch_threads(torch.get_num_threads()),
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        return list(pool.map(work, bands))

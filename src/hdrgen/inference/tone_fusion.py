@@ -1,6 +1,5 @@
 """Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.inference.tiles import Tile, fastest_dtype, in_threads, padded, tiles
+from hdrgen.inference.network import Network, net_and_digest, torch_threads
+from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
@@ -20,7 +20,6 @@ from hdrgen.models.tone_fusion import (
     pair_index,
 )
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import released_weights
 
 TILE = (2048, 4096)
 """Rows and columns of what one pass of the network keeps, in pixels: half a gigabyte of features."""
@@ -29,26 +28,14 @@ BAND = 8
 """Rows of blocks in a band."""
 
 
-class Fuser:
-    """The product's fuser with its weights.
-
-    Parameters
-    ----------
-    net
-        The network; its convolutions are run in ``dtype``.
-    digest
-        Of the weights, for provenance: the first twelve hexadecimal digits of their SHA-256.
-    dtype
-        bf16 where the processor has it in hardware, else fp32.
-    """
+class Fuser(Network[ToneFuser]):
+    """The product's fuser with its weights. See `Network`."""
 
     def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
-        self.digest = digest
+        super().__init__(net, digest, dtype)
         self.log_ceiling_linear = net.log_ceiling_linear
-        self._dtype = dtype or fastest_dtype()
         widths, blocks = net.settings.widths, net.settings.blocks
         self._stride, self._halo = stride(widths), reach(widths, blocks)
-        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def fuse(
         self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8], *, threads: int = 2
@@ -75,11 +62,11 @@ class Fuser:
             raise TypeError("pictures must be uint8 of shape (H, W, 3)")
         height, width, _ = reinhard_code8.shape
         linear = np.empty((height, width, 3), np.float32)
-        for tile in tiles(height, width, size=TILE, halo=self._halo):
-            self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
+        with torch_threads(threads), torch.inference_mode():
+            for tile in tiles(height, width, size=TILE, halo=self._halo):
+                self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
         return linear
 
-    @torch.inference_mode()
     def _fuse_tile(
         self,
         reinhard_code8: NDArray[np.uint8],
@@ -101,7 +88,7 @@ class Fuser:
             agreeing[:, band : band + BAND] = self._net.agreeing(index)
 
         in_threads(look, bands, threads)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+        with self._autocast():
             correction = self._net.correction(features)
         clean = clean_share(agreeing)
 
@@ -131,5 +118,4 @@ def load_fuser(weights: Path | None = None) -> Fuser:
     HdrgenError
         The file is missing, damaged, or holds another model.
     """
-    path = weights or released_weights(MODEL)
-    return Fuser(load_tone_fuser(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+    return Fuser(*net_and_digest(weights, MODEL, load_tone_fuser))

@@ -1,18 +1,20 @@
 """Do prompts matter? What a text-to-image model makes of each kind of scene, told apart by their thumbnails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from diffusers import Flux2KleinPipeline
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial.distance import cdist
 
-from hdrgen.flux.sampling import sample_code8
+from hdrgen.colour.tone_maps import quantise8
+from hdrgen.flux.family import Flux
 from hdrgen.images.code_image import write_png8
-from hdrgen.pairs.display_crops import DisplayCrops
+from hdrgen.pairs.scene_crops import SceneCrop
 from hdrgen.runtime.params import Section
 
 _CELLS = 8
@@ -46,16 +48,20 @@ class NearestPicture:
 
 
 def judge_prompts(
-    pipeline: Flux2KleinPipeline, crops: DisplayCrops, settings: JudgedSamples, sheet: Path
+    flux: Flux,
+    crops: Sequence[SceneCrop],
+    code8: NDArray[np.uint8],
+    settings: JudgedSamples,
+    sheet: Path,
 ) -> dict[str, float]:
     """Sample every kind of scene that was trained on, and ask the classifier what came out.
 
     Parameters
     ----------
-    pipeline
-        Any Klein.
-    crops
-        The pictures of the kinds; each kind's name is its prompt.
+    flux
+        The model, whose pictures are 8-bit sRGB.
+    crops, code8
+        The pictures of the kinds, and how they are shown, ``(N, size, size, 3)``; each kind's name is its prompt.
     settings
         Seeds and sampler.
     sheet
@@ -69,16 +75,16 @@ def judge_prompts(
         number of kinds. ``seed_spread_code``: standard deviation over seeds in 8-bit codes. Empty where no frame
         says what it shows.
     """
-    kinds = np.array(crops.kinds)
+    kinds, frames = np.array([crop.kind for crop in crops]), np.array([crop.frame for crop in crops])
     named = kinds != ""
-    code8, kinds, frames = crops.code8[named], kinds[named], np.array(crops.frames)[named]
+    code8, kinds, frames = code8[named], kinds[named], frames[named]
     names = np.unique(kinds)
     if not len(names):
         return {}
     size = code8.shape[1]
     asked = [str(name) for name in names for _ in settings.seeds]
     made = sample_code8(
-        pipeline,
+        flux,
         asked,
         [*settings.seeds] * len(names),
         height=size,
@@ -95,6 +101,23 @@ def judge_prompts(
         "chance": 1 / len(names),
         "seed_spread_code": float(grid.astype(np.float32).std(1).mean()),
     }
+
+
+@torch.no_grad()
+def sample_code8(
+    flux: Flux,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    height: int,
+    width: int,
+    steps: int,
+    guidance: float,
+) -> NDArray[np.uint8]:
+    """Return one picture for each prompt and seed, 8-bit codes ``(N, height, width, 3)``; see `Flux.sample`."""
+    tokens = flux.sample(prompts, seeds, height=height, width=width, steps=steps, guidance=guidance)
+    pictures = flux.picture(tokens, height, width).permute(0, 2, 3, 1).float().cpu().numpy()
+    return quantise8(np.clip(pictures * 0.5 + 0.5, 0, 1))
 
 
 def _held_out_accuracy(code8: NDArray[np.uint8], kinds: NDArray[np.str_], frames: NDArray[np.str_]) -> float:

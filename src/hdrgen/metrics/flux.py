@@ -7,7 +7,7 @@ renditions and the same figures: what a perfect generator would get.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -79,6 +79,8 @@ class EvaluateFlux(Section):
     """Of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where pictures are made."""
     crops_per_frame: int = Field(8, ge=1)
     """Crops of each training frame and of each held-out render."""
     renders: HeldOutRenders = HeldOutRenders()

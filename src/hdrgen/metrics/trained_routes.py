@@ -1,6 +1,6 @@
 """The pictures that are judged: by each route that was trained, and by the base model that it started from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,12 +11,12 @@ from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.family import load_flux
 from hdrgen.metrics.flux import BASE, EvaluateFlux, RoutePicture, read_as_logc4
 from hdrgen.metrics.generated import Code8
-from hdrgen.routes.generate import Batches
-from hdrgen.routes.generation.generator import Sampling, Wish
 from hdrgen.routes.generation.load import load_generator
 from hdrgen.routes.generation.trained import Route
+from hdrgen.routes.generation.wishes import Sampling, Wish
 
 _AT_ONCE = 16
+"""Pictures of the base model that are denoised together."""
 
 
 class TrainedRoutes:
@@ -27,7 +27,7 @@ class TrainedRoutes:
     models
         Folder that is laid out by the names of the stages.
     settings
-        Size and sampler.
+        Size, sampler and device.
     """
 
     def __init__(self, models: Path, settings: EvaluateFlux) -> None:
@@ -45,23 +45,26 @@ class TrainedRoutes:
         """
         if route == BASE:
             return [read_as_logc4(code8) for code8 in self._base_code8(prompts, seeds)]
-        generator = load_generator(self._models, cast("Route", route), shared_noise=shared_noise)
         asked = self._settings
+        generator = load_generator(
+            self._models, cast("Route", route), device=asked.device, shared_noise=shared_noise
+        )
         wishes = [Wish(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         sampling = Sampling(asked.size, asked.size, asked.steps, asked.guidance)
-        made = Batches(lambda: generator, wishes, sampling)
-        pictures = [made.take() for _ in wishes]
-        return [RoutePicture(picture.linear_awg4, picture.intermediates) for picture in pictures]
+        return [
+            RoutePicture(made.linear_awg4, made.intermediates)
+            for some in _parts(len(wishes), generator.at_once(sampling))
+            for made in generator.generate(wishes[some], sampling)
+        ]
 
     @torch.inference_mode()
     def _base_code8(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Code8]:
-        flux, asked = (
-            load_flux(read_reference(self._models / "base_model" / "checkpoint.json")),
-            self._settings,
-        )
+        asked = self._settings
+        checkpoint = read_reference(self._models / "base_model" / "checkpoint.json")
+        flux = load_flux(checkpoint, dtype=torch.bfloat16 if asked.device == "cuda" else torch.float32)
+        flux.pipeline.to(asked.device)
         made: list[Code8] = []
-        for first in range(0, len(prompts), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
+        for some in _parts(len(prompts), _AT_ONCE):
             tokens = flux.sample(
                 prompts[some],
                 seeds[some],
@@ -71,5 +74,9 @@ class TrainedRoutes:
                 guidance=asked.guidance,
             )
             picture = flux.picture(tokens, asked.size, asked.size).permute(0, 2, 3, 1)
-            made += list(quantise8((picture.numpy() + 1) / 2))
+            made += list(quantise8((picture.float().cpu().numpy() + 1) / 2))
         return made
+
+
+def _parts(count: int, at_once: int) -> Iterator[slice]:
+    return (slice(first, first + at_once) for first in range(0, count, at_once))

@@ -7,7 +7,7 @@ log2(linear + 0.01), of light at EV 0.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,7 @@ class BracketCells:
     upper: Table
     clipped: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def weight(self) -> Table:
         """Inverse variance of each code."""
         return (1 / self.sd_levels**2).astype(np.float32)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hdrgen.models.bracket_cells import BracketCells, Table, bracket_cells
 from hdrgen.models.tone_cells import level_decode
+from hdrgen.runtime.bands import each_band
 
 RESPONSE_FLOOR_LINEAR = 1e-3
 """Least light of a code for OpenCV, which takes its logarithm; LogC4's lowest codes are black or below."""
@@ -92,6 +93,33 @@ def robertson_merge(
 ) -> NDArray[np.float32]:
     """Merge by OpenCV's ``MergeRobertson`` (Robertson et al. 1999) with the known response; see `debevec_merge`."""
     return _opencv_merge(cv2.createMergeRobertson().process, codes, encoding, evs)
+
+
+def seen_share(
+    codes: Sequence[NDArray[Any]],
+    cells: Sequence[BracketCells],
+    occluded: Sequence[NDArray[np.bool_]] | None = None,
+    *,
+    threads: int = 2,
+) -> NDArray[np.float32]:
+    """Return how much of each pixel was seen, ``(H, W)``: 0 where there was nothing but clipping.
+
+    The share of its three components that some bracket shows neither clipped nor occluded. Parameters as of
+    `inverse_variance_merge`.
+    """
+    share = np.empty(codes[0].shape[:2], np.float32)
+
+    def look(rows: slice) -> None:
+        seen = np.zeros(codes[0][rows].shape, bool)
+        for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
+            shown = ~cell.clipped[code[rows]]
+            if occluded is not None:
+                shown &= ~occluded[bracket][rows, :, None]
+            seen |= shown
+        share[rows] = seen.mean(axis=-1, dtype=np.float32)
+
+    each_band(len(share), look, threads=threads)
+    return share
 
 
 def _weighted_mean(

@@ -39,6 +39,9 @@ SLOTS = 4
 FOLD = 2
 """The first halving of the picture's size: 2x2 pixels become channels."""
 
+FEATURES_REACH = 2 * FOLD
+"""Pixels around a pixel that its exposures' features are of: two 3x3 convolutions of 2x2 blocks."""
+
 STRIDE = 32
 """Sides of what the network sees are multiples of this: five halvings."""
 
@@ -129,9 +132,15 @@ class Stack(NamedTuple):
         """Return the intersection of all brackets' cells, ``(N, H, W, 3)`` each; crossed where they do not meet."""
         return self.lower.amax(1), self.upper.amin(1)
 
+    def corrected(self, level_errors: Tensor) -> "Stack":
+        """Return the stack with these errors, ``(N, K, 3)``, taken off its levels."""
+        return self._replace(level=self.level - level_errors[:, :, None, None])
+
     def level_errors(self) -> Tensor:
         """Return what to take off each bracket's levels for exposures and tints to agree, ``(N, K, 3)``; 0 if clean."""
         clean = clean_share(*self.bounds()).mean((1, 2, 3)) > 0.5
+        if clean.all():
+            return self.level.new_zeros(len(clean), *self.level.shape[1::3])
         errors = exposure_errors(self.level, self.weight, self.clipped)
         return errors.masked_fill(clean[:, None, None], 0)
 
@@ -141,6 +150,8 @@ class Stack(NamedTuple):
         Fewer brackets leave empty slots at the end; of more, neighbours are averaged by their weights.
         """
         brackets = self.level.shape[1]
+        if brackets == SLOTS:
+            return self, reference
         if brackets < SLOTS:
             empty = self.level.new_zeros(self.level.shape[0], SLOTS - brackets, *self.level.shape[2:])
             filled = Stack(*(torch.cat([table, empty.to(table.dtype)], 1) for table in self))
@@ -241,47 +252,72 @@ class LuminanceStackProcessor(nn.Module):
             Natural logarithm of what each slot's weight is to be multiplied by, ``(N, 4, H, W, 1)``; and the
             correction in standard deviations, ``(N, H, W, 3)``.
         """
-        x = self._enter(level, weight, reference)
-        skips = []
-        for i, down in enumerate(self.down):
-            if i:
-                skips.append(x)
-                x = self.shrink[i - 1](x)
-            x = down(x)
-        x = self.up[-1](self.attention(x))
-        for i in reversed(range(len(skips))):
-            x = self.up[i](self.fuse[i](torch.cat([skips[i], self.grow[i](x)], 1)))
-        answer = F.pixel_shuffle(self.leave(x).float(), FOLD).permute(0, 2, 3, 1)
-        trust = answer[..., :SLOTS].clamp(-MOST_TRUST, MOST_TRUST)
-        return trust.permute(0, 3, 1, 2)[..., None], answer[..., SLOTS:]
+        return unfolded(self.answer(self.features(level, weight, shown(weight), reference)))
 
-    def merged(self, stack: Stack, reference: Tensor) -> Tensor:
-        """Return the level of the light, ``(N, H, W, 3)``, of a stack in `SLOTS` brackets."""
-        stack = stack._replace(level=stack.level - stack.level_errors()[:, :, None, None])
-        trust, correction = self(stack.level, stack.weight, reference)
-        return merge_levels(stack, trust, correction)
+    def features(self, level: Tensor, weight: Tensor, shown: Tensor, reference: Tensor) -> Tensor:
+        """Return what the network sees of the stack, ``(N, C, H/2, W/2)``; `FEATURES_REACH` is how far each looks.
 
-    def _enter(self, level: Tensor, weight: Tensor, reference: Tensor) -> Tensor:
-        n, slots, height, width, _ = level.shape
+        Parameters
+        ----------
+        level, weight, reference
+            As of `forward`, or rows of them.
+        shown
+            Which slots show anything, anywhere in the picture, ``(N, 4)``.
+        """
+        level, weight = _planes(level), _planes(weight)
         average, sd = weighted_average(level, weight)
         share = weight / weight.sum(1, keepdim=True).clamp_min(1e-12)
         # In standard deviations of what the two are expected to differ by.
         deviation = (level - average[:, None]) * (weight / (1 + share)).sqrt()
-        seen = torch.cat([deviation.clamp(-MOST_SD, MOST_SD) / 2, share.mean(-1, keepdim=True)], -1)
-        seen = F.pixel_unshuffle(seen.flatten(0, 1).permute(0, 3, 1, 2), FOLD)
-        there = (weight.amax((2, 3, 4)) > 0).float()
-        is_reference = F.one_hot(reference, slots).float()
-        about = torch.stack([there, is_reference], -1).reshape(-1, 2, 1, 1)
-        own = self.exposure(torch.cat([seen, about.expand(-1, -1, height // FOLD, width // FOLD)], 1))
-        own = own.reshape(n, -1, height // FOLD, width // FOLD)
-        mean = F.avg_pool2d(average.permute(0, 3, 1, 2), FOLD)
-        detail = (average - F.interpolate(mean, scale_factor=FOLD).permute(0, 2, 3, 1)) / sd
-        detail = F.pixel_unshuffle(detail.clamp(-MOST_SD, MOST_SD).permute(0, 3, 1, 2) / 2, FOLD)
-        log_sd = F.avg_pool2d(sd.log2().mean(-1)[:, None], FOLD)
-        x: Tensor = self.enter(
-            torch.cat([own, detail, mean / 4, log_sd / 4], 1).contiguous(memory_format=torch.channels_last)
-        )
+        share = torch.unflatten(share, 2, (3, -1)).mean(2)
+        about = torch.stack([shown, F.one_hot(reference, SLOTS)], -1)[..., None, None].to(share)
+        about = about.expand(-1, -1, -1, *share.shape[3:])
+        seen = torch.cat([deviation.clamp(-MOST_SD, MOST_SD) / 2, share, about], 2)
+        own = self.exposure(seen.flatten(0, 1)).reshape(len(seen), -1, *share.shape[3:])
+        pixels = torch.unflatten(average, 1, (3, -1))
+        mean = pixels.mean(2)
+        detail = (pixels - mean[:, :, None]).flatten(1, 2) / sd
+        detail = detail.clamp(-MOST_SD, MOST_SD) / 2
+        log_sd = sd.log2().mean(1, keepdim=True)
+        together = torch.cat([own, *(t.to(own.dtype) for t in (detail, mean / 4, log_sd / 4))], 1)
+        x: Tensor = self.enter(together.contiguous(memory_format=torch.channels_last))
         return x
+
+    def answer(self, features: Tensor) -> Tensor:
+        """Return what the network says of its `features`, for `unfolded`: ``(N, 28, H/2, W/2)``."""
+        x = self.down[0](features)
+        skips = []
+        for shrink, down in zip(self.shrink, self.down[1:], strict=True):
+            skips.append(x)
+            x = down(shrink(x))
+        x = self.up[-1](self.attention(x))
+        for grow, fuse, up in zip(*map(reversed, (self.grow, self.fuse, self.up[:-1])), strict=True):
+            x = up(fuse(torch.cat([skips.pop(), grow(x)], 1)))
+        answer: Tensor = self.leave(x)
+        return answer
+
+    def merged(self, stack: Stack, reference: Tensor) -> Tensor:
+        """Return the level of the light, ``(N, H, W, 3)``, of a stack in `SLOTS` brackets."""
+        stack = stack.corrected(stack.level_errors())
+        trust, correction = self(stack.level, stack.weight, reference)
+        return merge_levels(stack, trust, correction, clean_share(*stack.bounds()))
+
+
+def shown(weight: Tensor) -> Tensor:
+    """Return which exposures show anything, ``(N, K)``, by their weights ``(N, K, H, W, 3)``."""
+    return weight.amax((2, 3, 4)) > 0
+
+
+def unfolded(answer: Tensor) -> tuple[Tensor, Tensor]:
+    """Return trust and correction, as `LuminanceStackProcessor.forward` does, of the network's answer."""
+    answer = answer.to(torch.float32, memory_format=torch.contiguous_format)
+    trust, correction = torch.split(F.pixel_shuffle(answer, FOLD), [SLOTS, 3], 1)
+    return trust.clamp(-MOST_TRUST, MOST_TRUST)[..., None], correction.movedim(1, -1)
+
+
+def _planes(picture: Tensor) -> Tensor:
+    """``(..., H, W, C)`` to ``(..., 4 C, H/2, W/2)``: the pixels of each block of 2x2 become planes."""
+    return F.pixel_unshuffle(picture.movedim(-1, -3), FOLD)
 
 
 def weighted_average(level: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -292,16 +328,15 @@ def weighted_average(level: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return average, total.clamp_min(MOST_SD_LEVELS**-2).rsqrt()
 
 
-def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
+def merge_levels(stack: Stack, trust: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
     """Return the level of the light, ``(N, H, W, 3)``; ``trust`` and ``correction`` as the network answers.
 
-    Where all brackets' cells meet all around, the answer is held in their intersection.
+    Where all brackets' cells meet all around (``clean``, of `clean_share`), the answer is held in their intersection.
     """
     average, sd = weighted_average(stack.level, stack.weight * trust.exp())
     merged = average + MOST_CORRECTION_LEVELS * torch.tanh(sd * correction / MOST_CORRECTION_LEVELS)
-    lower, upper = stack.bounds()
-    clean = clean_share(lower, upper)
     if clean.any():
+        lower, upper = stack.bounds()
         middle = torch.where(upper.isinf(), lower, torch.where(lower.isinf(), upper, (lower + upper) / 2))
         inside = torch.minimum(torch.maximum(merged, lower), upper)
         # What no bracket bounds on either side has no middle; there the average stands.
@@ -312,7 +347,18 @@ def merge_levels(stack: Stack, trust: Tensor, correction: Tensor) -> Tensor:
 
 def clean_share(lower: Tensor, upper: Tensor) -> Tensor:
     """Return how clean a stack is around each pixel, 0 to 1, ``(N, H, W, 1)``."""
-    agree = (lower <= upper).all(-1).float()[:, None]
+    return clean_around(cells_meet(lower, upper))
+
+
+def cells_meet(lower: Tensor, upper: Tensor) -> Tensor:
+    """Return where all brackets' cells meet, in all three components, ``(N, H, W)``."""
+    red, green, blue = (lower <= upper).unbind(-1)
+    return red & green & blue
+
+
+def clean_around(meet: Tensor) -> Tensor:
+    """Return what `clean_share` does, by where the cells meet."""
+    agree = meet.float()[:, None]
     # Down, then across: a mean of means, at a sixteenth of the work.
     half = CLEAN_WINDOW // 2
     down = F.avg_pool2d(agree, (CLEAN_WINDOW, 1), 1, (half, 0), count_include_pad=False)
@@ -366,17 +412,21 @@ def exposure_fusion_loss(level: Tensor, target_linear: Tensor, settings: Exposur
 
 
 def stack_of(codes: Sequence[Tensor], cells: Sequence[BracketCells]) -> Stack:
-    """Return what the tables say of each bracket's integer codes ``(H, W, 3)``, as a stack of one picture."""
-    shape = (1, len(codes), *codes[0].shape)
-    stack = Stack(
-        *(torch.empty(shape, dtype=torch.bool if f == "clipped" else torch.float32) for f in Stack._fields)
-    )
+    """Return what the tables say of each bracket's integer codes ``(H, W, 3)``, as a stack of one picture.
+
+    In memory the components are planes: what is done to pixels then runs along rows.
+    """
+    height, width, components = codes[0].shape
+    shape = (1, len(codes), components, height, width)
+    tables = [
+        torch.empty(shape, dtype=torch.bool if f == "clipped" else torch.float32) for f in Stack._fields
+    ]
     for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
-        entries = code.reshape(-1).int()
-        for name, table in zip(Stack._fields, stack, strict=True):
+        entries = code.movedim(-1, 0).int().reshape(-1)
+        for name, table in zip(Stack._fields, tables, strict=True):
             found = torch.from_numpy(getattr(cell, name))
             torch.index_select(found, 0, entries, out=table[0, bracket].reshape(-1))
-    return stack
+    return Stack(*(table.movedim(2, -1) for table in tables))
 
 
 def save_exposure_fusion(path: Path, net: LuminanceStackProcessor) -> None:

@@ -101,20 +101,9 @@ def make_bit_depth_pairs(
     out_dir: Path,
     on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
-    """Make the bit-depth pairs of all frames and of the gradients, see `hdrgen.pairs.records.make_pairs`.
+    """Make the bit-depth pairs of the usable frames of an index and of the gradients (`bit_depth_frames`), as `make_pairs` does.
 
-    Parameters
-    ----------
-    frames
-        The index with its ``split`` column.
-    frames_dir
-        What the index's ``file`` is relative to.
-    settings
-        This section of the parameters.
-    out_dir
-        Gets records of `crop_record`, and of a test frame ``_clean.png`` and ``_generated.png``.
-    on_progress
-        Called with (frames done, frames in all).
+    `out_dir` gets records of `crop_record`, and of a test frame ``_clean.png`` and ``_generated.png``.
     """
     return make_pairs(_MAKER, bit_depth_frames(frames, frames_dir, settings), settings, out_dir, on_progress)
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +25,7 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.pairs.bit_depth_pairs import clean_code8
 from hdrgen.pairs.generated_like import GeneratedLike, damage
 from hdrgen.pairs.records import (
     PairMaker,
@@ -209,21 +209,10 @@ def make_bracket_pairs(
     out_dir: Path,
     on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
-    """Make the bracket pairs of all frames, see `hdrgen.pairs.records.make_pairs`.
+    """Make the bracket pairs of the usable frames of an index (`stored_frames`), as `make_pairs` does.
 
-    Parameters
-    ----------
-    frames
-        The index with its ``split`` column.
-    frames_dir
-        What the index's ``file`` is relative to.
-    settings
-        This section of the parameters.
-    out_dir
-        Gets records of `crop_record`, and of a test frame ``_clean_ev-2.png`` and so on for each of `KINDS`
-        and exposures, LogC4 and not aligned, and ``_motion_mask.png``: white where something moved by itself.
-    on_progress
-        Called with (frames done, frames in all).
+    `out_dir` gets records of `crop_record`, and of a test frame ``_clean_ev-2.png`` and so on for each of `KINDS`
+    and exposures, LogC4 and not aligned, and ``_motion_mask.png``: white where something moved by itself.
     """
     return make_pairs(_MAKER, stored_frames(frames, frames_dir), settings, out_dir, on_progress)
 
@@ -260,11 +249,7 @@ def _aligned(
     """Return a stack as the product's alignment leaves it to the fusion, in 8 bits, and what is occluded."""
     cells = [bracket_cells(encoding, 8, ev, evs=settings.evs) for ev in settings.evs]
     aligned = align_stack(codes, cells, reference=settings.reference)
-    return [code if code.dtype == np.uint8 else _code8(code) for code in aligned.codes], aligned.occluded
-
-
-def _code8(code16: NDArray[Any]) -> Codes:
-    return ((code16.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return [code if code.dtype == np.uint8 else clean_code8(code) for code in aligned.codes], aligned.occluded
 
 
 def _object(

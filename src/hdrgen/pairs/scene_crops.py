@@ -80,11 +80,9 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
         kind, prompts = scene_kind(row["description"]), scene_prompts(row["description"])
         rng = np.random.default_rng([settings.seed, *row["digest"].encode()])
         for number in range(settings.crops_per_frame):
-            window = (
-                _window(linear_awg4, settings.smallest_window, rng) if number else _middle(linear_awg4)
-            )
+            window = _window(linear_awg4, settings.smallest_window, rng) if number else _middle(linear_awg4)
             crop = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
-            yield SceneCrop(crop, row["frame"], kind, prompts)
+            yield SceneCrop(crop.astype(np.float32, copy=False), row["frame"], kind, prompts)
 
 
 def scene_kind(description: str | None) -> str:

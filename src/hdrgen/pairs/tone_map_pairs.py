@@ -76,20 +76,9 @@ def make_tone_map_pairs(
     out_dir: Path,
     on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
-    """Make the tone-map pairs of all frames, see `hdrgen.pairs.records.make_pairs`.
+    """Make the tone-map pairs of the usable frames of an index (`stored_frames`), as `make_pairs` does.
 
-    Parameters
-    ----------
-    frames
-        The index with its ``split`` column.
-    frames_dir
-        What the index's ``file`` is relative to.
-    settings
-        This section of the parameters.
-    out_dir
-        Gets records of `crop_record`, and of a test frame ``_clean_reinhard.png`` and so on.
-    on_progress
-        Called with (frames done, frames in all).
+    `out_dir` gets records of `crop_record`, and of a test frame ``_clean_reinhard.png`` and so on.
     """
     return make_pairs(_MAKER, stored_frames(frames, frames_dir), settings, out_dir, on_progress)
 

@@ -14,7 +14,7 @@ from hdrgen.colour.primaries import AP1
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.models.bracket_cells import BracketCells
-from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge
+from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
 from hdrgen.provenance import made_by
 from hdrgen.routes.bracket import listed
 from hdrgen.routes.delivery import ACESCG, Delivery
@@ -145,7 +145,7 @@ def merge_files(
         linear, confidence = merged.linear, merged.confidence
     else:
         linear = _classical(method, stack, codes, cells, occluded)
-        confidence = _confidence(codes, cells, occluded)
+        confidence = seen_share(codes, cells, occluded, threads=threads)
 
     attributes = made_by(
         "brackets",
@@ -192,19 +192,6 @@ def _classical(
     if method == "closed":
         return inverse_variance_merge(codes, cells, occluded)
     return (debevec_merge if method == "debevec" else robertson_merge)(codes, stack.encoding, stack.evs)
-
-
-def _confidence(
-    codes: Sequence[Codes], cells: Sequence[BracketCells], occluded: Masks | None
-) -> NDArray[np.float32]:
-    """Return the share of each pixel's components that some bracket shows neither clipped nor occluded."""
-    seen = np.zeros(codes[0].shape, bool)
-    for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
-        shown = ~cell.clipped[code]
-        if occluded is not None:
-            shown &= ~occluded[bracket][..., None]
-        seen |= shown
-    return seen.mean(axis=-1, dtype=np.float32)
 
 
 @contextmanager

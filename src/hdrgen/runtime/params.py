@@ -12,23 +12,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hdrgen.runtime.errors import HdrgenError
 
-SECTIONS = (
-    "simulate",
-    "ingest",
-    "sanitize",
-    "split",
-    "encode_logc4",
-    "make_pairs",
-    "train_tone_fusion",
-    "evaluate_tone_fusion",
-    "train_bit_depth",
-    "evaluate_bit_depth",
-    "train_exposure_fusion",
-    "evaluate_exposure_fusion",
-    "base_model",
-    "evaluate_flux",
-)
-
 
 class Section(BaseModel):
     """Base of every section: immutable, and refusing keys it does not know."""
@@ -47,14 +30,14 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     path
         The ``params.yaml``.
     name
-        The section, one of `SECTIONS`, or a part of one: ``make_pairs.tone_map``.
+        The section, named like its stage, or a part of one: ``make_pairs.tone_map``.
     section
         Its class.
 
     Raises
     ------
     HdrgenError
-        The file is missing, is not YAML, or holds a section or key nobody knows, or a value out of range.
+        The file is missing, is not YAML, lacks the section, or holds a key nobody knows or a value out of range.
     """
     try:
         document = yaml.safe_load(path.read_text())
@@ -64,13 +47,12 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
         raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
     if not isinstance(document, dict):
         raise HdrgenError(f"{path}: must hold one section per stage")
-    unknown = sorted(set(document) - set(SECTIONS))
-    if unknown:
-        raise HdrgenError(f"{path}: unknown section {unknown[0]!r}; known are {', '.join(SECTIONS)}")
     values = document
     for key in name.split("."):
         if not isinstance(values, dict) or key not in values:
-            raise HdrgenError(f"{path}: section {name!r} is missing")
+            raise HdrgenError(
+                f"{path}: section {name!r} is missing; there are {', '.join(map(str, document))}"
+            )
         values = values[key]
     try:
         return section.model_validate(values)

@@ -7,13 +7,16 @@ was stopped and continued takes the very steps of one that was not.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -37,15 +40,19 @@ class Recipe(Section):
     seed: int
     steps: int = Field(ge=1)
     batch_crops: int = Field(16, ge=1)
+    accumulated_batches: int = Field(1, ge=1)
+    """Batches whose gradients make one step; memory is that of one batch."""
     learning_rate: float = Field(2e-3, gt=0)
     """Peak of the schedule (`one_cycle`)."""
     weight_decay: float = Field(1e-4, ge=0)
     gradient_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to it."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Of the moving average of the weights, which is then what is validated and kept; 0 is none."""
     steps_per_validation: int = Field(100, ge=1)
     validation_crops: int = Field(64, ge=1)
     precision: Literal["fp32", "bf16"] = "bf16"
-    """Of the convolutions; bf16 is twice as fast where the processor has it, and slower where it has not."""
+    """Of convolutions and matrix products (`autocast`); the weights stay fp32. bf16 is twice as fast where the processor has it, and slower where it has not."""
     device: Literal["cpu", "cuda"] = "cpu"
 
 
@@ -89,8 +96,9 @@ def fit(
     on_progress: OnProgress | None = None,
     *,
     data_digest: str = "",
+    on_validated: Callable[[int, NetT], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a network; what it is at the best validation is in ``weights`` afterwards.
+    """Train a network's weights that require gradients; what it is at the best validation is in ``weights`` afterwards.
 
     Parameters
     ----------
@@ -103,54 +111,117 @@ def fit(
     on_progress
         Called with (steps done, steps in all).
     data_digest
-        Stands for the samples; a checkpoint of other samples is not continued.
+        Stands for the samples, and for weights that do not learn; a checkpoint of others is not continued.
+    on_validated
+        Called with (step, network) after every validation, the network as it was validated.
 
     Returns
     -------
     dict
-        Parameters, steps, best step, its training and validation loss.
+        Parameters that learn, steps, best step, its training and validation loss.
 
     Raises
     ------
     TrainingDiverged
         A loss or gradient is not finite; the message names the samples. No step was taken with it.
     """
-    net = net.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    accelerator = _accelerator(recipe)
+    net = accelerator.prepare_model(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    learning = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    average = WeightAverage(learning, recipe.ema_decay)
     losses = Curve(("step", "train", *task.curves))
     checkpoint = _Checkpoint(weights, net, recipe, data_digest)
-    first, best = checkpoint.restore(net, optimizer, losses)
+    first, best = checkpoint.restore(net, optimizer, average, losses)
     recent: list[float] = []
     for step in range(first + 1, recipe.steps + 1):
-        batch = task.batch(np.random.default_rng([recipe.seed, step]))
-        loss = task.loss(net, batch)
-        recent.append(finite(loss, step=step, samples=batch.samples))
+        rng = np.random.default_rng([recipe.seed, step])
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(net, recipe.gradient_norm, step=step, samples=batch.samples)
+        samples: list[str] = []
+        for _ in range(recipe.accumulated_batches):
+            batch = task.batch(rng)
+            loss = task.loss(net, batch)
+            recent.append(finite(loss, step=step, samples=batch.samples))
+            accelerator.backward(loss)
+            samples += batch.samples
+        clip_gradients(net, recipe.gradient_norm, step=step, samples=samples)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * one_cycle(step, recipe.steps)
         optimizer.step()
+        average.update(step)
         if on_progress:
             on_progress(step, recipe.steps)
         if step % recipe.steps_per_validation and step != recipe.steps:
             continue
-        with torch.no_grad():
+        with torch.no_grad(), average.in_place():
             figures = task.validation(net.eval())
+            losses.add(step, float(np.mean(recent)), *(figures[name] for name in task.curves))
+            score = task.score(figures)
+            if not math.isfinite(score):
+                raise HdrgenError(f"validation at step {step} is {score}; lower the learning rate")
+            if score < best["val_loss"]:
+                best = {"best_step": step, "train_loss": float(np.mean(recent)), "val_loss": score}
+                task.save(weights, net)
+            if on_validated:
+                on_validated(step, net)
         net.train()
-        losses.add(step, float(np.mean(recent)), *(figures[name] for name in task.curves))
-        score = task.score(figures)
-        if not math.isfinite(score):
-            raise HdrgenError(f"validation at step {step} is {score}; lower the learning rate")
-        if score < best["val_loss"]:
-            best = {"best_step": step, "train_loss": float(np.mean(recent)), "val_loss": score}
-            task.save(weights, net)
         recent.clear()
         if step != recipe.steps:
-            checkpoint.save(step, best, net, optimizer, losses)
+            checkpoint.save(step, best, net, optimizer, average, losses)
     losses.write(curve)
     checkpoint.remove()
-    return {"parameters": sum(p.numel() for p in net.parameters()), "steps": recipe.steps, **best}
+    return {"parameters": sum(p.numel() for p in learning), "steps": recipe.steps, **best}
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    """Return what places a network on its device and scales its gradients.
+
+    Precision is left to `autocast`: accelerate's own wraps ``forward`` alone, which an autoencoder's ``encode`` and
+    ``decode`` pass by, and keeps it for the whole process.
+    """
+    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - each training says its own device
+    return Accelerator(
+        cpu=recipe.device == "cpu",
+        mixed_precision="no",
+        gradient_accumulation_steps=recipe.accumulated_batches,
+    )
+
+
+class WeightAverage:
+    """Exponential moving average of weights.
+
+    Parameters
+    ----------
+    weights
+        The ones that learn.
+    decay
+        Share of the average that a step keeps. The first steps keep less, ``(1 + step) / (10 + step)``, so that the
+        average forgets where training began. At 0 there is no average, and all of this does nothing.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], decay: float) -> None:
+        self._weights, self._decay = weights, decay
+        self.values = [weight.detach().clone() for weight in weights] if decay else []
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take the weights of a step in, the first of which is 1."""
+        kept = min(self._decay, (1 + step) / (10 + step))
+        for value, weight in zip(self.values, self._weights, strict=False):
+            value.lerp_(weight, 1 - kept)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the network have the average instead of its weights, for a while."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for i, weight in enumerate(self._weights if self.values else ()):
+            weight.data, self.values[i] = self.values[i], weight.data
 
 
 def pairs_digest(pairs: Path) -> str:
@@ -196,16 +267,26 @@ class _Checkpoint:
     def __init__(self, weights: Path, net: nn.Module, recipe: Recipe, data_digest: str) -> None:
         self._weights = weights
         self._path = weights.with_suffix(".checkpoint.safetensors")
+        # Weights that do not learn are where they came from.
+        self._frozen = {name for name, weight in net.named_parameters() if not weight.requires_grad}
         # The recipe does not say what the code makes of it: a network may have changed since.
-        shapes = [(name, list(value.shape)) for name, value in net.state_dict().items()]
+        shapes = [(name, list(value.shape)) for name, value in self._state(net).items()]
         made_of = json.dumps([recipe.model_dump(mode="json"), data_digest, shapes], sort_keys=True)
         self._digest = hashlib.sha256(made_of.encode()).hexdigest()
 
     def save(
-        self, step: int, best: dict[str, Any], net: nn.Module, optimizer: torch.optim.Optimizer, losses: Curve
+        self,
+        step: int,
+        best: dict[str, Any],
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
+        losses: Curve,
     ) -> None:
         moments = optimizer.state_dict()["state"]
-        tensors = {f"net.{name}": value.contiguous() for name, value in net.state_dict().items()} | {
+        tensors = {f"net.{name}": value.contiguous() for name, value in self._state(net).items()}
+        tensors |= {f"average.{i}": value.contiguous() for i, value in enumerate(average.values)}
+        tensors |= {
             f"optimizer.{i}.{name}": value.contiguous()
             for i, state in moments.items()
             for name, value in state.items()
@@ -218,6 +299,7 @@ class _Checkpoint:
         self,
         net: nn.Module,
         optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
         losses: Curve,
     ) -> tuple[int, dict[str, Any]]:
         """Return the last step taken and the best so far; (0, nothing yet) where there is nothing to continue."""
@@ -229,7 +311,10 @@ class _Checkpoint:
             about, tensors = {}, {}
         if about.get("digest") != self._digest or not self._weights.is_file():
             return 0, {"val_loss": math.inf}
-        net.load_state_dict({n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")})
+        learned = {n.removeprefix("net."): t for n, t in tensors.items() if n.startswith("net.")}
+        net.load_state_dict(learned, strict=not self._frozen)
+        for i, value in enumerate(average.values):
+            value.copy_(tensors[f"average.{i}"])
         state = optimizer.state_dict()
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -239,6 +324,9 @@ class _Checkpoint:
         for row in about["curve"]:
             losses.add(*row)
         return about["step"], about["best"]
+
+    def _state(self, net: nn.Module) -> dict[str, Tensor]:
+        return {name: value for name, value in net.state_dict().items() if name not in self._frozen}
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

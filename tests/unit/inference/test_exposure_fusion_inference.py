@@ -5,6 +5,7 @@ import torch
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.inference import exposure_fusion
+from hdrgen.inference.network import torch_threads
 from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.bracket_cells import bracket_cells, encode_level16
 from hdrgen.models.classical_merge import cell_intersection_merge
@@ -195,6 +196,41 @@ def test_tiles_leave_no_seam(monkeypatch, noise_codes, tall):
     np.testing.assert_array_equal(tiled.confidence, whole.confidence)
 
 
+def test_a_bracket_that_a_whole_tile_does_not_show_leaves_no_seam(monkeypatch):
+    codes = brackets(waves(70, 1200), noise_codes=3)
+    occluded = [np.zeros((70, 1200), bool) for _ in codes]
+    occluded[3][:, 320:] = True
+    net = merger(0.5)
+    whole = merge(codes, net=net, occluded=occluded).linear
+    monkeypatch.setattr(exposure_fusion, "TILE", 192)
+    tiled = merge(codes, net=net, occluded=occluded).linear
+    np.testing.assert_allclose(np.log2(tiled + 0.01), np.log2(whole + 0.01), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("band", [32, 96])
+def test_bands_leave_no_seam(monkeypatch, band):
+    codes = brackets(waves(150, 90), noise_codes=3)
+    net = merger(0.5)
+    monkeypatch.setattr(exposure_fusion, "BAND", 160)
+    whole = merge(codes, net=net).linear
+    monkeypatch.setattr(exposure_fusion, "BAND", band)
+    found = merge(codes, net=net).linear
+    np.testing.assert_allclose(np.log2(found + 0.01), np.log2(whole + 0.01), rtol=0, atol=1e-5)
+
+
+def test_the_sides_that_are_padded_for_the_network_do_not_come_out():
+    codes = brackets(waves(70, 90), noise_codes=3)
+    linear = merge(codes).linear
+    assert linear.shape == (70, 90, 3)
+    assert linear.flags.c_contiguous
+
+
+def test_torch_is_left_with_the_threads_it_had():
+    with torch_threads(3):
+        merge(brackets(waves(40, 40)))
+        assert torch.get_num_threads() == 3
+
+
 @pytest.mark.parametrize("window", [1, 5, 7])
 def test_the_halo_is_what_the_network_depends_on(window):
     torch.manual_seed(0)
@@ -204,7 +240,7 @@ def test_the_halo_is_what_the_network_depends_on(window):
             torch.nn.init.uniform_(parameter, 0.01, 0.05)
     torch.nn.init.normal_(net.attention.leave.weight)
     halo = exposure_fusion.StackMerger(net, "")._halo
-    assert halo % STRIDE == exposure_fusion.TILE % STRIDE == 0
+    assert not any(side % STRIDE for side in (halo, *exposure_fusion.TILE))
     level = torch.rand(1, 4, STRIDE, 2 * halo + 3 * STRIDE, 3, requires_grad=True)
     tile = slice(halo + STRIDE, halo + 2 * STRIDE)
     _, correction = net(level, torch.ones_like(level), torch.tensor([1]))

@@ -1,7 +1,8 @@
 import numpy as np
+import torch
 
 from hdrgen.metrics.base_model import JudgedSamples, NearestPicture, judge_prompts
-from hdrgen.pairs.display_crops import DisplayCrops
+from hdrgen.pairs.scene_crops import SceneCrop
 
 
 def pictures_of(colours):
@@ -18,28 +19,29 @@ def test_a_picture_is_of_the_kind_of_the_nearest_one():
 
 
 class Painter:
-    """A pipeline that paints each prompt in one colour."""
+    """A model that paints each prompt in one colour; its tokens are that colour."""
 
     def __init__(self, colours):
         self.colours = colours
-        self.tokenizer = type("Tokenizer", (), {"model_max_length": 32})
 
-    def set_progress_bar_config(self, **_):
-        pass
+    def sample(self, prompts, seeds, **_):
+        assert len(prompts) == len(seeds)
+        return torch.tensor([self.colours[prompt] for prompt in prompts])
 
-    def __call__(self, *, prompt, height, width, **_):
-        pictures = [np.broadcast_to(np.array(self.colours[p]) / 255, (height, width, 3)) for p in prompt]
-        return type("Output", (), {"images": np.stack(pictures)})
+    def picture(self, tokens, height, width):
+        return (tokens / 127.5 - 1)[:, :, None, None].expand(-1, -1, height, width)
+
+
+def crops_of(kinds):
+    return [
+        SceneCrop(np.zeros((32, 32, 3), np.float32), f"{kind}{i}", kind, ("",))
+        for i, kind in enumerate(kinds)
+    ]
 
 
 def judged(colours, tmp_path):
-    crops = DisplayCrops(
-        pictures_of([RED, RED, BLUE, BLUE]),
-        ["r1", "r2", "b1", "b2"],
-        ["red", "red", "blue", "blue"],
-        [("",)] * 4,
-    )
-    return judge_prompts(Painter(colours), crops, JudgedSamples(seeds=(1, 2)), tmp_path / "sheet.png")
+    crops, code8 = crops_of(["red", "red", "blue", "blue"]), pictures_of([RED, RED, BLUE, BLUE])
+    return judge_prompts(Painter(colours), crops, code8, JudgedSamples(seeds=(1, 2)), tmp_path / "sheet.png")
 
 
 def test_a_model_that_listens_scores_1_and_one_that_ignores_the_prompt_scores_chance(tmp_path):
@@ -54,5 +56,7 @@ def test_a_model_that_listens_scores_1_and_one_that_ignores_the_prompt_scores_ch
 
 
 def test_frames_that_do_not_say_what_they_show_are_not_judged(tmp_path):
-    crops = DisplayCrops(pictures_of([RED]), ["r1"], [""], [("",)])
-    assert judge_prompts(Painter({}), crops, JudgedSamples(), tmp_path / "sheet.png") == {}
+    crops = crops_of([""])
+    assert (
+        judge_prompts(Painter({}), crops, pictures_of([RED]), JudgedSamples(), tmp_path / "sheet.png") == {}
+    )

@@ -11,6 +11,7 @@ from hdrgen.models.classical_merge import (
     debevec_merge,
     inverse_variance_merge,
     robertson_merge,
+    seen_share,
 )
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
@@ -147,3 +148,21 @@ def test_float_brackets():
     codes = [encode_level16(linear * 2**ev) for ev in EVS]
     tables = [bracket_cells("level16", 16, ev, evs=EVS) for ev in EVS]
     np.testing.assert_allclose(inverse_variance_merge(codes, tables), linear, rtol=2e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_seen_is_what_some_bracket_shows_neither_clipped_nor_occluded(threads):
+    codes = [np.full((600, 4, 3), 255, np.uint8), np.full((600, 4, 3), 255, np.uint8)]
+    codes[0][300:, :, 0] = 100
+    codes[1][300:, 2:] = 100
+    occluded = [np.zeros((600, 4), bool) for _ in codes]
+    occluded[1][500:] = True
+    tables = cells()[1:3]
+    share = seen_share(codes, tables, threads=threads)
+    assert share.dtype == np.float32
+    assert not share[:300].any()
+    np.testing.assert_allclose(share[300:, :2], 1 / 3)
+    assert (share[300:, 2:] == 1).all()
+    hidden = seen_share(codes, tables, occluded, threads=threads)
+    np.testing.assert_array_equal(hidden[:500], share[:500])
+    np.testing.assert_allclose(hidden[500:], 1 / 3)

@@ -27,7 +27,7 @@ class Outer(Section):
             "split: {seed: 1, inner: {gain_stops: -1}}",
             r"split\.inner\.gain_stops: .*greater than or equal to 0 \(is -1",
         ),
-        ("split: {seed: 1}\nsplitt: {}", "unknown section 'splitt'; known are simulate"),
+        ("splitt: {seed: 1}", "section 'split' is missing; there are splitt"),
         ("make_pairs: {}", "section 'split' is missing"),
         ("split: [", "not valid YAML"),
         ("- 1", "must hold one section per stage"),

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -7,24 +5,22 @@ import torch
 from diffusers import Flux2KleinPipeline
 from safetensors.torch import load_file
 
-from hdrgen.colour.primaries import AWG4
 from hdrgen.flux.base_model import BaseModelSettings, make_base_model
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.latents import encode_latents
-from hdrgen.images.exr import write_exr
+from hdrgen.pairs.scene_crops import SceneCrop
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.base_model import pictures, split_crops
+from hdrgen.training.base_model import display_code8, pictures, split_crops
 
 RECIPE = {"seed": 5, "steps": 6, "batch_crops": 2, "steps_per_validation": 2, "validation_crops": 2}
 SETTINGS = BaseModelSettings.model_validate(
     {
         "tiny": {
             "seed": 1,
-            "size": 32,
-            "crops_per_frame": 2,
+            "crops": {"seed": 1, "size": 32, "crops_per_frame": 2},
             "prompt_tokens": 32,
             "network": {
-                "vae_widths": [8, 8, 8, 8],
+                "vae_widths": [8, 8, 8],
                 "text_width": 32,
                 "vocabulary": 400,
                 "double_blocks": 1,
@@ -37,28 +33,6 @@ SETTINGS = BaseModelSettings.model_validate(
         "samples": {"seeds": [1, 2], "steps": 2},
     }
 )
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """What a person's Ctrl-C would be."""
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory):
-    """Return red and blue scenes to train on, a green one to validate on, and their index."""
-    folder, rows = tmp_path_factory.mktemp("frames"), []
-    for i, (kind, colour, split) in enumerate(
-        [("red_room", 0, "train"), ("blue_sea", 2, "train"), ("green_field", 1, "val")]
-    ):
-        linear = np.random.default_rng(i).uniform(0, 0.1, (32, 48, 3)).astype(np.float32)
-        linear[..., colour] += 0.5
-        write_exr(folder / f"{kind}.exr", linear, chromaticities=AWG4)
-        scene = {"kind": kind, "caption": kind, "subject": kind, "place": "x", "time_of_day": "day"}
-        described = json.dumps(scene | {"light_sources": [{"name": "sun"}]})
-        rows.append(
-            {"frame": kind, "file": f"{kind}.exr", "digest": kind, "split": split, "description": described}
-        )
-    return folder, pl.DataFrame(rows).with_columns(quarantine_reason=pl.lit(None, pl.String))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +51,14 @@ def test_a_later_stage_finds_a_checkpoint_like_any_other(made):
     assert found.figures() == checkpoint.figures() == {k: figures[k] for k in checkpoint.figures()}
     loaded = Flux2KleinPipeline.from_pretrained(found.path, local_files_only=True)
     assert loaded.vae.bn.running_var.std() > 0
-    assert not list(out.glob("*.safetensors"))  # what training needed to go on is gone
+    # What training needed to go on is gone.
+    assert sorted(p.name for p in out.iterdir()) == [
+        "checkpoint.json",
+        "flow.tsv",
+        "samples.png",
+        "tiny",
+        "vae.tsv",
+    ]
     assert (out / "samples.png").is_file()
     assert figures["vae"]["val_code_psnr"] > 5
     assert 0 <= figures["prompts"]["prompt_accuracy"] <= 1
@@ -88,22 +69,19 @@ def test_a_later_stage_finds_a_checkpoint_like_any_other(made):
 def test_the_latents_of_what_was_trained_on_have_mean_0_and_variance_1(made, frames):
     _, (checkpoint, _) = made
     vae = Flux2KleinPipeline.from_pretrained(checkpoint.path, local_files_only=True).vae
-    crops = split_crops(*frames, SETTINGS.tiny, "train")
+    crops = split_crops(*frames, SETTINGS.tiny.crops, "train")
     with torch.no_grad():
-        latents = encode_latents(vae, pictures(crops.code8))
+        latents = encode_latents(vae, pictures(display_code8(crops)))
     assert abs(latents.mean((0, 2, 3))).max() < 1e-3
     assert latents.var().item() == pytest.approx(1, abs=0.05)
 
 
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(made, frames, tmp_path):
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    made, frames, tmp_path, interrupt_after
+):
     for stop_at in (4, 9):  # in the VAE's training, then in the transformer's
-
-        def interrupt(done, _, stop_at=stop_at):
-            if done == stop_at:
-                raise Interrupted
-
-        with pytest.raises(Interrupted):
-            make_base_model(SETTINGS, *frames, tmp_path, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_base_model(SETTINGS, *frames, tmp_path, interrupt_after(stop_at))
         assert not (tmp_path / "tiny").exists()
     make_base_model(SETTINGS, *frames, tmp_path)
     expected = all_weights(made[0])
@@ -145,3 +123,12 @@ def test_no_frames_to_validate_on_is_one_line(frames, tmp_path):
     folder, index = frames
     with pytest.raises(HdrgenError, match="no frames"):
         make_base_model(SETTINGS, folder, index.filter(pl.col("split") == "train"), tmp_path)
+
+
+def test_grey_is_shown_as_an_srgb_monitor_shows_it():
+    grey, light = np.full((32, 32, 3), 0.18, np.float32), np.full((32, 32, 3), 300, np.float32)
+    code8 = display_code8([SceneCrop(linear, "f", "", ("",)) for linear in (grey, light)])
+    assert code8.shape == (2, 32, 32, 3)
+    assert np.ptp(code8[0].astype(int)) <= 1  # neutral and flat
+    assert 85 < code8[0].mean() < 130
+    assert code8[1].min() > 240

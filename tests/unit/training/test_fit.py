@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.fit import Batch, Recipe, fit, one_cycle, pairs_digest, turned
@@ -151,6 +152,91 @@ def test_a_checkpoint_of_another_recipe_network_or_samples_is_not_continued(run,
     assert run.checkpoint.is_file()
     assert (run.fit(), run.made) == whole
     assert run.task.steps == RECIPE.steps
+
+
+@pytest.mark.parametrize(
+    "changed", [{"ema_decay": 0.9}, {"accumulated_batches": 3}, {"ema_decay": 0.9, "accumulated_batches": 2}]
+)
+def test_averages_and_accumulated_batches_go_on_to_the_same_bytes(run, whole, tmp_path_factory, changed):
+    recipe = RECIPE.model_copy(update=changed)
+    uninterrupted = Run(tmp_path_factory.mktemp("uninterrupted"))
+    expected = uninterrupted.fit(recipe)
+    assert uninterrupted.made[0] != whole[1][0]
+    run.interrupt(12, recipe=recipe)
+    assert (run.fit(recipe), run.made) == (expected, uninterrupted.made)
+
+
+def test_what_is_validated_and_kept_is_the_average_of_the_weights(run):
+    decay = 0.5  # below the decay of the first steps from the eighth on
+    net, seen, kept = new_net(), [], []
+
+    class Watching(BlurTask):
+        def validation(self, net):
+            kept.append(net[0].weight.detach().clone())
+            return super().validation(net)
+
+    recipe = RECIPE.model_copy(update={"ema_decay": decay, "steps_per_validation": 23})
+    start = net[0].weight.detach().clone()
+    run.fit(
+        recipe, on_progress=lambda *_: seen.append(net[0].weight.detach().clone()), task=Watching(), net=net
+    )
+    expected = start
+    for step, weight in enumerate(seen, start=1):
+        share = min(decay, (1 + step) / (10 + step))
+        expected = share * expected + (1 - share) * weight
+    torch.testing.assert_close(kept[0], expected)
+    torch.testing.assert_close(load_file(run.weights)["0.weight"], expected)
+    assert torch.equal(net[0].weight, seen[-1])  # training itself goes on with the weights
+
+
+def test_gradients_of_accumulated_batches_are_those_of_one_large_batch(run, monkeypatch):
+    gradients = []
+
+    def seen(self):
+        gradients.append([p.grad.clone() for p in self.param_groups[0]["params"]])
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+
+    class Large(BlurTask):
+        def batch(self, rng):
+            batches = [super(Large, self).batch(rng) for _ in range(3)]
+            return Batch((torch.cat([b.tensors[0] for b in batches]),), [])
+
+    one_step = RECIPE.model_copy(update={"steps": 1, "gradient_norm": 1e6})
+    run.fit(one_step.model_copy(update={"accumulated_batches": 3}))
+    run.fit(one_step, task=Large())
+    for several, one in zip(*gradients, strict=True):
+        torch.testing.assert_close(several, one)
+
+
+def test_only_weights_that_require_gradients_learn_and_are_kept_to_go_on(run, tmp_path_factory):
+    def half_frozen():
+        net = new_net()
+        net[0].requires_grad_(requires_grad=False)
+        return net
+
+    net = half_frozen()
+    figures = run.fit(net=net)
+    assert figures["parameters"] == 8 * 3 + 3
+    assert torch.equal(net[0].weight, new_net()[0].weight)
+    assert not torch.equal(net[1].weight, new_net()[1].weight)
+    again = Run(tmp_path_factory.mktemp("again"))
+    again.interrupt(12, net=half_frozen())
+    assert not [name for name in load_file(again.checkpoint) if name.startswith("net.0")]
+    assert (again.fit(net=half_frozen()), again.made) == (figures, run.made)
+
+
+def test_the_network_as_it_was_validated_is_shown(run):
+    shown = []
+    files = run.weights, run.curve
+    fit(
+        new_net(),
+        BlurTask(),
+        RECIPE,
+        *files,
+        on_validated=lambda step, net: shown.append((step, net.training)),
+    )
+    assert shown == [(5, False), (10, False), (15, False), (20, False), (23, False)]
 
 
 def truncated(path):

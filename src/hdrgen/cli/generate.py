@@ -1,0 +1,206 @@
+"""``hdrgen generate``: words become an EXR."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hdrgen.cli.batch import Job, Report, outputs_in, run_jobs
+from hdrgen.cli.options import (
+    ClampOption,
+    CompressionOption,
+    DryRunOption,
+    JsonOption,
+    SkipExistingOption,
+    SpaceOption,
+    delivery_in,
+    examples,
+    threads,
+)
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
+
+if TYPE_CHECKING:
+    from hdrgen.routes.generation.generator import Generator
+    from hdrgen.routes.generation.trained import Trained
+    from hdrgen.routes.generation.wishes import Sampling, Wish
+
+SEED_MAX = 2**31 - 1
+"""What an integer in an EXR header holds."""
+
+
+def generate(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The EXR; a folder for many prompts or seeds.")
+    ],
+    prompt: Annotated[str | None, typer.Argument(help="What is to be seen.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Text file of prompts, one a line, instead of one.")
+    ] = None,
+    route: Annotated[
+        Literal["brackets", "dual", "latent"],
+        typer.Option(help="Four LogC4 exposures, two tone maps, or HDR latents."),
+    ] = "brackets",
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Decides the noise.")] = 0,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="Several seeds: a picture for each.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="In pixels. [default: what the model was trained at]")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Denoising steps. [default: 28, 4 if distilled]")
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="How closely to follow the prompt. [default: 4, 1 if distilled]"),
+    ] = None,
+    negative: Annotated[str, typer.Option(help="What is not to be seen.")] = "",
+    models: Annotated[
+        Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
+    ] = Path("data"),
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Where to work; auto takes a GPU where there is one."),
+    ] = "auto",
+    keep_intermediates: Annotated[
+        bool, typer.Option("--keep-intermediates", help="Also write the 8-bit pictures it is made of.")
+    ] = False,
+    space: SpaceOption = "acescg",
+    compression: CompressionOption = "zip",
+    clamp: ClampOption = False,
+    skip_existing: SkipExistingOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an EXR out of words.
+
+    The EXR is scene-linear half float with 18 % grey at 0.18, and its header says all that made it. Route brackets
+    paints four LogC4 exposures from one noise and merges them; dual paints two tone-mapped pictures and fuses them;
+    latent decodes light straight from HDR latents. Existing outputs are overwritten.
+    """
+    delivery = delivery_in(space, compression, clamp=clamp)
+    jobs = _jobs(prompt, prompts, output, _seeds(seed, seeds))
+    from hdrgen.routes.generate import Batches, write_generated
+    from hdrgen.routes.generation.trained import find_trained
+
+    trained = find_trained(models, route)
+    sampling = _sampling(trained, size, steps, guidance, negative)
+    count = threads()
+
+    @cache
+    def generator() -> "Generator":
+        from hdrgen.routes.generation.load import load_generator
+
+        return load_generator(models, route, device=device)
+
+    left = {job: wish for job, wish in jobs if not (skip_existing and job.outputs[0].is_file())}
+    places = {job: place for place, job in enumerate(left)}
+    batches = Batches(generator, [*left.values()], sampling, threads=count)
+
+    def work(job: Job) -> Report:
+        with _step_bar() if batches.due(places[job]) else nullcontext() as on_progress:
+            generated = batches.take(places[job], on_progress)
+        done = write_generated(
+            generated,
+            job.outputs[0],
+            route,
+            keep_intermediates=keep_intermediates,
+            delivery=delivery,
+            threads=count,
+        )
+        shown = f"{done.width}x{done.height}, seed {done.seed}, brightest {done.maximum_linear:.4g}"
+        return Report(asdict(done), f"{job.outputs[0]}: {shown}", done.notes)
+
+    targets = [job for job, _ in jobs]
+    run_jobs("generate", targets, work, as_json=as_json, skip_existing=skip_existing, dry_run=dry_run)
+
+
+def _jobs(
+    prompt: str | None, prompts: Path | None, output: Path, seeds: list[int]
+) -> list[tuple[Job, "Wish"]]:
+    """Return what to write, and what is asked for it."""
+    from hdrgen.routes.generation.wishes import Wish, file_name, read_prompts
+
+    if (prompt is None) == (prompts is None):
+        raise HdrgenError(
+            'give one prompt in quotes, or a file of them: --prompts FILE (see "hdrgen generate -h")'
+        )
+    asked = read_prompts(prompts) if prompts else [(1, (prompt or "").strip())]
+    if not all(text for _, text in asked):
+        raise HdrgenError("the prompt is empty; say what is to be seen")
+    wishes = [(number, Wish(text, seed)) for number, text in asked for seed in seeds]
+    if prompts is None and len(wishes) == 1 and not output.is_dir():
+        targets = [output]
+    else:
+        names = [Path(file_name(number, wish.prompt, wish.seed)) for number, wish in wishes]
+        targets = outputs_in(output, names, ".exr")
+    for target in targets:
+        if target.suffix.lower() != ".exr":
+            raise HdrgenError(f"{target}: generated pictures are written as .exr")
+    return [(Job(outputs=(target,)), wish) for target, (_, wish) in zip(targets, wishes, strict=True)]
+
+
+def _seeds(seed: int, seeds: str | None) -> list[int]:
+    if seeds is None:
+        return [seed]
+    if not re.fullmatch(r"\s*\d+(\s*,\s*\d+)*\s*", seeds):
+        raise HdrgenError(f"--seeds {seeds!r}: must be numbers such as --seeds 1,2,3")
+    several = [int(number) for number in seeds.split(",")]
+    if max(several) > SEED_MAX:
+        raise HdrgenError(f"--seeds {seeds!r}: must not exceed {SEED_MAX}")
+    if len(set(several)) < len(several):
+        raise HdrgenError(f"--seeds {seeds!r}: must differ")
+    return several
+
+
+def _sampling(
+    trained: "Trained", size: str | None, steps: int | None, guidance: float | None, negative: str
+) -> "Sampling":
+    from hdrgen.routes.generation.wishes import Sampling, check_size
+
+    width = height = trained.size
+    if size is not None:
+        sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size.strip().lower())
+        if sides is None:
+            raise HdrgenError(f"--size {size!r}: must be width x height such as 1024x576")
+        width, height = int(sides[1]), int(sides[2])
+    check_size(width, height, trained.pixels_per_token)
+    distilled = trained.checkpoint.distilled
+    return Sampling(
+        width,
+        height,
+        steps or (4 if distilled else 28),
+        guidance or (1.0 if distilled else 4.0),
+        negative,
+    )
+
+
+@contextmanager
+def _step_bar() -> Iterator[OnProgress | None]:
+    """Show denoising steps while the block runs; a program that reads stderr wants no bar."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from hdrgen.runtime.console import progress_bar
+
+    with progress_bar("denoise (steps)") as on_progress:
+        yield on_progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            'hdrgen generate "sunlit forest clearing with god rays" -o forest.exr',
+            'hdrgen generate "night street" -o street.exr --route latent --seed 7 --size 1024x576',
+            'hdrgen generate "fire at night" -o fires/ --seeds 1,2,3 --keep-intermediates',
+            "hdrgen generate --prompts prompts.txt -o pictures/ --skip-existing --json",
+        )
+    )(generate)

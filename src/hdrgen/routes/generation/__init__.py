@@ -1,0 +1,1 @@
+"""From words to light: what was trained is found, loaded, and asked for pictures."""

@@ -1,0 +1,136 @@
+"""Models off the disk and onto a device: from a folder of what was trained to a generator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import diffusers
+import torch
+from diffusers.utils import logging as diffusers_bars
+from transformers.utils import logging as transformers_bars
+
+from hdrgen.flux.checkpoint import available_memory, check_memory
+from hdrgen.flux.family import Flux, load_flux
+from hdrgen.flux.hdr_vae import load_hdr_vae
+from hdrgen.inference.bit_depth import load_expander
+from hdrgen.inference.exposure_fusion import load_merger
+from hdrgen.inference.tone_fusion import load_fuser
+from hdrgen.routes.generation.generator import (
+    BracketsGenerator,
+    DualGenerator,
+    Generator,
+    LatentGenerator,
+)
+from hdrgen.routes.generation.trained import Route, Trained, find_trained
+from hdrgen.runtime.errors import HdrgenError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def load_generator(
+    models: Path,
+    route: Route,
+    *,
+    device: Device = "auto",
+    strength: float = 1.0,
+    align: bool = True,
+    shared_noise: bool = True,
+) -> Generator:
+    """Load what a route needs.
+
+    Transformer and text encoder are fp32 on a CPU and bf16 on a GPU; the VAE is fp32 on both. Where a GPU cannot hold
+    all parts, each is there only while it works.
+
+    Parameters
+    ----------
+    models
+        Folder that is laid out by the names of the pipeline's stages, see `find_trained`.
+    route
+        ``brackets``, ``dual`` or ``latent``.
+    device
+        ``auto`` is the GPU where there is one.
+    strength, align, shared_noise
+        Of the route brackets, see `BracketsGenerator`.
+
+    Raises
+    ------
+    HdrgenError
+        As `find_trained`; or there is no GPU, or not enough memory.
+    """
+    trained = find_trained(models, route)
+    where = _device(device)
+    note = check_memory(
+        trained.checkpoint, available_memory(where), "the GPU's memory" if where == "cuda" else "memory"
+    )
+    with _without_bars():
+        flux = _load_flux(trained, torch.bfloat16 if where == "cuda" else torch.float32)
+    if note and where == "cuda":
+        flux.pipeline.enable_model_cpu_offload()
+    else:
+        flux.pipeline.to(where)
+    facts = {
+        **trained.made_with(),
+        "device": where,
+        "diffusers_version": diffusers.__version__,
+        "torch_version": str(torch.__version__),
+    }
+    if trained.hdr_vae:
+        decoder = load_hdr_vae(trained.hdr_vae)
+        decoder.vae.to(where)
+        return LatentGenerator(flux, decoder, facts)
+    if route == "dual":
+        return DualGenerator(flux, load_fuser(), facts)
+    return BracketsGenerator(
+        flux,
+        load_expander(),
+        load_merger(),
+        trained.evs,
+        facts,
+        strength=strength,
+        align=align,
+        shared_noise=shared_noise,
+    )
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep both libraries' bars off stderr: where a person wants one, it is ours."""
+    shown = [library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
+
+
+def _device(asked: Device) -> str:
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise HdrgenError("no GPU is at hand for --device cuda; take cpu or auto")
+    return "cuda" if there and asked != "cpu" else "cpu"
+
+
+def _load_flux(trained: Trained, dtype: torch.dtype) -> Flux:
+    load = partial(load_flux, trained.checkpoint, dtype=dtype)
+    if trained.transformer:
+        transformer = diffusers.AutoModel.from_pretrained(
+            str(trained.transformer), local_files_only=True, dtype=dtype
+        )
+        return load(transformer=transformer.eval())
+    flux = load()
+    assert trained.lora is not None
+    try:
+        flux.pipeline.load_lora_weights(
+            trained.lora.parent, weight_name=trained.lora.name, local_files_only=True
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise HdrgenError(
+            f"{trained.lora}: does not fit the checkpoint {trained.checkpoint.source} ({reason}); "
+            "run `dvc repro train_flux_lora`"
+        ) from None
+    return flux

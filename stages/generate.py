@@ -1,0 +1,20 @@
+"""Evaluation prompts become EXRs by all three routes."""
+
+from pathlib import Path
+
+from hdrgen.routes.generation.evaluation import GenerateSettings, generate_evaluation
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+
+
+def main() -> None:
+    """Generate them with what the pipeline trained, and measure their light."""
+    settings = read_section(Path("params.yaml"), "generate", GenerateSettings)
+    with progress_bar("generate (steps)") as on_progress:
+        figures = generate_evaluation(Path("data"), settings, Path("data/generate"), on_progress)
+    write_metrics(Path("metrics/generate.json"), figures)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hdrgen.colour.primaries import AWG4
+from hdrgen.images.exr import write_exr
+from hdrgen.pairs.scene_crops import CropSettings, scene_crops, scene_kind, scene_prompts, split_frames
+from hdrgen.runtime.errors import HdrgenError
+
+DESCRIPTION = json.dumps(
+    {
+        "kind": "night_street",
+        "caption": "A wet street at night, 35 mm lens.",
+        "subject": "cars on a wet street",
+        "place": "city street",
+        "time_of_day": "night",
+        "light_sources": [{"name": "street lamps"}, {"name": "headlights"}],
+    }
+)
+SETTINGS = CropSettings(size=32, crops_per_frame=3, smallest_window=0.5, seed=1)
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Return two frames, grey and a dark ramp with a light 300 times brighter than white, and their index."""
+    ramp = np.linspace(0, 0.2, 64, dtype=np.float32)[None, :, None].repeat(48, 0).repeat(3, 2)
+    ramp[20:24, 30:34] = 300
+    for name, linear in (("b_ramp", ramp), ("a_grey", np.full((48, 64, 3), 0.18, np.float32))):
+        write_exr(tmp_path / f"{name}.exr", linear, chromaticities=AWG4)
+    rows = [
+        {"frame": n, "file": f"{n}.exr", "digest": n, "description": d}
+        for n, d in (("b_ramp", DESCRIPTION), ("a_grey", None))
+    ]
+    return tmp_path, pl.DataFrame(rows).sort("frame")
+
+
+def test_crops_are_averaged_light_ordered_by_frame(frames):
+    crops = list(scene_crops(*frames, SETTINGS))
+    assert [crop.frame for crop in crops] == ["a_grey"] * 3 + ["b_ramp"] * 3
+    for crop in crops:
+        assert crop.linear_awg4.shape == (32, 32, 3)
+        assert crop.linear_awg4.dtype == np.float32
+    np.testing.assert_allclose(crops[0].linear_awg4, 0.18, rtol=1e-3)
+    light = crops[3].linear_awg4
+    assert light.mean() == pytest.approx(300 * 16 / 48**2, rel=0.1)  # the frame's middle is all of its height
+    assert 100 < light.max() < 301
+
+
+def test_windows_hang_on_the_seed_and_the_frame_alone(frames):
+    folder, index = frames
+
+    def cut(rows, settings=SETTINGS):
+        return [crop.linear_awg4 for crop in scene_crops(folder, rows, settings)]
+
+    crops = cut(index)
+    assert np.array_equal(cut(index.filter(pl.col("frame") == "b_ramp")), crops[3:])
+    other = cut(index, SETTINGS.model_copy(update={"seed": 2}))
+    assert np.array_equal(other[3], crops[3])  # the first is the frame's middle
+    assert not np.array_equal(other[4], crops[4])
+
+
+def test_prompts_come_from_the_description_and_are_empty_without_one(frames):
+    crops = list(scene_crops(*frames, SETTINGS))
+    assert [crop.kind for crop in crops] == [""] * 3 + ["night street"] * 3
+    assert crops[0].prompts == ("",)
+    assert crops[3].prompts == (
+        "night street",
+        "night street, night",
+        "cars on a wet street, city street, night, lit by street lamps and headlights",
+        "A wet street at night, 35 mm lens.",
+    )
+    assert scene_prompts(None) == ("",)
+    assert scene_kind(DESCRIPTION) == "night street"
+
+
+def test_a_split_has_its_usable_frames_in_order():
+    index = pl.DataFrame(
+        {
+            "frame": ["c", "a", "b", "d"],
+            "split": ["train", "train", "val", "train"],
+            "quarantine_reason": [None, None, None, "too dark"],
+        }
+    )
+    assert split_frames(index, "train")["frame"].to_list() == ["a", "c"]
+
+
+def test_no_frames_is_one_line(frames):
+    folder, index = frames
+    with pytest.raises(HdrgenError, match="no frames to make pictures of"):
+        next(scene_crops(folder, index.clear(), SETTINGS))

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from tokenizers import pre_tokenizers
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
+
+from hdrgen.colour.primaries import AWG4
+from hdrgen.flux.checkpoint import verify_checkpoint
+from hdrgen.flux.tiny import TinyNetwork, tiny_klein
+from hdrgen.images.exr import write_exr
+
+
+@pytest.fixture(scope="session")
+def frames(tmp_path_factory):
+    """Return red and blue scenes to train on, a green one to validate on, and their index."""
+    folder, rows = tmp_path_factory.mktemp("frames"), []
+    for i, (kind, colour, split) in enumerate(
+        [("red_room", 0, "train"), ("blue_sea", 2, "train"), ("green_field", 1, "val")]
+    ):
+        linear = np.random.default_rng(i).uniform(0, 0.1, (32, 48, 3)).astype(np.float32)
+        linear[..., colour] += 0.5
+        write_exr(folder / f"{kind}.exr", linear, chromaticities=AWG4)
+        scene = {"kind": kind, "caption": kind, "subject": kind, "place": "x", "time_of_day": "day"}
+        described = json.dumps(scene | {"light_sources": [{"name": "sun"}]})
+        rows.append(
+            {"frame": kind, "file": f"{kind}.exr", "digest": kind, "split": split, "description": described}
+        )
+    return folder, pl.DataFrame(rows).with_columns(quarantine_reason=pl.lit(None, pl.String))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """Return a Klein of the smallest size, with random weights, on disk."""
+    network = TinyNetwork(
+        vae_widths=(8, 8, 8), text_width=32, vocabulary=400, double_blocks=1, single_blocks=1, heads=1
+    )
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    tiny_klein(network, ["night street", "sea at sunset"], 24, seed=3).save_pretrained(folder)
+    return verify_checkpoint(folder)
+
+
+@pytest.fixture(scope="session")
+def flux1_checkpoint(tmp_path_factory):
+    """Return a FLUX.1-dev of the smallest size, with random weights, on disk."""
+    torch.manual_seed(4)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    clip_words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    pieces = ["<pad>", "</s>", "<unk>", "\u2581", *"abcdefghijklmnopqrstuvwxyz,+-:LCEV0248"]
+    pipeline = FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        tokenizer=CLIPTokenizer(
+            vocab={word: i for i, word in enumerate(clip_words)}, merges=[], model_max_length=16
+        ),
+        tokenizer_2=T5TokenizerFast(
+            vocab=[(piece, -1.0 if i > 2 else 0.0) for i, piece in enumerate(pieces)],
+            extra_ids=0,
+            model_max_length=24,
+        ),
+        text_encoder=CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(clip_words),
+                hidden_size=16,
+                intermediate_size=32,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=16,
+                bos_token_id=len(clip_words) - 2,
+                eos_token_id=len(clip_words) - 1,
+                pad_token_id=len(clip_words) - 1,
+            )
+        ),
+        text_encoder_2=T5EncoderModel(
+            T5Config(vocab_size=len(pieces), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+        ),
+        vae=AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(8, 8),
+            latent_channels=16,
+            norm_num_groups=4,
+            scaling_factor=0.3611,
+            shift_factor=0.1159,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+        ),
+        transformer=FluxTransformer2DModel(
+            in_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=16,
+            guidance_embeds=True,
+            axes_dims_rope=(4, 6, 6),
+        ),
+    )
+    folder = tmp_path_factory.mktemp("checkpoint") / "flux1"
+    pipeline.save_pretrained(folder)
+    return verify_checkpoint(folder)
+
+
+@pytest.fixture
+def interrupt_after():
+    """Return what makes a callback for progress that stops a training after some steps, as Ctrl-C would."""
+
+    def interrupt_after(steps):
+        def on_progress(done, _):
+            if done == steps:
+                raise KeyboardInterrupt
+
+        return on_progress
+
+    return interrupt_after
