@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.models.bracket_cells import Bits, bracket_cells
 from hdrgen.models.tone_cells import LEVEL_OFFSET, level_decode
 from hdrgen.runtime.errors import HdrgenError
 
@@ -114,15 +114,33 @@ def _listed(evs: Sequence[float] | NDArray[np.floating]) -> str:
     return " ".join(f"{round(float(ev), 1) + 0.0:g}" for ev in evs)
 
 
-def _well_exposed_stops(code: NDArray[Any], encoding: str) -> NDArray[np.float64]:
-    """Return log2 of the light at the quantiles, as if all exposures were EV 0; NaN where not well exposed."""
-    bits = 8 if code.dtype == np.uint8 else 16
+def well_exposed_codes(encoding: str, bits: Bits) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Tell which codes are neither clipped nor lost in noise, and log2 of the light that each stands for.
+
+    Parameters
+    ----------
+    encoding
+        A key of `ENCODINGS`, or ``level16``.
+    bits
+        8 or 16.
+
+    Returns
+    -------
+    array, array
+        Shape ``(256,)`` or ``(65536,)``. Light is that of an exposure at EV 0.
+    """
     cells = bracket_cells(encoding, bits, 0.0, evs=(0.0,))
     linear = level_decode(cells.level.astype(np.float64))
     stops = np.log2(np.maximum(linear, 1e-12))
     sd_stops = cells.sd_levels * (linear + LEVEL_OFFSET) / np.maximum(linear, 1e-12)
     good = ~cells.clipped & (sd_stops < MOST_SD_STOPS)
     good &= stops < stops[~cells.clipped].max() - HEADROOM_STOPS
+    return good, stops
+
+
+def _well_exposed_stops(code: NDArray[Any], encoding: str) -> NDArray[np.float64]:
+    """Return log2 of the light at the quantiles, as if all exposures were EV 0; NaN where not well exposed."""
+    good, stops = well_exposed_codes(encoding, 8 if code.dtype == np.uint8 else 16)
     counts = np.bincount(code.ravel(), minlength=len(good))
     at_quantiles = np.searchsorted(np.cumsum(counts), QUANTILES * code.size)
     return np.where(good, stops, np.nan)[at_quantiles]

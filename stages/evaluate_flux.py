@@ -1,0 +1,37 @@
+"""Judge text to EXR without a reference: the base model, the three routes, and the training frames beside them."""
+
+from pathlib import Path
+
+from hdrgen.frames.frame_index import read_index
+from hdrgen.metrics.flux import (
+    EvaluateFlux,
+    asked_kinds,
+    held_out_renders,
+    judge_flux,
+    training_crops,
+    write_judgement,
+)
+from hdrgen.metrics.trained_routes import TrainedRoutes
+from hdrgen.pairs.scene_crops import split_frames
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+
+
+def main() -> None:
+    """Render what the classifier learns from, ask every route for every kind of scene, and judge the answers."""
+    settings = read_section(Path("params.yaml"), "evaluate_flux", EvaluateFlux)
+    out = Path("data/evaluate_flux")
+    train = split_frames(read_index(Path("data/split")), "train")
+    frames = training_crops(train, Path("data/sanitize"), settings)
+    with progress_bar("render scenes to judge by") as on_progress:
+        held_out = held_out_renders(asked_kinds(frames), out / "renders", settings, on_progress)
+    with progress_bar("judge text to EXR") as on_progress:
+        routes = TrainedRoutes(Path("data"), settings)
+        judgement = judge_flux(routes, frames, held_out, settings, on_progress)
+    write_metrics(Path("metrics/evaluate_flux.json"), judgement.figures)
+    write_judgement(judgement, Path("metrics/evaluate_flux"), out / "sheet.png")
+
+
+if __name__ == "__main__":
+    run_stage(main)
