@@ -43,11 +43,11 @@ _RENDITIONS = [rendition.words for rendition in (*brackets((-4, -2, 0, 2, 4)), *
 
 
 class VaeRecipe(Recipe):
-    """How the VAE learns; errors are of codes from -1 to 1."""
+    """How the VAE learns; the squared error is of codes from -1 to 1."""
 
-    gradient_weight: float = Field(1.0, ge=0)
-    """Of the error of differences between neighbours, which keeps edges sharp."""
-    kl_weight: float = Field(1e-4, ge=0)
+    gradient_weight: float = Field(0.1, ge=0)
+    """Of the absolute error of differences between neighbours, which keeps edges sharp."""
+    kl_weight: float = Field(2.5e-5, ge=0)
     """Of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
 
 
@@ -217,7 +217,7 @@ class _VaeTask:
     def _error(self, answer: Tensor, picture: Tensor) -> Tensor:
         wrong = answer - picture
         gradients = wrong.diff(dim=2).abs().mean() + wrong.diff(dim=3).abs().mean()
-        return wrong.abs().mean() + self._recipe.gradient_weight * gradients
+        return wrong.square().mean() + self._recipe.gradient_weight * gradients
 
     def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(t.to(self._recipe.device, memory_format=torch.channels_last) for t in tensors)

@@ -110,6 +110,17 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(run, whole, stops):
     assert run.task.steps == RECIPE.steps - continued_from // 5 * 5, "only what was left to do"
 
 
+def test_an_interrupted_run_with_muon_goes_on_to_the_same_bytes(tmp_path, run):
+    muon = RECIPE.model_copy(update={"optimizer": "muon"})
+    whole = Run(tmp_path / "whole")
+    whole.weights.parent.mkdir()
+    whole.fit(muon)
+    run.interrupt(12, recipe=muon)
+    run.fit(muon)
+    assert run.task.steps == 23 - 10, "only what was left to do"
+    assert run.made == whole.made
+
+
 def test_progress_goes_on_where_it_was(run):
     run.interrupt(8)
     seen = []
