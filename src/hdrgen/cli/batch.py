@@ -77,7 +77,8 @@ def outputs_in(folder: Path, files: Sequence[Path], suffix: str) -> list[Path]:
     HdrgenError
         The folder is a file or looks like one, or two files would get one name.
     """
-    if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in SCENE_SUFFIXES + CODE_SUFFIXES):
+    a_file = (*SCENE_SUFFIXES, *CODE_SUFFIXES, suffix)
+    if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in a_file):
         raise HdrgenError(f"{folder}: must be a folder when there are many inputs")
     chosen: dict[Path, Path] = {}
     for file in files:
