@@ -47,7 +47,8 @@ def hlg_system_gamma(peak_nits: float) -> float:
 def hlg_encode(nits: ArrayT, peak_nits: float) -> ArrayT:
     """Encode light of a display, Rec.2020 ``(..., 3)`` in nit, as the code values that make it show that light.
 
-    The inverse of the OOTF, ``E = (Y / peak)^((1 - gamma) / gamma) * RGB / peak``, then the OETF.
+    The inverse of the OOTF, ``E = (Y / peak)^((1 - gamma) / gamma) * RGB / peak``, then the OETF. What HLG cannot make
+    a display show, saturated colours near its peak, is clipped.
     """
     xp, light = float_array(nits)
     light = xp.clip(light / peak_nits, 0, None)

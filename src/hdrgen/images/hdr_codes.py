@@ -18,7 +18,7 @@ CICP_BT2020_PRIMARIES = 9
 CICP_TRANSFER = {"pq": 16, "hlg": 18}
 CICP_BT2020_NCL_MATRIX = 9
 
-_AVIF_QUALITY = 90
+_AVIF_QUALITY = 96
 _AVIF_SPEED = 8
 """Of libaom's 0 to 10; slower ones save a few percent of a file that is looked at once."""
 _JXL_DISTANCE = 0.5
