@@ -22,6 +22,9 @@ LOWEST_STOP, HIGHEST_STOP = -16, 20
 CONTACT_SHEET_STOPS = STRIP_STOPS
 _CELL_PIXELS = 480
 
+NEAR_MAXIMUM = 0.999
+"""Components this close to a picture's largest one, as a ratio, are pinned to it."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -96,6 +99,12 @@ def statistics(image: SceneImage) -> Statistics:
         percentiles={name.removeprefix("luminance_"): value for name, value in light.items()},
         stops=stops,
     )
+
+
+def at_maximum_share(linear_awg4: NDArray[np.floating]) -> float:
+    """Return the share of pixels with a component at the picture's own maximum: a plateau, where light was cut off."""
+    largest = np.nan_to_num(linear_awg4, nan=0, posinf=0, neginf=0).max(-1)
+    return float(np.mean(largest >= NEAR_MAXIMUM * largest.max()))
 
 
 def stops_histogram(image: SceneImage, *, bins_per_stop: int = 2) -> StopsHistogram:

@@ -119,10 +119,12 @@ def run_jobs(
     as_json: bool,
     skip_existing: bool = False,
     dry_run: bool = False,
+    summary: Callable[[], str] | None = None,
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
-    Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr.
+    Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
+    many, what `summary` says of them.
 
     Raises
     ------
@@ -150,6 +152,8 @@ def run_jobs(
             step(done + 1)
     if as_json:
         print(json.dumps({"files": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+    elif summary and len(jobs) > 1:
+        show(summary())
     if failed and len(jobs) > 1:
         say_error(f"{failed} of {len(jobs)} failed, see above")
     if failed or not good:
