@@ -14,10 +14,10 @@ from hdrgen.runtime.errors import HdrgenError
 Format = Literal["png", "avif", "jxl", "jpg"]
 
 _TAKES = {
-    "png": {"--strip", "--display", "--view"},
-    "avif": {"--peak-nits", "--paper-white", "--transfer", "--bits"},
-    "jxl": {"--peak-nits", "--paper-white", "--transfer"},
-    "jpg": {"--peak-nits", "--paper-white"},
+    "png": ("--strip", "--display", "--view"),
+    "avif": ("--peak-nits", "--paper-white", "--transfer", "--bits"),
+    "jxl": ("--peak-nits", "--paper-white", "--transfer"),
+    "jpg": ("--peak-nits", "--paper-white"),
 }
 """The options that mean something to one format and nothing to another."""
 
@@ -77,7 +77,7 @@ def preview(
     """
     written = _format(inputs, output, file_format)
     given = {
-        "--strip": strip,
+        "--strip": strip or None,
         "--display": display,
         "--view": view,
         "--peak-nits": peak_nits,
@@ -86,7 +86,7 @@ def preview(
         "--bits": bits,
     }
     for option, value in given.items():
-        if value and option not in _TAKES[written]:
+        if value is not None and option not in _TAKES[written]:
             raise HdrgenError(
                 f"{option} does not go with .{written}, which takes {', '.join(_TAKES[written])}"
             )
