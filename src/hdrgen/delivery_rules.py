@@ -111,7 +111,7 @@ class Metadata(Rule):
 
 
 class AttributeNames(Rule):
-    """Nuke refuses files with longer names."""
+    """Names of header attributes; Nuke refuses files with longer ones."""
 
     longest: int = Field(ATTRIBUTE_NAME_MAX, description="characters")
 
@@ -168,7 +168,7 @@ def rules_as_yaml(rules: DeliveryRules) -> str:
     for name, about in DeliveryRules.model_fields.items():
         rule = getattr(rules, name)
         words = about.description or (type(rule).__doc__ or "").split("\n", 1)[0].rstrip(".")
-        lines.append(f"  {name}:  # {words}")
+        lines.append(f"  {name}:  # {words[:1].lower()}{words[1:]}")
         for key, field in type(rule).model_fields.items():
             value = rule.model_dump(mode="json")[key]
             said = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()

@@ -44,7 +44,7 @@ def check(
 
     Each rule passes, warns or fails, and says what to do. The exit code is 1 when a file fails a rule. Warnings are for a person to decide and do not fail it. In a folder, frames missing from a sequence are found too.
 
-    What the rules ask for, and which of them fail or warn, a show states in a file: start from --show-rules.
+    What the rules ask for, and which of them fail or warn, a show states in a file: start from hdrgen check --show-rules > show.yaml.
     """
     from hdrgen.delivery import Delivery, check_delivery, check_sequence
     from hdrgen.delivery_rules import DeliveryRules, read_rules
@@ -117,7 +117,6 @@ def register(app: typer.Typer) -> None:
             "hdrgen check shot.exr",
             "hdrgen check delivery/ --quiet",
             "hdrgen check delivery/ --json > report.json",
-            "hdrgen check --show-rules > show.yaml",
             "hdrgen check delivery/ --rules show.yaml",
         )
     )(check)
