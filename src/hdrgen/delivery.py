@@ -313,8 +313,8 @@ def _compression(seen: _Seen) -> Iterator[Finding]:
         yield Finding("compression", "pass", name)
     else:
         reason = "loses precision" if name in _LOSSY else "is not read everywhere"
-        allowed = f"one of {', '.join(rule.allowed)}"
-        yield _broken(rule, "compression", f"{name} {reason}", f"hdrgen convert --compression with {allowed}")
+        way_out = f"hdrgen convert --compression {'zip' if 'zip' in rule.allowed else rule.allowed[0]}"
+        yield _broken(rule, "compression", f"{name} {reason}", way_out)
 
 
 _LOSSY = ("b44", "b44a", "pxr24")

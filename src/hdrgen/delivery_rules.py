@@ -94,7 +94,7 @@ class Compression(Rule):
     """The compressions that every program reads, and that lose nothing one sees."""
 
     breach: Breach = "warn"
-    allowed: tuple[str, ...] = Field(("none", "zips", "zip", "piz", "dwaa", "dwab"))
+    allowed: tuple[str, ...] = Field(("none", "zips", "zip", "piz", "dwaa", "dwab"), min_length=1)
 
 
 class Size(Rule):
