@@ -50,7 +50,7 @@ def test_the_commands_run_in_the_order_they_stand(tmp_path):
     write_exr(
         tmp_path / "shot.exr", np.repeat(light[..., None], 3, -1).astype(np.float32), chromaticities=AP1
     )
-    assert len(commands()) == 10
+    assert len(commands()) == 11
     for command in commands():
         program, *arguments = shlex.split(command)
         assert program == "hdrgen"

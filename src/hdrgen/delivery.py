@@ -1,37 +1,27 @@
 """Is this EXR fit for delivery, and why not: one rule at a time, each with its way out."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hdrgen.colour.display import srgb_encode
-from hdrgen.colour.logc import logc4_encode
-from hdrgen.colour.primaries import (
-    AP0,
-    AP1,
-    AWG4,
-    REC709,
-    SPACES,
-    convert_primaries,
-)
-from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, HALF_MAX, interop_chromaticities, interop_id, read_exr
+from hdrgen.banding import eight_bit_encoding, stairs_share
+from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
+from hdrgen.conversion import assumed_chromaticities
+from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
+from hdrgen.images.exr import HALF_MAX, interop_chromaticities, interop_id, read_exr
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.inspection import Statistics, statistics
+from hdrgen.inspection import Statistics, at_maximum_share, statistics
 
 Verdict = Literal["pass", "warn", "fail"]
 
-CEILING_SHARE, CEILING_PIXELS = 2e-4, 16
-"""More pixels than both at exactly the largest value were cut off; a small lamp or a dead pixel was not."""
-NEGATIVE_SHARE = 0.02
-USUAL_COMPRESSIONS = ("no", "none", "zips", "zip", "piz", "dwaa", "dwab")
-LOSSY_COMPRESSIONS = ("b44", "b44a", "pxr24")
-_GRID_SAMPLES = 1 << 16
-_GRID_SHARE = 0.5
-"""Share of sampled values near the grid of 8-bit codes; by chance it is 0.1."""
+_CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000.0: "the latent route ends"}
+"""Where encodings that pictures are generated in have code 1.0."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +47,24 @@ class Delivery:
         return all(finding.verdict != "fail" for finding in self.findings)
 
 
-def check_delivery(path: Path) -> Delivery:
+def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
     """Check an EXR against what compositors and their programs expect.
 
     A file that cannot be read is not fit, and says why; only a missing one raises.
+
+    Parameters
+    ----------
+    path
+        The EXR.
+    rules
+        What is asked of it; None asks for the defaults.
 
     Raises
     ------
     UnreadableImage
         There is no such file.
     """
+    rules = rules or DeliveryRules()
     path = Path(path)
     if not path.is_file():
         raise UnreadableImage(path, "no such file" if not path.exists() else "is no file")
@@ -74,90 +72,211 @@ def check_delivery(path: Path) -> Delivery:
         image = read_exr(path)
     except UnreadableImage as error:
         return Delivery(path, (Finding("readable", "fail", error.reason, "write or copy the file again"),))
-    light = statistics(image)
+    seen = _Seen(image, statistics(image), rules)
     findings = [Finding("readable", "pass", f"{image.width}x{image.height}, {image.storage}")]
-    for rule in RULES:
-        findings.extend(rule(image, light))
-    findings.append(_file_name(path))
-    return Delivery(path, tuple(findings))
+    for check in _CHECKS:
+        findings.extend(check(seen))
+    findings.append(_naming(path, rules))
+    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)))
 
 
-Rule = Callable[[SceneImage, Statistics], Iterator[Finding]]
+def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> Delivery:
+    """Check the names of a folder's files as sequences, ``name.1001.exr``: no gap, numbers equally long."""
+    rule = (rules or DeliveryRules()).sequence
+    frames: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        if numbered := re.fullmatch(r"(.*?)(\d+)\.\w+", file.name):
+            frames[numbered[1]].append(numbered[2])
+    findings = []
+    for name, digits in sorted(frames.items()):
+        numbers = {int(d) for d in digits}
+        first, last = min(numbers), max(numbers)
+        missing = sorted(set(range(first, last + 1)) - numbers)
+        if missing:
+            why = f"{name}: {len(missing)} of {first}-{last} missing: {_ranges(missing)}"
+            findings.append(_broken(rule, "sequence", why, "render or copy them"))
+        elif len({len(d) for d in digits}) > 1 and any(d.startswith("0") for d in digits):
+            findings.append(_broken(rule, "sequence", f"{name}: numbers of different lengths", "pad them"))
+        else:
+            findings.append(Finding("sequence", "pass", f"{name}: {first}-{last}, {len(numbers)} frames"))
+    return Delivery(folder, tuple(finding for finding in findings if rule.breach != "ignore"))
 
 
-def _pixels(image: SceneImage, _: Statistics) -> Iterator[Finding]:
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return numbers as ranges: 3-5, 9."""
+    runs = np.split(np.asarray(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What every check looks at."""
+
+    image: SceneImage
+    light: Statistics
+    rules: DeliveryRules
+
+
+_Check = Callable[[_Seen], Iterator[Finding]]
+
+
+def _broken(rule: Rule, name: str, why: str, way_out: str) -> Finding:
+    return Finding(name, "fail" if rule.breach == "fail" else "warn", why, way_out)
+
+
+def _asked(finding: Finding, rules: DeliveryRules) -> bool:
+    """Tell whether a finding belongs to a rule that is not ignored."""
+    rule: Rule | None = getattr(rules, finding.rule.replace(" ", "_").lower(), None)
+    return rule is None or rule.breach != "ignore"
+
+
+def _pixels(seen: _Seen) -> Iterator[Finding]:
+    image, rule = seen.image, seen.rules.pixels
     if image.luminance_chroma:
-        yield Finding("pixels", "fail", "luminance and halved chroma", "write RGB: hdrgen convert")
-    elif image.pixel_type == "half":
-        yield Finding("pixels", "pass", "half float RGB")
+        yield _broken(rule, "pixels", "luminance and halved chroma", "write RGB: hdrgen convert")
+    elif image.pixel_type in rule.types:
+        yield Finding("pixels", "pass", f"{image.pixel_type} RGB")
     else:
-        yield Finding("pixels", "fail", f"{image.pixel_type}, not half float", "hdrgen convert writes half")
+        why = f"{image.pixel_type}, not {' or '.join(rule.types)}"
+        yield _broken(rule, "pixels", why, "hdrgen convert writes half")
 
 
-def _finite(_: SceneImage, light: Statistics) -> Iterator[Finding]:
+def _size(seen: _Seen) -> Iterator[Finding]:
+    image, rule = seen.image, seen.rules.size
+    said = f"{image.width}x{image.height}"
+    if (rule.width or image.width, rule.height or image.height) == (image.width, image.height):
+        yield Finding("size", "pass", said)
+    else:
+        why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
+        yield _broken(rule, "size", why, "render it at the size asked for")
+
+
+def _finite(seen: _Seen) -> Iterator[Finding]:
+    light = seen.light
     if light.nan_values or light.inf_values:
         why = f"{light.nan_values} NaN and {light.inf_values} Inf values"
-        yield Finding("finite", "fail", why, "repair the frame: they spread under every filter")
+        y, x = np.argwhere(~np.isfinite(seen.image.rgb).all(axis=-1))[0]
+        why += f", the first at x {x}, y {y}"
+        way_out = "repair the frame: they spread under every filter"
+        yield _broken(seen.rules.finite, "finite", why, way_out)
     else:
         yield Finding("finite", "pass", "no NaN, no Inf")
 
 
-def _ceiling(image: SceneImage, light: Statistics) -> Iterator[Finding]:
-    if light.half_max_values:
-        why = f"{light.half_max_values} values at {HALF_MAX:g}, where half floats end"
-        yield Finding("ceiling", "fail", why, "lower the exposure before writing half")
-    elif light.ceiling_share > max(CEILING_SHARE, CEILING_PIXELS / (image.width * image.height)):
-        why = f"{light.ceiling_share:.2%} of pixels at exactly {light.maximum_linear:g}: cut off there"
-        yield Finding("ceiling", "warn", why, "use a darker exposure, or a route with a higher ceiling")
+def _overflow(seen: _Seen) -> Iterator[Finding]:
+    if seen.light.half_max_values:
+        why = f"{seen.light.half_max_values} values at {HALF_MAX:g}, where half floats end"
+        yield _broken(seen.rules.overflow, "overflow", why, "lower the exposure before writing half")
     else:
-        yield Finding("ceiling", "pass", f"nothing is cut off (largest value {light.maximum_linear:.4g})")
+        yield Finding("overflow", "pass", f"largest value {seen.light.maximum_linear:.4g}")
 
 
-def _range(_: SceneImage, light: Statistics) -> Iterator[Finding]:
-    if light.maximum_linear <= 1.0:
-        why = f"nothing above 1.0 (largest {light.maximum_linear:.4g}): looks display-referred"
-        yield Finding("range", "warn", why, "make sure the picture was decoded to scene-linear light")
+def _clipping(seen: _Seen) -> Iterator[Finding]:
+    share, rule = seen.light.ceiling_share, seen.rules.clipping
+    if share > _limit(rule, seen.image):
+        why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
+        yield _broken(rule, "clipping", why, "use a darker exposure, or a route with a higher ceiling")
+    else:
+        yield Finding("clipping", "pass", "nothing is cut off")
+
+
+def _pinned(seen: _Seen) -> Iterator[Finding]:
+    rule = seen.rules.pinned
+    linear_awg4 = _in_primaries(seen.image, AWG4)
+    share = at_maximum_share(linear_awg4)
+    if share > _limit(rule, seen.image):
+        largest = float(linear_awg4.max())
+        known = [f", where {said}" for c, said in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3]
+        why = f"{share:.2%} of pixels within 0.1 % of {largest:.5g} in AWG4{''.join(known)}"
+        yield _broken(rule, "pinned", why, "generate it again, darker, or by another route")
+    else:
+        yield Finding("pinned", "pass", "no plateau at a ceiling")
+
+
+def _limit(rule: Clipping, image: SceneImage) -> float:
+    """Return the share of pixels above which a plateau is one."""
+    return max(rule.share, rule.pixels / (image.width * image.height))
+
+
+def _range(seen: _Seen) -> Iterator[Finding]:
+    light, rule = seen.light, seen.rules.range
+    if light.maximum_linear <= rule.peak_above:
+        why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
+        if light.maximum_linear <= 1:
+            why += ": looks display-referred"
+        way_out = "make sure the picture was decoded to scene-linear light"
+        yield _broken(rule, "range", why, way_out)
+    elif light.stops < rule.stops_least:
+        why = f"{light.stops:.1f} stops, fewer than {rule.stops_least:g}"
+        yield _broken(rule, "range", why, "use a route or source with more range")
     else:
         yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
 
 
-def _negatives(image: SceneImage, light: Statistics) -> Iterator[Finding]:
-    share = light.negative_values / image.rgb.size
-    if share > NEGATIVE_SHARE:
-        why = f"{share:.1%} of values are negative (lowest {light.minimum_linear:.3g})"
-        wider = "" if image.chromaticities == AP0 else "a wider space (ACES2065-1) or "
-        yield Finding("negatives", "warn", why, f"{wider}gamut compression brings them in")
+def _gamut(seen: _Seen) -> Iterator[Finding]:
+    rule = seen.rules.gamut
+    own = assumed_chromaticities(seen.image)[0]
+    wanted = own if rule.primaries is None else SPACES[rule.primaries]
+    rgb = _in_primaries(seen.image, wanted)
+    # A thousandth of the largest component is what rounding to half may leave.
+    outside = rgb.min(axis=-1) < -1e-3 * np.maximum(rgb.max(axis=-1), 1e-3)
+    share = float(outside.mean())
+    where = f"outside {rule.primaries or 'the gamut'}"
+    if share > rule.share:
+        why = f"{share:.1%} of pixels {where} (lowest value {rgb.min():.3g})"
+        wider = "a wider space (ACES2065-1) or " if own != AP0 and rule.primaries is None else ""
+        yield _broken(rule, "gamut", why, f"{wider}gamut compression brings them in")
     else:
-        yield Finding("negatives", "pass", f"{share:.2%} of values are negative" if share else "none")
+        yield Finding("gamut", "pass", f"{share:.2%} of pixels {where}" if share else "none outside")
 
 
-def _steps(image: SceneImage, _: Statistics) -> Iterator[Finding]:
-    encoding = eight_bit_encoding(image)
+def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float32]:
+    """Return finite single-precision RGB in some primaries; primaries that span no space are left as they are."""
+    rgb = np.nan_to_num(image.rgb.astype(np.float32), nan=0, posinf=0, neginf=0)
+    try:
+        return convert_primaries(rgb, assumed_chromaticities(image)[0], space).astype(np.float32)
+    except ValueError:
+        return rgb
+
+
+def _banding(seen: _Seen) -> Iterator[Finding]:
+    rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
+    encoding = eight_bit_encoding(seen.image)
+    stairs = stairs_share(seen.image.rgb)
     if encoding:
         why = f"values sit on the 256 steps of 8-bit {encoding}: bands when graded"
-        yield Finding("steps", "warn", why, "start from a 16-bit or float source")
+        yield _broken(rule, "banding", why, way_out)
+    elif stairs > rule.stairs_share:
+        yield _broken(rule, "banding", f"{stairs:.1%} of pixels lie on stairs: bands when graded", way_out)
     else:
-        yield Finding("steps", "pass", "no trace of 8-bit codes")
+        yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
 
 
-def _primaries(image: SceneImage, _: Statistics) -> Iterator[Finding]:
+def _primaries(seen: _Seen) -> Iterator[Finding]:
+    image, rule = seen.image, seen.rules.primaries
     stated = image.chromaticities
     name = next((key for key, space in SPACES.items() if space == stated), None)
+    said = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
     if stated is None:
-        way_out = "hdrgen convert --to acescg"
-        yield Finding("primaries", "fail", "no chromaticities: every program guesses", way_out)
-    elif stated in (AP0, AP1):
-        yield Finding("primaries", "pass", {AP1: "ACEScg (AP1)", AP0: "ACES2065-1 (AP0)"}[stated])
+        why = "no chromaticities: every program guesses"
+        yield Finding("primaries", "fail", why, "hdrgen convert --to acescg")
+    elif name in rule.allowed:
+        yield Finding("primaries", "pass", said.get(name, name))
     else:
-        why = f"{name or 'unnamed primaries'}, not ACEScg or ACES2065-1"
-        yield Finding("primaries", "warn", why, "hdrgen convert --to acescg")
+        wanted = " or ".join(said.get(space, space) for space in rule.allowed)
+        why = f"{name or 'unnamed primaries'}, not {wanted}"
+        yield _broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
-    interop = image.attributes.get("colorInteropID")
+
+def _interop_id(seen: _Seen) -> Iterator[Finding]:
+    stated = seen.image.chromaticities
+    interop = seen.image.attributes.get("colorInteropID")
     if interop is None:
-        missing = stated is not None and interop_id(stated) is not None
-        why = "colorInteropID is not there" if missing else "none exists for these primaries"
-        way_out = "hdrgen convert writes it" if missing else ""
-        yield Finding("interop id", "warn" if missing else "pass", why, way_out)
+        if stated is not None and interop_id(stated) is not None:
+            why = "colorInteropID is not there"
+            yield _broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
+        else:
+            yield Finding("interop id", "pass", "none exists for these primaries")
     elif interop_chromaticities(str(interop)) not in (None, stated):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")
@@ -165,7 +284,8 @@ def _primaries(image: SceneImage, _: Statistics) -> Iterator[Finding]:
         yield Finding("interop id", "pass", str(interop))
 
 
-def _aces_container(image: SceneImage, _: Statistics) -> Iterator[Finding]:
+def _aces_container(seen: _Seen) -> Iterator[Finding]:
+    image = seen.image
     if not image.attributes.get("acesImageContainerFlag"):
         return
     reasons = [
@@ -180,93 +300,91 @@ def _aces_container(image: SceneImage, _: Statistics) -> Iterator[Finding]:
     ]
     if reasons:
         why = f"flagged as an ACES container (ST 2065-4), but {' and '.join(reasons)}"
-        yield Finding("ACES container", "fail", why, "hdrgen convert --to aces2065-1 --compression none")
+        way_out = "hdrgen convert --to aces2065-1 --compression none"
+        yield _broken(seen.rules.aces_container, "ACES container", why, way_out)
     else:
         yield Finding("ACES container", "pass", "valid by what ST 2065-4 asks of pixels")
 
 
-def _compression(image: SceneImage, _: Statistics) -> Iterator[Finding]:
-    name = "none" if image.compression == "no" else image.compression
-    if name in USUAL_COMPRESSIONS:
+def _compression(seen: _Seen) -> Iterator[Finding]:
+    rule = seen.rules.compression
+    name = "none" if seen.image.compression == "no" else seen.image.compression
+    if name in rule.allowed:
         yield Finding("compression", "pass", name)
-    elif name in LOSSY_COMPRESSIONS:
-        yield Finding("compression", "warn", f"{name} loses precision", "--compression zip or dwaa")
     else:
-        yield Finding("compression", "warn", f"{name} is not read everywhere", "--compression zip")
+        reason = "loses precision" if name in _LOSSY else "is not read everywhere"
+        way_out = f"hdrgen convert --compression {'zip' if 'zip' in rule.allowed else rule.allowed[0]}"
+        yield _broken(rule, "compression", f"{name} {reason}", way_out)
 
 
-def _windows(image: SceneImage, _: Statistics) -> Iterator[Finding]:
-    data, display = (image.attributes.get(name) for name in ("dataWindow", "displayWindow"))
-    if data == display:
+_LOSSY = ("b44", "b44a", "pxr24")
+
+
+def _windows(seen: _Seen) -> Iterator[Finding]:
+    attributes, rule = seen.image.attributes, seen.rules.windows
+    data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
+    aspect = float(attributes.get("pixelAspectRatio", 1.0))
+    if data != display:
+        why = f"data window {data}, display window {display}"
+        yield _broken(rule, "windows", why, "meant as overscan?")
+    elif aspect != 1.0:
+        yield _broken(rule, "windows", f"pixels are {aspect:g} times as wide as high", "meant as anamorphic?")
+    else:
         yield Finding("windows", "pass", "data window = display window")
-    else:
-        yield Finding(
-            "windows", "warn", f"data window {data}, display window {display}", "meant as overscan?"
-        )
 
 
-def _attribute_names(image: SceneImage, _: Statistics) -> Iterator[Finding]:
-    long = sorted(name for name in image.attributes if len(name) > ATTRIBUTE_NAME_MAX)
+def _metadata(seen: _Seen) -> Iterator[Finding]:
+    rule = seen.rules.metadata
+    missing = [name for name in rule.required if name not in seen.image.attributes]
+    if missing:
+        yield _broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
+    elif rule.required:
+        yield Finding("metadata", "pass", f"has {', '.join(rule.required)}")
+
+
+def _attribute_names(seen: _Seen) -> Iterator[Finding]:
+    rule = seen.rules.attribute_names
+    long = sorted(name for name in seen.image.attributes if len(name) > rule.longest)
     if long:
-        why = f"{len(long)} names above {ATTRIBUTE_NAME_MAX} characters ({long[0]})"
-        yield Finding("attributes", "fail", why, "shorten them: Nuke refuses the file")
+        why = f"{len(long)} names above {rule.longest} characters ({long[0]})"
+        yield _broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
     else:
-        yield Finding("attributes", "pass", f"all names within {ATTRIBUTE_NAME_MAX} characters")
+        yield Finding("attribute names", "pass", f"all within {rule.longest} characters")
 
 
-def _provenance(image: SceneImage, _: Statistics) -> Iterator[Finding]:
-    made = image.attributes.get("hdrgenVersion")
+def _provenance(seen: _Seen) -> Iterator[Finding]:
+    made = seen.image.attributes.get("hdrgenVersion")
     if made:
-        route = image.attributes.get("hdrgenRoute", "unknown")
+        route = seen.image.attributes.get("hdrgenRoute", "unknown")
         yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
     else:
-        yield Finding("provenance", "warn", "does not say what made it", "hdrgen convert adds it")
+        why = "does not say what made it"
+        yield _broken(seen.rules.provenance, "provenance", why, "hdrgen convert adds it")
 
 
-def _file_name(path: Path) -> Finding:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.exr", path.name):
-        return Finding("file name", "pass", path.name)
-    why = f"{path.name!r} is not plain letters, digits, . _ - and .exr"
-    return Finding("file name", "warn", why, "rename it: farms and scripts trip over the rest")
+def _naming(path: Path, rules: DeliveryRules) -> Finding:
+    if re.fullmatch(rules.naming.pattern, path.name):
+        return Finding("naming", "pass", path.name)
+    why = f"{path.name!r} does not follow {rules.naming.pattern}"
+    return _broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
 
 
-RULES: tuple[Rule, ...] = (
+_CHECKS: tuple[_Check, ...] = (
     _pixels,
+    _size,
     _finite,
-    _ceiling,
+    _overflow,
+    _clipping,
+    _pinned,
     _range,
-    _negatives,
-    _steps,
+    _gamut,
+    _banding,
     _primaries,
+    _interop_id,
     _aces_container,
     _compression,
     _windows,
+    _metadata,
     _attribute_names,
     _provenance,
 )
-
-
-def eight_bit_encoding(image: SceneImage) -> str | None:
-    """Return the encoding on whose 256 code values the picture's values sit, None for a continuous picture.
-
-    sRGB and LogC4 are tried, in the file's own primaries and in those that the encoding belongs to. Codes near
-    the ends are left out: there half floats round more coarsely than the codes, or everything is black.
-    """
-    values = image.rgb.reshape(-1, 3)
-    values = values[:: max(1, len(values) // _GRID_SAMPLES)].astype(np.float32)
-    values = values[np.isfinite(values).all(axis=-1)]
-    stated = image.chromaticities or REC709
-    for name, encode, primaries in (("sRGB", srgb_encode, REC709), ("LogC4", logc4_encode, AWG4)):
-        for space in {stated, primaries}:
-            try:
-                own = convert_primaries(values, stated, space)
-            except ValueError:
-                continue
-            code = encode(own) * np.float32(255)
-            code = code[(code > 16) & (code < 250)]
-            # Few values, or a flat picture, would prove nothing.
-            if code.size < 1000 or np.unique(np.rint(code)).size < 16:
-                continue
-            if np.mean(np.abs(code - np.rint(code)) < 0.05) > _GRID_SHARE:
-                return name
-    return None

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from hdrgen.colour.primaries import Chromaticities, luminance_weights
 from hdrgen.conversion import assumed_chromaticities
@@ -13,16 +12,18 @@ from hdrgen.frames.statistics import luminance_percentiles
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import HALF_MAX
 from hdrgen.images.stored_image import SceneImage
-from hdrgen.preview import linear_ap1, preview_code8
+from hdrgen.preview import STRIP_STOPS, exposure_sheet, linear_ap1
 from hdrgen.runtime.errors import HdrgenError
 
 MID_GREY = 0.18
 LOWEST_STOP, HIGHEST_STOP = -16, 20
 """Stops from mid-grey that the histogram tells apart; half floats end at +18.5."""
 
-CONTACT_SHEET_STOPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
+CONTACT_SHEET_STOPS = STRIP_STOPS
 _CELL_PIXELS = 480
-_GAP_PIXELS = 6
+
+NEAR_MAXIMUM = 0.999
+"""Components this close to a picture's largest one, as a ratio, are pinned to it."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ def statistics(image: SceneImage) -> Statistics:
     )
 
 
+def at_maximum_share(linear_awg4: NDArray[np.floating]) -> float:
+    """Return the share of pixels with a component at the picture's own maximum: a plateau, where light was cut off."""
+    largest = np.nan_to_num(linear_awg4, nan=0, posinf=0, neginf=0).max(-1)
+    return float(np.mean(largest >= NEAR_MAXIMUM * largest.max()))
+
+
 def stops_histogram(image: SceneImage, *, bins_per_stop: int = 2) -> StopsHistogram:
     """Count pixels by luminance in stops from mid-grey (0.18)."""
     y = luminance_of(image)
@@ -124,28 +131,7 @@ def write_contact_sheet(image: SceneImage, path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise HdrgenError(f"{path}: contact sheets are written as .png")
-    linear = linear_ap1(image, longest_side=_CELL_PIXELS)
-    cells = [_labelled(preview_code8(linear, exposure_stops=stops), stops) for stops in CONTACT_SHEET_STOPS]
-    height, width, _ = cells[0].shape
-    columns = 3
-    rows = len(cells) // columns
-    sheet = np.zeros(
-        (rows * (height + _GAP_PIXELS) - _GAP_PIXELS, columns * (width + _GAP_PIXELS) - _GAP_PIXELS, 3),
-        np.uint8,
-    )
-    for index, cell in enumerate(cells):
-        top = index // columns * (height + _GAP_PIXELS)
-        left = index % columns * (width + _GAP_PIXELS)
-        sheet[top : top + height, left : left + width] = cell
+    sheet = exposure_sheet(linear_ap1(image, longest_side=_CELL_PIXELS), stops=CONTACT_SHEET_STOPS, columns=3)
     write_png8(
         path, sheet, text={"hdrgen:contactSheet": " ".join(f"{stops:+d}" for stops in CONTACT_SHEET_STOPS)}
     )
-
-
-def _labelled(code8: NDArray[np.uint8], stops: int) -> NDArray[np.uint8]:
-    picture = Image.fromarray(code8)
-    draw = ImageDraw.Draw(picture)
-    text = f"{stops:+d}" if stops else "0"
-    font = ImageFont.load_default(max(10, min(22, picture.height // 6)))
-    draw.text((8, 4), text, fill="white", font=font, stroke_width=2, stroke_fill="black")
-    return np.array(picture)

@@ -170,6 +170,22 @@ def test_check_says_fit_or_why_not(cli):
     assert [file["fit"] for file in answer] == [True, False]
 
 
+def test_check_follows_the_rules_of_a_show(cli):
+    """The default rules are a file to start from; a folder has a sequence and ends with a summary."""
+    shot("in/a.1001.exr", attributes={"hdrgenVersion": "1"})
+    shot("in/a.1003.exr", attributes={"hdrgenVersion": "1"})
+    said = cli("check", "in", "--quiet")
+    assert said.code == 1
+    assert "1001-1003 missing: 1002" in said.out
+    assert said.out.splitlines()[-2:] == ["2 of 3 fit for delivery", "  FAIL  sequence: 1"]
+    rules = cli("check", "--show-rules")
+    assert rules.code == 0
+    Path("show.yaml").write_text(rules.out.replace("required: []", "required: [owner]"))
+    answer = json.loads(cli("check", "in", "--rules", "show.yaml", "--json").out)["files"]
+    broken = [[f["rule"] for f in file["findings"] if f["verdict"] != "pass"] for file in answer]
+    assert broken == [["sequence"], ["metadata"], ["metadata"]]
+
+
 def test_convert_goes_to_logc4_and_back(cli):
     """16-bit LogC4 holds a half-float picture to a thousandth."""
     linear = shot(attributes={"owner": "us"})
@@ -224,6 +240,19 @@ def test_convert_refuses_or_clamps_what_half_cannot_hold(cli, place):
     assert said.code == 0
     assert "clamped" in said.err
     assert read_exr(Path("out.exr")).rgb.max() == 65504
+
+
+def test_preview_is_written_for_hdr_displays(cli, place):
+    """The suffix says the format, in a folder --format; the answer says peak, paper white and what is reached."""
+    shot("in/a.exr")
+    for name in ("a.avif", "a.jxl", "a.jpg"):
+        assert cli("preview", "in/a.exr", "-o", name, "--peak-nits", "600", "--paper-white", "203").code == 0
+    said = cli("preview", "in", "-o", "out", "--format", "avif", "--transfer", "hlg", "--json")
+    [answer] = json.loads(said.out)["files"]
+    assert (answer["transfer"], answer["peak_nits"], answer["output"]) == ("hlg", 1000, "out/a.avif")
+    assert 145 < answer["brightest_nits"] <= 1000
+    assert cli("preview", "in", "-o", "out", "--strip").code == 0
+    assert files(place / "out") == {"a.avif", "a.png"}
 
 
 def test_preview_shows_mid_grey_as_the_view_does(cli):
@@ -461,7 +490,13 @@ def wrong_inputs(place):
         ("convert cmyk.jpg -o out.exr --from srgb", "cmyk.jpg: is a CMYK picture"),
         ("convert good.exr -o text.exr/out.exr", "text.exr"),
         ("preview missing.exr -o out.png", "missing.exr: cannot be read"),
-        ("preview good.exr -o out.jpg", "out.jpg: previews are written as .png"),
+        ("preview good.exr -o out.tif", "out.tif: previews are written as .png, .avif, .jxl, .jpg"),
+        ("preview good.exr -o out.png --peak-nits 600", "--peak-nits does not go with .png"),
+        ("preview good.exr -o out.jpg --bits 12", "--bits does not go with .jpg, which takes --peak-nits"),
+        ("preview good.exr -o out.avif --peak-nits 20", "peaks from 101 to 10000 nit, not 20"),
+        ("preview good.exr -o out.avif --format jxl", "out.avif: is no .jxl"),
+        ("preview good.exr -o out.png --strip --exposure 1", "--strip shows -4 to +4 stops"),
+        ("check good.exr --rules missing.yaml", "missing.yaml: cannot be read"),
         ("preview good.exr -o out.png --view Dark", "has no view 'Dark'; it has 'ACES 2.0"),
         ("preview good.exr -o out.png --display CRT", "unknown display 'CRT'"),
         ("preview good.exr -o out.png --exposure bright", "Invalid value for '--exposure'"),

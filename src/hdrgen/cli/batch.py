@@ -77,7 +77,8 @@ def outputs_in(folder: Path, files: Sequence[Path], suffix: str) -> list[Path]:
     HdrgenError
         The folder is a file or looks like one, or two files would get one name.
     """
-    if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in SCENE_SUFFIXES + CODE_SUFFIXES):
+    a_file = (*SCENE_SUFFIXES, *CODE_SUFFIXES, suffix)
+    if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in a_file):
         raise HdrgenError(f"{folder}: must be a folder when there are many inputs")
     chosen: dict[Path, Path] = {}
     for file in files:
@@ -118,10 +119,12 @@ def run_jobs(
     as_json: bool,
     skip_existing: bool = False,
     dry_run: bool = False,
+    summary: Callable[[], str] | None = None,
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
-    Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr.
+    Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
+    many, what `summary` says of them.
 
     Raises
     ------
@@ -149,6 +152,8 @@ def run_jobs(
             step(done + 1)
     if as_json:
         print(json.dumps({"files": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+    elif summary and len(jobs) > 1:
+        show(summary())
     if failed and len(jobs) > 1:
         say_error(f"{failed} of {len(jobs)} failed, see above")
     if failed or not good:

@@ -1,6 +1,9 @@
 """``hdrgen check``: is this EXR fit for delivery, and why not."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,28 +17,71 @@ if TYPE_CHECKING:
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
+def _show_rules(value: bool) -> None:
+    if not value:
+        return
+    from hdrgen.delivery_rules import DeliveryRules, rules_as_yaml
+
+    typer.echo(rules_as_yaml(DeliveryRules()), nl=False)
+    raise typer.Exit
+
+
 def check(
     inputs: ScenePictures,
+    rules_file: Annotated[
+        Path | None, typer.Option("--rules", help="YAML with the rules of a show, see --show-rules.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what does not pass.")] = False,
     as_json: JsonOption = False,
+    show_rules: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--show-rules", callback=_show_rules, is_eager=True, help="Print the default rules as a file."
+        ),
+    ] = False,
 ) -> None:
     """Say whether EXRs are fit for delivery, and why not.
 
-    Each rule passes, warns or fails, and says what to do. The exit code is 1 when a file fails a rule. Warnings are for a person to decide and do not fail it.
+    Each rule passes, warns or fails, and says what to do. The exit code is 1 when a file fails a rule. Warnings are for a person to decide and do not fail it. In a folder, frames missing from a sequence are found too.
+
+    What the rules ask for, and which of them fail or warn, a show states in a file: start from hdrgen check --show-rules > show.yaml.
     """
-    from hdrgen.delivery import check_delivery
+    from hdrgen.delivery import Delivery, check_delivery, check_sequence
+    from hdrgen.delivery_rules import DeliveryRules, read_rules
 
     threads()
+    rules = read_rules(rules_file) if rules_file else DeliveryRules()
+    checked: list[Delivery] = []
 
     def work(job: Job) -> Report:
-        delivery = check_delivery(job.inputs[0])
+        path = job.inputs[0]
+        delivery = (
+            check_sequence(path, pictures([path], EXR_SUFFIXES), rules)
+            if path.is_dir()
+            else check_delivery(path, rules)
+        )
+        checked.append(delivery)
         findings = [asdict(finding) for finding in delivery.findings]
         return Report(
             {"fit": delivery.fit, "findings": findings}, _table(delivery, quiet=quiet), good=delivery.fit
         )
 
-    jobs = [Job((file,)) for file in pictures(inputs, EXR_SUFFIXES)]
-    run_jobs("check", jobs, work, as_json=as_json)
+    folders = [path for path in inputs if path.is_dir()]
+    jobs = [Job((path,)) for path in (*folders, *pictures(inputs, EXR_SUFFIXES))]
+    run_jobs("check", jobs, work, as_json=as_json, summary=lambda: _summary(checked))
+
+
+def _summary(checked: "Sequence[Delivery]") -> str:
+    """Return what a supervisor reads last: how many are fit, and how many break which rule."""
+    fit = sum(delivery.fit for delivery in checked)
+    broken = Counter(
+        (finding.verdict, finding.rule)
+        for delivery in checked
+        for finding in delivery.findings
+        if finding.verdict != "pass"
+    )
+    rules = [f"  {verdict.upper()}  {rule}: {n}" for (verdict, rule), n in sorted(broken.items())]
+    return "\n".join([f"{fit} of {len(checked)} fit for delivery", *rules])
 
 
 def _table(delivery: "Delivery", *, quiet: bool) -> Any:
@@ -71,5 +117,6 @@ def register(app: typer.Typer) -> None:
             "hdrgen check shot.exr",
             "hdrgen check delivery/ --quiet",
             "hdrgen check delivery/ --json > report.json",
+            "hdrgen check delivery/ --rules show.yaml",
         )
     )(check)

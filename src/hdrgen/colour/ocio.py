@@ -13,6 +13,7 @@ import numpy as np
 import PyOpenColorIO as ocio
 from numpy.typing import NDArray
 
+from hdrgen.colour.primaries import AP0, AP1, Chromaticities, rgb_to_rgb
 from hdrgen.runtime.errors import HdrgenError
 
 BUILTIN_CONFIG = "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
@@ -183,6 +184,67 @@ def _view_processor(
         return _config(config).getProcessor(steps).getDefaultCPUProcessor()
     except (ocio.Exception, ocio.ExceptionMissingFile) as error:
         raise HdrgenError(f"{config}: cannot show {source!r} as {view!r} on {display!r} ({error})") from None
+
+
+def aces_output(
+    linear_ap1: NDArray[np.float32],
+    *,
+    peak_nits: float,
+    limiting: Chromaticities,
+    exposure_stops: float = 0.0,
+    threads: int = 2,
+) -> NDArray[np.float32]:
+    """Return the light that the ACES 2.0 output transform shows on a display, whatever configuration is in use.
+
+    Parameters
+    ----------
+    linear_ap1
+        Shape ``(H, W, 3)``, scene-linear; the array is left as it is.
+    peak_nits
+        Peak luminance of the display, 100 to 10,000; 100 is the SDR transform.
+    limiting
+        Primaries that the colours are brought into, and of the result.
+    exposure_stops
+        Exposure added in scene-linear light.
+    threads
+        Bands of rows worked on at once.
+
+    Returns
+    -------
+    array
+        Shape ``(H, W, 3)``, display-linear in nit, 0 to the peak.
+    """
+    return _applied(_aces_processor(peak_nits, limiting, exposure_stops), linear_ap1, threads)
+
+
+@cache
+def _aces_processor(peak_nits: float, limiting: Chromaticities, exposure_stops: float) -> ocio.CPUProcessor:
+    """Build the steps of the built-in ``ACES-OUTPUT - ACES2065-1_to_CIE-XYZ-D65``, which knows few peaks."""
+    ceiling_ap1 = 8 * (128 + 768 * np.log(peak_nits / 100) / np.log(100))
+    ap1_to_ap0 = np.eye(4)
+    ap1_to_ap0[:3, :3] = rgb_to_rgb(AP1, AP0)
+    steps = ocio.GroupTransform()
+    steps.appendTransform(ocio.MatrixTransform.Scale([2.0**exposure_stops] * 3 + [1.0]))
+    steps.appendTransform(ocio.RangeTransform(0.0, ceiling_ap1, 0.0, ceiling_ap1))
+    steps.appendTransform(ocio.MatrixTransform(ap1_to_ap0.ravel().tolist()))
+    steps.appendTransform(_aces_core(peak_nits, limiting))
+    steps.appendTransform(ocio.RangeTransform(0.0, peak_nits / 100, 0.0, peak_nits / 100))
+    steps.appendTransform(ocio.MatrixTransform.Scale([100.0, 100.0, 100.0, 1.0]))
+    return ocio.Config.CreateRaw().getProcessor(steps).getDefaultCPUProcessor()
+
+
+def _aces_core(peak_nits: float, limiting: Chromaticities) -> ocio.FixedFunctionTransform:
+    numbers = [peak_nits, *(value for xy in limiting for value in xy)]
+    return ocio.FixedFunctionTransform(ocio.FIXED_FUNCTION_ACES_OUTPUT_TRANSFORM_20, numbers)
+
+
+def aces_grey_exposure(grey_nits: float, *, peak_nits: float) -> float:
+    """Return the stops of exposure at which `aces_output` shows 18 % grey at a luminance below the peak."""
+    core = _aces_core(peak_nits, AP1)
+    core.setDirection(ocio.TRANSFORM_DIR_INVERSE)
+    grey = ocio.Config.CreateRaw().getProcessor(core).getDefaultCPUProcessor()
+    red, _, _ = grey.applyRGB([grey_nits / 100] * 3)
+    return float(np.log2(red / 0.18))
 
 
 def _applied(

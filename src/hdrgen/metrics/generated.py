@@ -13,14 +13,13 @@ from scipy.stats import wasserstein_distance
 
 from hdrgen.exposure_values import well_exposed_codes
 from hdrgen.frames.statistics import awg4_luminance, luminance_percentiles
+from hdrgen.inspection import at_maximum_share
 from hdrgen.metrics.quality import FLOOR_LINEAR, pu21_psnr
 
 Light = NDArray[np.floating]
 Code8 = NDArray[np.uint8]
 
 PINNED_CODE = 255
-NEAR_MAXIMUM = 0.999
-"""Components this close to a picture's largest one, as a ratio, are pinned to it."""
 FEWEST_COMPARED = 0.02
 """Brackets are compared where at least this share of their components is well exposed in both."""
 
@@ -35,12 +34,6 @@ def pinned_share(*code8: Code8) -> float:
     whether there is one that does not.
     """
     return float(np.mean(np.logical_and.reduce([(c == PINNED_CODE).any(-1) for c in code8])))
-
-
-def at_maximum_share(linear_awg4: Light) -> float:
-    """Return the share of pixels with a component at the picture's own maximum: a plateau, where light was cut off."""
-    largest = np.nan_to_num(linear_awg4, nan=0, posinf=0, neginf=0).max(-1)
-    return float(np.mean(largest >= NEAR_MAXIMUM * largest.max()))
 
 
 def light_figures(linear_awg4: Light) -> dict[str, float]:
