@@ -208,5 +208,7 @@ def noise_floor_stops(linear_awg4: Light) -> float:
     flat = flat_areas(linear_awg4)
     if not flat.any():
         flat = np.ones_like(flat)
-    darkest = flat & (y <= np.quantile(y[flat], _DARKEST_SHARE))
+    # Chosen by smoothed luminance: the darkest pixels themselves would be those that noise made darkest.
+    smooth = cv2.GaussianBlur(y, (0, 0), _SMOOTHED_PIXELS, borderType=cv2.BORDER_REFLECT)
+    darkest = flat & (smooth <= np.quantile(smooth[flat], _DARKEST_SHARE))
     return float(np.log2(max(noise_sd(y, darkest), LEAST_NOISE_LINEAR)))
