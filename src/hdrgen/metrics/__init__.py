@@ -1,1 +1,6 @@
-"""How good a picture is against its reference, and what a figure is worth."""
+"""How good a picture is against its reference, and what a figure is worth.
+
+`full_reference` is the suite that `hdrgen compare` shows: PU21-PSNR and -SSIM, errors in stops, peaks, Delta E ITP, JOD,
+PSNR-mu and PSNR-L, after a correction of scale or camera response where one is asked for. `docs/metrics.md` describes
+it. `generated` measures pictures that have no reference. The other modules judge the pipeline's models.
+"""

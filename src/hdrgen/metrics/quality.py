@@ -63,13 +63,33 @@ def _pu21(linear: Picture) -> NDArray[np.float32]:
 
 
 def pu21_psnr(test: Picture, reference: Picture) -> float:
-    """Return PSNR in dB over PU21-encoded RGB, peak 595.39, at most 100 (Mantiuk and Azimi 2021)."""
+    """Return PSNR in dB over PU21-encoded RGB, peak 595.39, at most 100 (Mantiuk and Azimi 2021).
+
+    The authors' own code takes the code of 100 nit, 256, for the peak: its figures are 7.33 dB lower.
+
+    Examples
+    --------
+    100 and 1000 nit are 256.38 and 420.10 in PU21.
+
+    >>> reference = np.ones((16, 16, 3))
+    >>> round(pu21_psnr(10 * reference, reference), 2)
+    11.21
+    """
     test, reference = _checked(test, reference)
     return _psnr(_pu21(test), _pu21(reference), PEAK)
 
 
 def pu21_ssim(test: Picture, reference: Picture) -> float:
-    """Return SSIM over PU21-encoded luminance, Gaussian windows of sigma 1.5 (Wang et al. 2004)."""
+    """Return SSIM over PU21-encoded luminance, Gaussian windows of sigma 1.5 (Wang et al. 2004, equation 13).
+
+    Examples
+    --------
+    Where both are plain, only the luminance term ``(2 a b + C1) / (a^2 + b^2 + C1)`` is left.
+
+    >>> reference = np.ones((16, 16, 3))
+    >>> round(pu21_ssim(10 * reference, reference), 3)
+    0.889
+    """
     test, reference = _checked(test, reference)
     return _ssim(_pu21(luminance(test, AWG4)), _pu21(luminance(reference, AWG4)), PEAK)
 
@@ -86,7 +106,16 @@ def stops_error(test: Picture, reference: Picture) -> tuple[NDArray[np.float32],
 
 
 def stops_rmse(test: Picture, reference: Picture) -> dict[str, float]:
-    """Return the RMS error of luminance in stops: ``all`` and each of `LUMINANCE_BANDS` that has pixels."""
+    """Return the RMS error of luminance in stops: ``all`` and each of `LUMINANCE_BANDS` that has pixels.
+
+    The error of a pixel is ``log2(max(Y, floor) / max(Y_ref, floor))``; its band is that of ``Y_ref``.
+
+    Examples
+    --------
+    >>> reference = np.full((16, 16, 3), 0.18)
+    >>> stops_rmse(2 * reference, reference)
+    {'all': 1.0, '0.05_to_1': 1.0}
+    """
     error, reference_y = stops_error(test, reference)
     rmse = {"all": float(np.sqrt(np.mean(np.square(error), dtype=np.float64)))}
     for band, (low, high) in LUMINANCE_BANDS.items():
@@ -97,19 +126,40 @@ def stops_rmse(test: Picture, reference: Picture) -> dict[str, float]:
 
 
 def peak_ratio(test: Picture, reference: Picture) -> float:
-    """Return the 99.99th percentile of the picture's components over the reference's: 1 keeps the peaks."""
+    """Return the 99.99th percentile of the picture's components over the reference's: 1 keeps the peaks.
+
+    Examples
+    --------
+    >>> reference = np.geomspace(0.01, 100, 3 * 32 * 32).reshape(32, 32, 3)
+    >>> round(peak_ratio(np.minimum(reference, 50), reference), 2)
+    0.5
+    """
     test, reference = _checked(test, reference)
     return float(np.percentile(test, 99.99) / max(float(np.percentile(reference, 99.99)), FLOOR_LINEAR))
 
 
 def psnr_linear(test: Picture, reference: Picture) -> float:
-    """Return PSNR in dB over linear RGB normalised by the reference's peak. For comparison only."""
+    """Return PSNR in dB over linear RGB normalised by the reference's peak: PSNR-L of papers. For comparison only.
+
+    Examples
+    --------
+    >>> reference = np.ones((16, 16, 3))
+    >>> round(psnr_linear(0.9 * reference, reference), 2)
+    20.0
+    """
     test, reference = _checked(test, reference)
     return _psnr(test, reference, max(float(reference.max()), FLOOR_LINEAR))
 
 
 def ssim_linear(test: Picture, reference: Picture) -> float:
-    """Return SSIM over linear luminance normalised by the reference's peak. For comparison only."""
+    """Return SSIM over linear luminance normalised by the reference's peak. For comparison only.
+
+    Examples
+    --------
+    >>> reference = np.geomspace(0.01, 100, 3 * 32 * 32).reshape(32, 32, 3)
+    >>> round(ssim_linear(reference, reference), 6)
+    1.0
+    """
     test, reference = _checked(test, reference)
     peak = max(float(reference.max()), FLOOR_LINEAR)
     return _ssim(luminance(test, AWG4) / peak, luminance(reference, AWG4) / peak, 1.0)
