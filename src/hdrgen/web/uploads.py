@@ -1,8 +1,8 @@
 """Uploaded pictures: judged by their content, kept under names of ours."""
 
 import shutil
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
@@ -71,7 +71,10 @@ def _pixels(path: Path, name: str) -> int:
     """Return how many pixels a file claims to hold, reading no further than its header."""
     if code_format(path) is None:
         raise HdrgenError(f"{name}: is not a PNG, TIFF or JPEG picture")
-    # Pillow warns of sizes that we judge ourselves, and fails on damage in every way there is.
-    with suppress(Exception), Image.open(path, formats=("PNG", "TIFF", "JPEG")) as image:
-        return image.width * image.height
-    raise HdrgenError(f"{name}: is damaged, its header cannot be read")
+    try:
+        with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:  # Pillow's own limit, which is above ours
+        return sys.maxsize
+    except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is
+        raise HdrgenError(f"{name}: is damaged, its header cannot be read") from None

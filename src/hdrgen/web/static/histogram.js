@@ -91,7 +91,7 @@ export class Histogram {
     this.beyond.setAttribute("width", WIDTH - x);
     this.white.setAttribute("x1", x);
     this.white.setAttribute("x2", x);
-    const at = Number.isNaN(probe) ? -20 : this.#x(probe);
-    this.mark.setAttribute("d", `M${at - 4} 0h8l-4 6z`);
+    const at = Number.isNaN(probe) ? null : this.#x(probe);
+    this.mark.setAttribute("d", at === null ? "" : `M${at - 4} 0h8l-4 6z`);
   }
 }
