@@ -2,6 +2,11 @@
 
 import asyncio
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -88,6 +93,53 @@ class Site:
         data = self.client.get(f"/api/pictures/{record['id']}/{which}").content
         picture = record["picture"]
         return np.frombuffer(data, "<f2").reshape(picture["height"], picture["width"], 3)
+
+
+class Server:
+    """The command itself in a process, on one port across restarts."""
+
+    def __init__(self, folder, models):
+        self.folder, self._models, self._port = folder, models, "0"
+        self.start()
+
+    def start(self):
+        command = [
+            Path(sys.executable).parent / "hdrgen",
+            "serve",
+            "-o",
+            self.folder,
+            "--models",
+            self._models,
+        ]
+        self._process = subprocess.Popen(
+            [*command, "--device", "cpu", "--port", self._port],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        self.address = re.search(r"http://\S+", self._process.stdout.readline())[0]
+        self.pid = self._process.pid
+        self._port = self.address.rstrip("/").rpartition(":")[2]
+
+    def end(self, how):
+        self._process.send_signal(how)
+        code = self._process.wait(30)
+        self._process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory):
+    """Return what starts the real server; Control-C ends it well."""
+    folder, started = tmp_path_factory.mktemp("server"), []
+
+    def start(models=folder / "no-models"):
+        started.append(Server(folder / "pictures", models))
+        return started[-1]
+
+    yield start
+    for server in started:
+        assert server.end(signal.SIGINT) == 0
 
 
 @pytest.fixture
