@@ -4,7 +4,7 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -330,7 +330,7 @@ def make_app(
     token: str | None = None,
     limits: Limits = Limits(),  # noqa: B008 - immutable
 ) -> Starlette:
-    """Return the application.
+    """Return the application; its ``state.queue`` is the `JobQueue`.
 
     Parameters
     ----------
@@ -350,24 +350,23 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            working = asyncio.create_task(queue.work())
-
-            async def stop() -> None:
-                working.cancel()
-                with suppress(asyncio.CancelledError):
-                    await working
-
-            stack.push_async_callback(stop)
+        working = asyncio.create_task(queue.work())
+        try:
             yield
+        finally:
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
 
     middleware = [Middleware(Guard, token=token, body_bytes=limits.body_bytes)]
     if token is None:
         names = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)
         middleware.insert(0, names)
-    return Starlette(
+    app = Starlette(
         routes=page.routes,
         middleware=middleware,
         lifespan=lifespan,
         exception_handlers={HTTPException: _refused, HdrgenError: _refused},
     )
+    app.state.queue = queue
+    return app

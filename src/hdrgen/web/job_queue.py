@@ -61,6 +61,7 @@ class JobQueue:
         # The clock, so that a page that outlives the server never takes a new one's state for the old one's.
         self.revision = time.time_ns() // 1000
         self._changed = asyncio.Event()
+        self._closed = False
 
     @property
     def active(self) -> list[tuple[Record, Phase]]:
@@ -106,7 +107,7 @@ class JobQueue:
 
     async def changed_after(self, revision: int, seconds: float) -> None:
         """Return when there is something new, or when the time is over."""
-        if revision == self.revision:
+        if revision == self.revision and not self._closed:
             changed = self._changed
             try:
                 await asyncio.wait_for(changed.wait(), seconds)
@@ -118,6 +119,11 @@ class JobQueue:
         self.revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        """Let nobody wait for news any longer: the server is about to end."""
+        self._closed = True
+        self.tell()
 
     async def work(self) -> None:
         """Do one job after the other, for ever."""

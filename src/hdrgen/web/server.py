@@ -7,12 +7,14 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.app import make_app
 from hdrgen.web.history import History
+from hdrgen.web.job_queue import JobQueue
 from hdrgen.web.worker import Worker
 
 _AT_ONCE = 512
@@ -59,8 +61,9 @@ def serve(
         history = History(output)
         worker = Worker(models, device=device, threads=threads)
         tempfile.tempdir = str(history.incoming())  # large uploads; elsewhere may be memory
+        app = make_app(history, worker, models, token=token)
         config = uvicorn.Config(
-            make_app(history, worker, models, token=token),
+            app,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -71,10 +74,23 @@ def serve(
         )
         on_listening(_address(listener, host, token))
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config, app.state.queue).run(sockets=[listener])
         finally:
             worker.close()
             history.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that its pages, which wait for news, do not keep from ending."""
+
+    def __init__(self, config: uvicorn.Config, queue: JobQueue) -> None:
+        super().__init__(config)
+        self._queue = queue
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer a signal."""
+        super().handle_exit(sig, frame)
+        self._queue.close()
 
 
 def is_loopback(host: str) -> bool:
