@@ -36,6 +36,7 @@ COMMANDS = (
     "convert",
     "compare",
     "preview",
+    "serve",
 )
 
 

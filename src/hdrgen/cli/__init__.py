@@ -27,6 +27,7 @@ from hdrgen.cli import (
     inspect,
     merge,
     preview,
+    serve,
     tonemap,
 )
 from hdrgen.cli.batch import say_error
@@ -56,6 +57,7 @@ for command in (
     convert,
     compare,
     preview,
+    serve,
 ):
     command.register(app)
 

@@ -23,6 +23,7 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
+from hdrgen.routes.generation.sampling import SEED_MAX, sampling_for
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from hdrgen.routes.generation.generator import Generator
     from hdrgen.routes.generation.trained import Trained
     from hdrgen.routes.generation.wishes import Sampling, Wish
-
-SEED_MAX = 2**31 - 1
-"""What an integer in an EXR header holds."""
 
 
 def generate(
@@ -163,22 +161,14 @@ def _seeds(seed: int, seeds: str | None) -> list[int]:
 def _sampling(
     trained: "Trained", size: str | None, steps: int | None, guidance: float | None, negative: str
 ) -> "Sampling":
-    from hdrgen.routes.generation.wishes import Sampling, check_size
-
-    width = height = trained.size
+    width = height = None
     if size is not None:
         sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size.strip().lower())
         if sides is None:
             raise HdrgenError(f"--size {size!r}: must be width x height such as 1024x576")
         width, height = int(sides[1]), int(sides[2])
-    check_size(width, height, trained.pixels_per_token)
-    distilled = trained.checkpoint.distilled
-    return Sampling(
-        width,
-        height,
-        steps or (4 if distilled else 28),
-        guidance or (1.0 if distilled else 4.0),
-        negative,
+    return sampling_for(
+        trained, width=width, height=height, steps=steps, guidance=guidance, negative=negative
     )
 
 

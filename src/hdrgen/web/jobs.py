@@ -1,0 +1,196 @@
+"""What the page may ask for, what it is told, and within which limits. Imports nothing heavy."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from hdrgen.routes.generation.sampling import SEED_MAX
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.params import Section
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one page may cost the machine. Memory is bounded by them, whatever is sent and however often.
+
+    Parameters
+    ----------
+    queue
+        Jobs that may wait.
+    bodies_at_once
+        Requests with a body that are read at the same time; others wait.
+    body_bytes
+        Of one request, its files together.
+    body_seconds
+        Time for a body to arrive.
+    megapixels
+        Of all pictures in one upload together.
+    generated_megapixels
+        Of a generated picture.
+    free_disk_bytes
+        Left over by whatever is accepted.
+    """
+
+    queue: int = 16
+    bodies_at_once: int = 4
+    body_bytes: int = 512 * 2**20
+    body_seconds: float = 600.0
+    megapixels: float = 100.0
+    generated_megapixels: float = 4.2
+    free_disk_bytes: int = 2**30
+
+
+def _one_line(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    line = " ".join(text.split())
+    if not line.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return line
+
+
+def _evs(text: Any) -> Any:
+    if not isinstance(text, str) or text.strip() == "auto":
+        return text
+    try:
+        return tuple(float(part) for part in re.split(r"[\s,]+", text.strip()))
+    except ValueError:
+        raise ValueError("must be numbers such as -2 0 2 4, or auto") from None
+
+
+_Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]
+_Side = Annotated[int | None, Field(ge=8, le=8192)]
+_Ev = Annotated[float, Field(ge=-24, le=24, allow_inf_nan=False)]
+_CodeEncoding = Literal["logc4", "srgb", "logc3"]
+
+
+class GenerateJob(Section):
+    """Words become a picture, see `routes.generate`; None is the model's own, see `sampling_for`."""
+
+    kind: Literal["generate"] = "generate"
+    prompt: Annotated[_Words, Field(min_length=1)]
+    negative: _Words = ""
+    route: Literal["brackets", "dual", "latent"] = "brackets"
+    seed: int = Field(default=0, ge=0, le=SEED_MAX)
+    width: _Side = None
+    height: _Side = None
+    steps: int | None = Field(default=None, ge=1, le=1000)
+    guidance: float | None = Field(default=None, ge=1, le=100, allow_inf_nan=False)
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.prompt
+
+
+class ExpandJob(Section):
+    """One picture of codes becomes light, see `routes.expand`."""
+
+    kind: Literal["expand"] = "expand"
+    encoding: _CodeEncoding | None = None
+    strength: float = Field(default=0.0, ge=0, le=1)
+
+
+class MergeJob(Section):
+    """A set of exposures becomes light, see `routes.merge`."""
+
+    kind: Literal["merge"] = "merge"
+    encoding: _CodeEncoding | None = None
+    evs: Annotated[tuple[_Ev, ...] | Literal["auto"] | None, BeforeValidator(_evs)] = None
+    align: bool = True
+
+
+Job = Annotated[GenerateJob | ExpandJob | MergeJob, Field(discriminator="kind")]
+
+
+class _Asked(Section):
+    job: Job
+
+
+def read_job(fields: dict[str, str], limits: Limits) -> GenerateJob | ExpandJob | MergeJob:
+    """Return what a form asks for; fields left empty are not there.
+
+    Raises
+    ------
+    HdrgenError
+        A field is unknown or out of range; the message names it.
+    """
+    try:
+        job = _Asked.model_validate({"job": {name: text for name, text in fields.items() if text}}).job
+    except ValidationError as error:
+        raise HdrgenError(_in_words(error)) from None
+    if isinstance(job, GenerateJob):
+        if (job.width is None) != (job.height is None):
+            raise HdrgenError("size: give width and height, or neither")
+        if (job.width or 0) * (job.height or 0) > limits.generated_megapixels * 1e6:
+            raise HdrgenError(
+                f"size: {job.width}x{job.height} is more than {limits.generated_megapixels:g} megapixels"
+            )
+    return job
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # The place in the form is after "job" and, where there is one, the kind.
+    place = [str(part) for part in first["loc"] if part not in ("job", "generate", "expand", "merge")]
+    return f"{place[0] if place else 'kind'}: {first['msg'].removeprefix('Value error, ')}"
+
+
+class Source(Section):
+    """An uploaded picture: the file's name with us, and the name it came with, which is only shown."""
+
+    file: str
+    name: str
+
+
+class Histogram(Section):
+    """As `inspection.StopsHistogram`."""
+
+    edges_stops: tuple[float, ...]
+    shares: tuple[float, ...]
+    dark_share: float
+
+
+class Picture(Section):
+    """What was made, with its light in numbers: see `inspection.Statistics`.
+
+    ``before`` says what the picture before was, where there is one; ``facts`` are our own attributes of the EXR.
+    """
+
+    width: int
+    height: int
+    space: str
+    minimum_linear: float
+    maximum_linear: float
+    stops: float
+    above_one_share: float
+    ceiling_share: float
+    histogram: Histogram
+    before: str | None = None
+    notes: tuple[str, ...] = ()
+    facts: dict[str, str | int | float]
+
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+ACTIVE: frozenset[State] = frozenset({"queued", "running"})
+
+
+class Record(Section):
+    """A job and what became of it; ``message`` says why there is no picture."""
+
+    id: str
+    job: Job
+    sources: tuple[Source, ...] = ()
+    created: float
+    """Seconds since 1970, UTC."""
+    state: State = "queued"
+    seconds: float | None = None
+    message: str | None = None
+    picture: Picture | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it: the prompt, or the first file."""
+        return self.job.title if isinstance(self.job, GenerateJob) else self.sources[0].name
