@@ -1,22 +1,17 @@
 """A folder as the pipeline leaves it, with models that were never trained: random weights, real classes."""
 
+# ruff: noqa: PLC0415 - only tests that ask for models pay for torch and diffusers
+
 import json
 
 import pytest
-import torch
-from diffusers import Flux2KleinPipeline
-from diffusers.training_utils import _collate_lora_metadata
-from peft import LoraConfig, get_peft_model_state_dict
-
-from hdrgen.colour.hdr_normalisation import HdrNormalisation
-from hdrgen.flux.checkpoint import verify_checkpoint, write_reference
-from hdrgen.flux.hdr_vae import HdrVae
-from hdrgen.flux.tiny import TinyNetwork, tiny_klein
 
 
 @pytest.fixture(scope="session")
 def models_network():
     """Return the sizes of what is in `models`."""
+    from hdrgen.flux.tiny import TinyNetwork
+
     return TinyNetwork(
         vae_widths=(8, 8, 8),
         text_width=32,
@@ -31,6 +26,16 @@ def models_network():
 @pytest.fixture(scope="session")
 def models(models_network, tmp_path_factory):
     """Return the folder."""
+    import torch
+    from diffusers import Flux2KleinPipeline
+    from diffusers.training_utils import _collate_lora_metadata
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    from hdrgen.colour.hdr_normalisation import HdrNormalisation
+    from hdrgen.flux.checkpoint import verify_checkpoint, write_reference
+    from hdrgen.flux.hdr_vae import HdrVae
+    from hdrgen.flux.tiny import tiny_klein
+
     folder = tmp_path_factory.mktemp("models")
     klein = tiny_klein(models_network, ["night street", "sea at sunset"], 32, seed=3)
     # Untrained, a picture hardly depends on its prompt or noise: the transformer's gates start closed, and what comes
