@@ -17,7 +17,7 @@ from .colour import OcioColorTransform
 from .files import ExrExporter, ExrLoader
 from .generation import HdrFluxFolderSampler
 from .models import LoadHdrFlux, LoadHdrVae, register
-from .native import HdrFluxSampler, HdrLoraLoader
+from .native import HdrFluxSampler, HdrLoraLoader, LoadHdrFluxModel
 from .preview import HdrPreview
 from .reconstruction import BitDepthExpander, LuminanceStackMerger, ToneFusion
 from .vae import HdrVaeDecode
@@ -25,6 +25,7 @@ from .vae import HdrVaeDecode
 NODES: list[type[io.ComfyNode]] = [
     HdrFluxSampler,
     HdrLoraLoader,
+    LoadHdrFluxModel,
     LoadHdrFlux,
     HdrFluxFolderSampler,
     LoadHdrVae,

@@ -9,13 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import comfy.latent_formats
 import comfy.lora
-import comfy.lora_convert
 import comfy.model_base
 import comfy.sample
 import comfy.samplers
-import comfy.utils
+import comfy.sd
 import folder_paths
 import node_helpers
 import torch
@@ -23,17 +21,62 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_extras.nodes_flux import get_schedule
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.generation.trained import DEFAULT_EVS, ROUTES, Route
+from hdrgen.routes.generation.trained import DEFAULT_EVS, ROUTES, Route, find_trained
 from hdrgen.runtime.errors import HdrgenError
 
 from .generation import sampling_inputs
+from .models import changed, folder_input, folder_named
 from .wires import CATEGORY, Metadata, attributes, progress
 
 _PIXELS_PER_FLUX2_TOKEN = 16
+_HEAD_WIDTH = 128
+
+
+class LoadHdrFluxModel(io.ComfyNode):
+    """The transformer that was fine-tuned on renditions, as ComfyUI's own MODEL."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HdrgenLoadHdrFluxModel",
+            display_name="Load HDR Flux Model (native)",
+            category=CATEGORY,
+            description="Loads the transformer of train_flux_full as ComfyUI's own MODEL, for the HDR Flux Sampler.",
+            inputs=[folder_input("Folder of trained models, in models/hdrgen or $HDRGEN_MODELS.")],
+            outputs=[
+                io.Model.Output("model", tooltip="Knows the words that ask for exposures and tone maps.")
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, models: str) -> Any:
+        return changed(folder_named(models))
+
+    @classmethod
+    def execute(cls, models: str) -> Any:
+        trained = find_trained(folder_named(models), "brackets")
+        assert trained.transformer is not None, "the route brackets has one"
+        config = json.loads((trained.transformer / "config.json").read_text(encoding="utf-8"))
+        if config["attention_head_dim"] != _HEAD_WIDTH:
+            raise HdrgenError(
+                f"{trained.transformer}: its heads are {config['attention_head_dim']} wide, and ComfyUI's FLUX has "
+                f"{_HEAD_WIDTH}: the tiny checkpoint runs with Load HDR Flux (folder) alone"
+            )
+        weights: dict[str, Tensor] = {}
+        for file in sorted(trained.transformer.glob("*.safetensors")):
+            weights |= load_file(file)
+        if trained.checkpoint.family == "klein":
+            weights = native_flux2(weights)  # of FLUX.1, ComfyUI knows diffusers' names
+        model = comfy.sd.load_diffusion_model_state_dict(weights)
+        if model is None:
+            raise HdrgenError(f"{trained.transformer}: ComfyUI knows no such model")
+        return io.NodeOutput(model)
 
 
 class HdrFluxSampler(io.ComfyNode):
@@ -47,7 +90,7 @@ class HdrFluxSampler(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Samples with ComfyUI's own MODEL, CLIP and VAE, FLUX.2 or FLUX.1. brackets and dual need a model that was "
-                "fine-tuned on renditions (train_flux_full); a stock one does not know the words that ask for an exposure, "
+                "fine-tuned on renditions, see Load HDR Flux Model; a stock one does not know the words that ask for an exposure, "
                 "and the Luminance Stack Merger will say so. latent needs the HDR LoRA, and HDR VAE Decode after it."
             ),
             inputs=[

@@ -8,10 +8,10 @@ from comfy_api.latest import io
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
+from hdrgen import exposure_values
 from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import from_chromaticities
-from hdrgen.exposure_values import check_evs, estimate_evs
 from hdrgen.inference.bit_depth import Expander, load_expander
 from hdrgen.inference.exposure_fusion import StackMerger, load_merger
 from hdrgen.inference.tone_fusion import Fuser, load_fuser
@@ -172,11 +172,12 @@ class LuminanceStackMerger(io.ComfyNode):
         method: Any,
         align: bool,
         reference_ev: float,
+        check_evs: bool,
         space: str,
         metadata: Attributes | None = None,
     ) -> Any:
         move = progress(2)
-        stack = _stack(pictures_of(pictures), evs, encoding)
+        stack = _stack(pictures_of(pictures), evs, encoding, checked=check_evs)
         move(1, 2)
         nearest = min(stack.evs, key=lambda ev: abs(ev - reference_ev))
         merged = merge_stack(
@@ -198,7 +199,7 @@ class LuminanceStackMerger(io.ComfyNode):
         )
 
 
-def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str) -> Stack:
+def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str, *, checked: bool) -> Stack:
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
     if encoding == LIGHT:
@@ -207,6 +208,8 @@ def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str) -> Stac
         codes, key = [codes_of(picture) for picture in pictures], CODE_ENCODINGS[encoding]
         chromaticities = encoding_named(encoding).chromaticities
     found, found_from = _evs(codes, key, evs)
+    if checked and found_from == "given":
+        exposure_values.check_evs(codes, key, found)
     order = sorted(range(len(found)), key=found.__getitem__)
     return Stack(
         (),
@@ -223,7 +226,7 @@ def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str) -> Stac
 def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], EvsFrom]:
     """Return the EV of each picture in the batch's order, and where they are from."""
     if asked.strip().lower() == "auto":
-        return [round(ev, 2) + 0.0 for ev in estimate_evs(codes, key)], "estimate"
+        return [round(ev, 2) + 0.0 for ev in exposure_values.estimate_evs(codes, key)], "estimate"
     try:
         evs = [float(word) for word in asked.replace(",", " ").split()]
     except ValueError:
@@ -232,7 +235,6 @@ def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], 
         raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs) or 'none'}")
     if len(set(evs)) < len(evs):
         raise HdrgenError(f"the EVs {listed(evs)} must differ")
-    check_evs(codes, key, evs)
     return evs, "given"
 
 
