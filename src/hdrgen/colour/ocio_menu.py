@@ -1,5 +1,7 @@
 """What the OpenColorIO configuration in use has to offer, for menus."""
 
+from typing import Any
+
 from hdrgen.colour import ocio
 
 
@@ -14,5 +16,5 @@ def views() -> list[tuple[str, str]]:
     return [(display, view) for display in config.getDisplays() for view in config.getViews(display)]
 
 
-def _config() -> ocio.ocio.Config:
+def _config() -> Any:
     return ocio._config(ocio.config_source())  # noqa: SLF001 - one reader of configurations for both modules

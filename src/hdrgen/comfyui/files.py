@@ -280,7 +280,7 @@ def _attributes(text: str) -> Attributes:
 
 def _graph(hidden: Any) -> Attributes:
     """Return what ComfyUI loads a workflow from again, under the names that it has in its PNGs."""
-    found = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
+    found = {"prompt": hidden.prompt, "workflow": (hidden.extra_pnginfo or {}).get("workflow")}
     return {name: json.dumps(value) for name, value in found.items() if value is not None}
 
 

@@ -72,7 +72,10 @@ class HdrFluxFolderSampler(io.ComfyNode):
                     "pictures",
                     tooltip="The 8-bit pictures it was made of: exposures in the order of the EVs, or Reinhard and log. None of latent.",
                 ),
-                io.String.Output("evs", tooltip="EVs of the pictures, for the Luminance Stack Merger."),
+                io.String.Output(
+                    "evs",
+                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
+                ),
                 Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
             ],
         )
@@ -100,5 +103,5 @@ class HdrFluxFolderSampler(io.ComfyNode):
             if codes8
             else ExecutionBlocker(f"The route {flux.route} makes no 8-bit pictures: take its light.")
         )
-        evs = listed([rendition.ev for rendition in made.intermediates])
+        evs = listed([rendition.ev for rendition in made.intermediates if rendition.curve == "logc4"])
         return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **made.facts))

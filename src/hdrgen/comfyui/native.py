@@ -123,7 +123,10 @@ class HdrFluxSampler(io.ComfyNode):
                     tooltip="Code values, one picture for each EV, or Reinhard and log. None of latent.",
                 ),
                 io.Latent.Output("latent", tooltip="The latents, for HDR VAE Decode."),
-                io.String.Output("evs", tooltip="EVs of the pictures, for the Luminance Stack Merger."),
+                io.String.Output(
+                    "evs",
+                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
+                ),
                 Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
             ],
         )
@@ -187,7 +190,7 @@ class HdrFluxSampler(io.ComfyNode):
             if renditions
             else ExecutionBlocker("The route latent makes no pictures: connect its latent to HDR VAE Decode.")
         )
-        said = listed([rendition.ev for rendition in renditions])
+        said = listed([rendition.ev for rendition in renditions if rendition.curve == "logc4"])
         made = attributes(
             route,
             prompt=prompt,

@@ -81,7 +81,9 @@ def test_exporter_numbers_frames_and_never_overwrites_unasked(light, export, com
 
 def test_exporter_puts_graph_and_metadata_into_the_header(light, export, comfyui, nodes):
     graph = {"1": {"class_type": "HdrgenExrExporter"}}
-    nodes.ExrExporter.hidden = SimpleNamespace(prompt=graph, extra_pnginfo={"workflow": {"nodes": []}})
+    nodes.ExrExporter.hidden = SimpleNamespace(
+        prompt=graph, extra_pnginfo={"workflow": {"nodes": []}, "of another pack, of a name too long": 1}
+    )
     export(
         light[:1],
         attributes="shot = sh010\n\nartist = A = B",
