@@ -63,6 +63,15 @@ class StackMerger(Protocol):
 
 
 @dataclass(frozen=True)
+class MergedStack:
+    """Light and confidence as `Merged`, and the digest of the weights, None where there are none."""
+
+    linear: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    weights: str | None
+
+
+@dataclass(frozen=True)
 class MergedFile:
     """What was merged, darkest first, and what a person should know of it.
 
@@ -125,27 +134,13 @@ def merge_files(
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
     delivery.check(target, "merged")
-    if method not in get_args(Method):
-        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
+    _check_method(method)
     if confidence_target is not None and confidence_target.suffix.lower() not in (".exr", ".png"):
         raise HdrgenError(f"{confidence_target}: the confidence is written as .exr or .png")
     stack = read_stack(sources, evs=evs, encoding=encoding, threads=threads)
-    reference = _reference(stack.evs, reference_ev)
-    codes, cells = stack.codes, stack.cells(stack.codes)
-    occluded: Masks | None = None
-    if align:
-        aligned = align_stack(codes, cells, reference=reference)
-        codes, occluded = aligned.codes, aligned.occluded
-        cells = stack.cells(codes)
-    digest = None
-    if method == "learned":
-        model = merger()
-        digest = model.digest
-        merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
-        linear, confidence = merged.linear, merged.confidence
-    else:
-        linear = _classical(method, stack, codes, cells, occluded)
-        confidence = seen_share(codes, cells, occluded, threads=threads)
+    merged = merge_stack(
+        stack, merger, method=method, align=align, reference_ev=reference_ev, threads=threads
+    )
 
     attributes = made_by(
         "brackets",
@@ -153,13 +148,13 @@ def merge_files(
         source_encoding=stack.name,
         source_evs=listed(stack.evs),
         method=method,
-        weights=digest,
+        weights=merged.weights,
     )
-    unseen_share = float((confidence < 1).mean())
-    height, width, _ = linear.shape
-    with _beside(confidence_target, confidence, of=target):
+    unseen_share = float((merged.confidence < 1).mean())
+    height, width, _ = merged.linear.shape
+    with _beside(confidence_target, merged.confidence, of=target):
         maximum_linear, delivered = delivery.write(
-            target, linear, stack.chromaticities, attributes, threads=threads
+            target, merged.linear, stack.chromaticities, attributes, threads=threads
         )
     return MergedFile(
         width,
@@ -173,6 +168,43 @@ def merge_files(
         maximum_linear,
         (*stack.notes, *delivered),
     )
+
+
+def merge_stack(
+    stack: Stack,
+    merger: Callable[[], StackMerger],
+    *,
+    method: Method = "learned",
+    align: bool = True,
+    reference_ev: float | None = None,
+    threads: int = 2,
+) -> MergedStack:
+    """Merge a stack in memory; see `merge_files` for the options.
+
+    Raises
+    ------
+    HdrgenError
+        The method is unknown, or no exposure has the reference's EV.
+    """
+    _check_method(method)
+    reference = _reference(stack.evs, reference_ev)
+    codes, cells = stack.codes, stack.cells(stack.codes)
+    occluded: Masks | None = None
+    if align:
+        aligned = align_stack(codes, cells, reference=reference)
+        codes, occluded = aligned.codes, aligned.occluded
+        cells = stack.cells(codes)
+    if method == "learned":
+        model = merger()
+        merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
+        return MergedStack(merged.linear, merged.confidence, model.digest)
+    linear = _classical(method, stack, codes, cells, occluded)
+    return MergedStack(linear, seen_share(codes, cells, occluded, threads=threads), None)
+
+
+def _check_method(method: Method) -> None:
+    if method not in get_args(Method):
+        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
 
 
 def _reference(evs: Sequence[float], asked: float | None) -> int:

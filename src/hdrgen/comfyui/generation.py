@@ -1,0 +1,107 @@
+"""The sampler of checkpoint folders: a prompt becomes light by one of the three routes."""
+
+from typing import Any
+
+import numpy as np
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from hdrgen.colour.primaries import AWG4
+from hdrgen.conversion import from_chromaticities
+from hdrgen.routes.bracket import listed
+from hdrgen.routes.generation.generator import Generator
+from hdrgen.routes.generation.wishes import Sampling, Wish
+from hdrgen.runtime.scheduling import cores
+
+from .models import GeneratorWire
+from .wires import CATEGORY, Metadata, attributes, image_of, progress, space_input
+
+LARGEST_SEED = 0xFFFFFFFFFFFFFFFF
+LARGEST_SIDE = 16384
+
+
+def sampling_inputs() -> list[Any]:
+    """Return what every sampler asks for."""
+    return [
+        io.String.Input(
+            "prompt",
+            multiline=True,
+            dynamic_prompts=True,
+            tooltip="The scene. Exposure is asked for by the route.",
+        ),
+        io.String.Input(
+            "negative", default="", multiline=True, tooltip="What guidance leads away from; may be empty."
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=LARGEST_SEED,
+            control_after_generate=True,
+            tooltip="Decides the noise, which all exposures of a picture start from.",
+        ),
+        io.Int.Input("width", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
+        io.Int.Input("height", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
+        io.Int.Input("steps", default=28, min=1, max=1000, tooltip="Of the Euler sampler."),
+        io.Float.Input(
+            "guidance", default=4.0, min=1.0, max=30.0, step=0.1, tooltip="Scale of guidance; 1 is none."
+        ),
+    ]
+
+
+class HdrFluxFolderSampler(io.ComfyNode):
+    """A prompt becomes light."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HdrgenFluxFolderSampler",
+            display_name="HDR Flux Sampler (folder)",
+            category=CATEGORY,
+            description="Samples a picture by the route that was loaded, all the way to scene-linear light.",
+            inputs=[
+                GeneratorWire.Input("flux", tooltip="From Load HDR Flux (folder)."),
+                *sampling_inputs(),
+                space_input(tooltip="Scene-linear space of the light."),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "light", tooltip="Scene-linear light at EV 0: 18 % grey is 0.18, values above 1 kept."
+                ),
+                io.Image.Output(
+                    "pictures",
+                    tooltip="The 8-bit pictures it was made of: exposures in the order of the EVs, or Reinhard and log. None of latent.",
+                ),
+                io.String.Output(
+                    "evs",
+                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
+                ),
+                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        flux: Generator,
+        prompt: str,
+        negative: str,
+        seed: int,
+        width: int,
+        height: int,
+        steps: int,
+        guidance: float,
+        space: str,
+    ) -> Any:
+        sampling = Sampling(width, height, steps, guidance, negative)
+        move = progress(steps)
+        made = flux.generate([Wish(prompt, seed)], sampling, on_step=move, threads=cores())[0]
+        light = from_chromaticities(made.linear_awg4, AWG4, space, threads=cores(), in_place=True)
+        codes8 = made.intermediates.values()
+        pictures = (
+            image_of([np.divide(code8, np.float32(255), dtype=np.float32) for code8 in codes8])
+            if codes8
+            else ExecutionBlocker(f"The route {flux.route} makes no 8-bit pictures: take its light.")
+        )
+        evs = listed([rendition.ev for rendition in made.intermediates if rendition.curve == "logc4"])
+        return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **made.facts))

@@ -1,0 +1,293 @@
+"""Nodes that make light of code values: bit depth, exposure stacks, tone-mapped pairs."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from comfy_api.latest import io
+from numpy.typing import NDArray
+from torch import Tensor, from_numpy
+
+from hdrgen import exposure_values
+from hdrgen.colour.primaries import AP1, SPACES
+from hdrgen.colour.tone_maps import quantise8
+from hdrgen.conversion import from_chromaticities
+from hdrgen.inference.bit_depth import Expander, load_expander
+from hdrgen.inference.exposure_fusion import StackMerger, load_merger
+from hdrgen.inference.tone_fusion import Fuser, load_fuser
+from hdrgen.models.bracket_cells import encode_level16
+from hdrgen.provenance import Attributes
+from hdrgen.routes.bracket import listed
+from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named
+from hdrgen.routes.merge import merge_stack
+from hdrgen.routes.stack import FEWEST, MOST, EvsFrom, Stack
+from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.scheduling import cores
+
+from .wires import (
+    CATEGORY,
+    Metadata,
+    attributes,
+    codes_of,
+    image_of,
+    pictures_of,
+    progress,
+    space_input,
+)
+
+ENCODINGS = [name for name in CODE_ENCODINGS if name != "linear"]
+LIGHT = "light (ACEScg)"
+
+
+@cache
+def _expander() -> Expander:
+    return load_expander()
+
+
+@cache
+def _merger() -> StackMerger:
+    return load_merger()
+
+
+@cache
+def _fuser() -> Fuser:
+    return load_fuser()
+
+
+class BitDepthExpander(io.ComfyNode):
+    """8-bit codes become float ones."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HdrgenBitDepthExpander",
+            display_name="Bit-depth Expander",
+            category=CATEGORY,
+            description="Takes the steps out of 8-bit pictures, so that they survive a grade. What is clipped stays clipped.",
+            inputs=[
+                io.Image.Input(
+                    "pictures",
+                    tooltip="Code values 0 to 1 of 8-bit pictures, such as generated LogC4 exposures.",
+                ),
+                io.Combo.Input(
+                    "encoding",
+                    options=ENCODINGS,
+                    default="logc4",
+                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0 for clean pictures: each value stays in the cell of its code. 1 for generated ones, whose noise is taken away.",
+                ),
+                space_input(tooltip="Scene-linear space of the output `light`."),
+            ],
+            outputs=[
+                io.Image.Output("codes", tooltip="Float code values 0 to 1, for the Luminance Stack Merger."),
+                io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, pictures: Tensor, encoding: str, strength: float, space: str) -> Any:
+        curve = encoding_named(encoding)
+        move = progress(len(pictures))
+        codes, light = [], []
+        for number, picture in enumerate(pictures_of(pictures), 1):
+            code8 = quantise8(picture)
+            code = _expander().expand(code8, strength=strength, threads=cores())
+            linear = np.asarray(curve.decode(code), np.float32)
+            light.append(from_chromaticities(linear, curve.chromaticities, space, threads=cores()))
+            code[code8 == 255] = 1  # what was clipped says "at least", which the merger has to know
+            codes.append(np.clip(code, 0, 1))
+            move(number, len(pictures))
+        return io.NodeOutput(image_of(codes), image_of(light))
+
+
+class LuminanceStackMerger(io.ComfyNode):
+    """Exposures become light."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HdrgenLuminanceStackMerger",
+            display_name="Luminance Stack Merger",
+            category=CATEGORY,
+            description="Merges 2 to 9 exposures of a scene into scene-linear light at EV 0.",
+            inputs=[
+                io.Image.Input("pictures", tooltip="The exposures as one batch, in the order of the EVs."),
+                io.String.Input(
+                    "evs",
+                    default="-2 0 2 4",
+                    tooltip="EV of each picture, lowest is darkest and holds the highlights; or auto, to find them from the pictures.",
+                ),
+                io.Combo.Input(
+                    "encoding",
+                    options=[*ENCODINGS, LIGHT],
+                    default="logc4",
+                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=["learned", "closed", "debevec", "robertson"],
+                    default="learned",
+                    tooltip="The network, or a classical merge: inverse variance, OpenCV's Debevec or Robertson.",
+                ),
+                io.Boolean.Input(
+                    "align",
+                    default=True,
+                    tooltip="Align the exposures by optical flow; a stack that stands still passes unchanged.",
+                ),
+                io.Float.Input(
+                    "reference_ev",
+                    default=0.0,
+                    min=-16.0,
+                    max=16.0,
+                    step=0.5,
+                    tooltip="Moving things are taken from the exposure with the EV nearest to this one.",
+                ),
+                space_input(tooltip="Scene-linear space of the light."),
+                Metadata.Input(
+                    "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("light", tooltip="Scene-linear light at EV 0, values above 1 kept."),
+                io.Mask.Output(
+                    "confidence", tooltip="Share of a pixel that some exposure shows unclipped: 0 is a guess."
+                ),
+                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        pictures: Tensor,
+        evs: str,
+        encoding: str,
+        method: Any,
+        align: bool,
+        reference_ev: float,
+        check_evs: bool,
+        space: str,
+        metadata: Attributes | None = None,
+    ) -> Any:
+        move = progress(2)
+        stack = _stack(pictures_of(pictures), evs, encoding, checked=check_evs)
+        move(1, 2)
+        nearest = min(stack.evs, key=lambda ev: abs(ev - reference_ev))
+        merged = merge_stack(
+            stack, _merger, method=method, align=align, reference_ev=nearest, threads=cores()
+        )
+        light = from_chromaticities(
+            merged.linear, stack.chromaticities, space, threads=cores(), in_place=True
+        )
+        move(2, 2)
+        made = attributes(
+            "brackets",
+            source_encoding=stack.name,
+            source_evs=listed(stack.evs),
+            method=method,
+            merge_weights=merged.weights,
+        )
+        return io.NodeOutput(
+            image_of([light]), from_numpy(merged.confidence[None]), {**(metadata or {}), **made}
+        )
+
+
+def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str, *, checked: bool) -> Stack:
+    if not FEWEST <= len(pictures) <= MOST:
+        raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
+    if encoding == LIGHT:
+        codes, key, chromaticities = [encode_level16(picture) for picture in pictures], "level16", AP1
+    else:
+        codes, key = [codes_of(picture) for picture in pictures], CODE_ENCODINGS[encoding]
+        chromaticities = encoding_named(encoding).chromaticities
+    found, found_from = _evs(codes, key, evs)
+    if checked and found_from == "given":
+        exposure_values.check_evs(codes, key, found)
+    order = sorted(range(len(found)), key=found.__getitem__)
+    return Stack(
+        (),
+        tuple(codes[i] for i in order),
+        tuple(found[i] for i in order),
+        found_from,
+        encoding,
+        key,
+        chromaticities,
+        (),
+    )
+
+
+def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], EvsFrom]:
+    """Return the EV of each picture in the batch's order, and where they are from."""
+    if asked.strip().lower() == "auto":
+        return [round(ev, 2) + 0.0 for ev in exposure_values.estimate_evs(codes, key)], "estimate"
+    try:
+        evs = [float(word) for word in asked.replace(",", " ").split()]
+    except ValueError:
+        raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, or auto, not {asked!r}") from None
+    if len(evs) != len(codes):
+        raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs) or 'none'}")
+    if len(set(evs)) < len(evs):
+        raise HdrgenError(f"the EVs {listed(evs)} must differ")
+    return evs, "given"
+
+
+class ToneFusion(io.ComfyNode):
+    """A Reinhard and a log picture become light."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HdrgenToneFusion",
+            display_name="Tone Fusion",
+            category=CATEGORY,
+            description="Fuses a Reinhard and a log tone map of one scene, 8 bits each, into scene-linear light.",
+            inputs=[
+                io.Image.Input("reinhard", tooltip="Code values of x / (1 + x), 8 bits."),
+                io.Image.Input("log", tooltip="Code values of log(1 + x) / log(1 + 10000), 8 bits."),
+                io.Combo.Input(
+                    "primaries",
+                    options=list(SPACES),
+                    default="awg4",
+                    tooltip="Primaries that the tone maps work in.",
+                ),
+                space_input(tooltip="Scene-linear space of the light."),
+                Metadata.Input(
+                    "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept."),
+                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, reinhard: Tensor, log: Tensor, primaries: str, space: str, metadata: Attributes | None = None
+    ) -> Any:
+        if len(reinhard) != len(log):
+            raise HdrgenError(f"{len(reinhard)} Reinhard pictures against {len(log)} log ones")
+        pairs = list(zip(pictures_of(reinhard), pictures_of(log), strict=True))
+        if primaries not in SPACES:
+            raise HdrgenError(f"unknown primaries {primaries!r}; known are {', '.join(SPACES)}")
+        move, light = progress(len(pairs)), []
+        for number, pair in enumerate(pairs, 1):
+            linear = _fuser().fuse(*map(quantise8, pair), threads=cores())
+            light.append(
+                from_chromaticities(linear, SPACES[primaries], space, threads=cores(), in_place=True)
+            )
+            move(number, len(pairs))
+        made = attributes(
+            "dual",
+            source_primaries=primaries,
+            log_ceiling=_fuser().log_ceiling_linear,
+            fuse_weights=_fuser().digest,
+        )
+        return io.NodeOutput(image_of(light), {**(metadata or {}), **made})
