@@ -58,13 +58,13 @@ def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
     table = tone_cells(Reinhard(), Log()).intersection
 
-    def load_fuser(weights):
+    def load_fuser(weights, backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
-    monkeypatch.setitem(sys.modules, "hdrgen.inference.tone_fusion", SimpleNamespace(load_fuser=load_fuser))
+    monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=load_fuser))
 
 
 def files(folder: Path) -> set[str]:
