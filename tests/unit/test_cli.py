@@ -36,6 +36,7 @@ COMMANDS = (
     "convert",
     "compare",
     "preview",
+    "bench",
 )
 
 
@@ -120,6 +121,13 @@ def test_every_command_is_registered():
 def test_compressions_are_those_of_the_library():
     """The copy that keeps OpenEXR out of `--help` is the same."""
     assert get_args(options.Compression) == get_args(exr.Compression)
+
+
+def test_backends_are_those_of_the_library():
+    """The copy that keeps torch out of `--help` is the same."""
+    from hdrgen.inference.backends import Backend
+
+    assert get_args(options.Backend) == get_args(Backend)
 
 
 def test_version(cli):

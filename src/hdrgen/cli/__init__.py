@@ -16,6 +16,7 @@ import warnings
 import typer
 
 from hdrgen.cli import (
+    bench,
     bracket,
     check,
     compare,
@@ -56,6 +57,7 @@ for command in (
     convert,
     compare,
     preview,
+    bench,
 ):
     command.register(app)
 
