@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,17 +14,16 @@ from hdrgen.runtime.errors import HdrgenError
 if TYPE_CHECKING:
     from hdrgen.bench.measure import Timing
 
-Measured = Literal["fuse", "fuse_batch", "expand", "merge", "convert", "preview", "ingest", "generate_step"]
-"""The keys of `bench.operations.OPERATIONS` and a step of generation; a test holds them together."""
-ALL: list[Measured] = [
+OPERATIONS = (
     "fuse", "fuse_batch", "expand", "merge", "convert", "preview", "ingest", "generate_step"
-]  # fmt: skip
+)  # fmt: skip
+"""The keys of `bench.operations.OPERATIONS`, and a step of generation; a test holds them together."""
 
 
 def bench(
     operations: Annotated[
-        list[Measured] | None,
-        typer.Argument(metavar="[OPERATION...]", help=f"Some of {', '.join(ALL)}. [default: all]"),
+        list[str] | None,
+        typer.Argument(metavar="[OPERATION...]", help=f"Some of {', '.join(OPERATIONS)}. [default: all]"),
     ] = None,
     sizes: Annotated[
         str, typer.Option(metavar="WxH,...", help="Sizes of the pictures, in pixels.")
@@ -44,7 +43,10 @@ def bench(
     programs on the same files, as far as they are installed. What is the fastest backend is remembered for
     `--backend auto`.
     """
-    wanted = operations or ALL
+    wanted = operations or list(OPERATIONS)
+    for name in wanted:
+        if name not in OPERATIONS:
+            raise HdrgenError(f"{name!r} is nothing that is measured; known are {', '.join(OPERATIONS)}")
     pixels = _sizes(sizes)
     from hdrgen.bench.ceilings import measure_ceilings
     from hdrgen.bench.measure import (
