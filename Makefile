@@ -42,9 +42,8 @@ fix: setup ## repair what can be repaired by itself
 	ruff check --fix .
 	ruff format .
 
-bench: setup ## speed, as ratios to this machine's ceilings
-	python benchmarks/bench_models.py
-	python benchmarks/bench_frames.py
+bench: setup ## speed, as shares of this machine's ceilings and beside other programs
+	hdrgen bench --output metrics/bench.json
 
 clean: ## remove what `make repro` made, keep the environment
 	rm -rf data/*/ .dvc/cache .dvc/tmp

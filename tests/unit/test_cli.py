@@ -37,6 +37,7 @@ COMMANDS = (
     "compare",
     "preview",
     "serve",
+    "bench",
 )
 
 
@@ -59,13 +60,13 @@ def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
     table = tone_cells(Reinhard(), Log()).intersection
 
-    def load_fuser(weights):
+    def load_fuser(weights, backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
-    monkeypatch.setitem(sys.modules, "hdrgen.inference.tone_fusion", SimpleNamespace(load_fuser=load_fuser))
+    monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=load_fuser))
 
 
 def files(folder: Path) -> set[str]:
@@ -121,6 +122,13 @@ def test_every_command_is_registered():
 def test_compressions_are_those_of_the_library():
     """The copy that keeps OpenEXR out of `--help` is the same."""
     assert get_args(options.Compression) == get_args(exr.Compression)
+
+
+def test_backends_are_those_of_the_library():
+    """The copy that keeps torch out of `--help` is the same."""
+    from hdrgen.inference.backends import Backend
+
+    assert get_args(options.Backend) == get_args(Backend)
 
 
 def test_version(cli):

@@ -16,6 +16,7 @@ import warnings
 import typer
 
 from hdrgen.cli import (
+    bench,
     bracket,
     check,
     compare,
@@ -58,6 +59,7 @@ for command in (
     compare,
     preview,
     serve,
+    bench,
 ):
     command.register(app)
 

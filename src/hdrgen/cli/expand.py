@@ -9,6 +9,7 @@ import typer
 
 from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, check_present, jobs_for, run_jobs
 from hdrgen.cli.options import (
+    BackendOption,
     ClampOption,
     CompressionOption,
     DryRunOption,
@@ -44,6 +45,7 @@ def expand(
     ] = 0.0,
     space: SpaceOption = "acescg",
     weights: WeightsOption = None,
+    backend: BackendOption = "auto",
     compression: CompressionOption = "zip",
     clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
@@ -65,9 +67,9 @@ def expand(
 
     @cache
     def expander() -> "Expander":
-        from hdrgen.inference.bit_depth import load_expander
+        from hdrgen.inference.backends import load_expander
 
-        return load_expander(weights)
+        return load_expander(weights, backend)
 
     def work(job: Job) -> Report:
         done = expand_file(

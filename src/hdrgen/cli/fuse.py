@@ -9,6 +9,7 @@ import typer
 
 from hdrgen.cli.batch import CODE_SUFFIXES, Job, Report, check_present, outputs_in, pictures, run_jobs
 from hdrgen.cli.options import (
+    BackendOption,
     ClampOption,
     CompressionOption,
     DryRunOption,
@@ -38,6 +39,7 @@ def fuse(
     ] = None,
     space: SpaceOption = "acescg",
     weights: WeightsOption = None,
+    backend: BackendOption = "auto",
     compression: CompressionOption = "zip",
     clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
@@ -58,9 +60,9 @@ def fuse(
 
     @cache
     def fuser() -> "Fuser":
-        from hdrgen.inference.tone_fusion import load_fuser
+        from hdrgen.inference.backends import load_fuser
 
-        return load_fuser(weights)
+        return load_fuser(weights, backend)
 
     def work(job: Job) -> Report:
         reinhard_file, log_file = job.inputs

@@ -20,6 +20,7 @@ from hdrgen.cli.batch import (
 )
 from hdrgen.cli.exposure_values import WithExposureValues, parse_evs
 from hdrgen.cli.options import (
+    BackendOption,
     ClampOption,
     CompressionOption,
     DryRunOption,
@@ -75,6 +76,7 @@ def merge(
     ] = None,
     space: SpaceOption = "acescg",
     weights: WeightsOption = None,
+    backend: BackendOption = "auto",
     compression: CompressionOption = "zip",
     clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
@@ -100,9 +102,9 @@ def merge(
 
     @cache
     def merger() -> "StackMerger":
-        from hdrgen.inference.exposure_fusion import load_merger
+        from hdrgen.inference.backends import load_merger
 
-        return load_merger(weights)
+        return load_merger(weights, backend)
 
     def work(job: Job) -> Report:
         done = merge_files(

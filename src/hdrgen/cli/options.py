@@ -13,6 +13,9 @@ Compression = Literal[
 ]
 """As `exr.Compression`, which would bring OpenEXR along; a test holds the two together."""
 
+Backend = Literal["auto", "torch", "onnx", "tensorrt"]
+"""As `inference.backends.Backend`; a test holds the two together."""
+
 Primaries = Literal["awg3", "awg4", "ap0", "ap1", "rec709", "rec2020", "p3d65", "xyz"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout, for programs.")]
@@ -24,6 +27,10 @@ ClampOption = Annotated[bool, typer.Option("--clamp", help="Clamp what half floa
 SpaceOption = Annotated[str, typer.Option(help="Scene-linear space of the EXR.")]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Weights of the model, .safetensors. [default: those released]")
+]
+BackendOption = Annotated[
+    Backend,
+    typer.Option(help="What runs the network; auto is what `hdrgen bench` found fastest, else torch."),
 ]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
 ScenePictures = Annotated[

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -32,9 +32,6 @@ from hdrgen.models.exposure_fusion import (
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.runtime.errors import HdrgenError
 
-TILE = (2304, 4096)
-"""Rows and columns of what one pass of the network keeps, in pixels."""
-
 BAND = 64
 """Rows of pixels in a band."""
 
@@ -60,6 +57,9 @@ class Merged:
 
 class StackMerger(Network[LuminanceStackProcessor]):
     """The luminance stack processor with its weights. See `Network`."""
+
+    TILE: ClassVar[tuple[int, int]] = (2304, 4096)
+    """Rows and columns of what one pass of the network keeps, in pixels."""
 
     def __init__(self, net: LuminanceStackProcessor, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -102,7 +102,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
             raise HdrgenError(f"the exposures differ in size: {sizes}")
         height, width, _ = codes[0].shape
         order = sorted(range(len(codes)), key=lambda i: evs[i])
-        brackets = _Brackets(
+        brackets = Brackets(
             [padded(codes[i], STRIDE)[0] for i in order],
             [cells[i] for i in order],
             None if occluded is None else [padded(occluded[i][..., None], STRIDE)[0] for i in order],
@@ -111,15 +111,15 @@ class StackMerger(Network[LuminanceStackProcessor]):
         linear = np.empty(brackets.codes[0].shape, np.float32)
         with torch_threads(threads), torch.inference_mode():
             overview = brackets.overview(height, width)
-            for tile in tiles(*linear.shape[:2], size=TILE, halo=self._halo):
+            for tile in tiles(*linear.shape[:2], size=self.TILE, halo=self._halo):
                 self._merge_tile(brackets, overview, linear, tile, threads)
         linear = np.ascontiguousarray(linear[:height, :width])
         return Merged(linear, seen_share(codes, cells, occluded, threads=threads))
 
     def _merge_tile(
         self,
-        brackets: "_Brackets",
-        overview: "_Overview",
+        brackets: "Brackets",
+        overview: "Overview",
         linear: NDArray[np.float32],
         tile: Tile,
         threads: int,
@@ -167,7 +167,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
         in_threads(light, bands, threads)
 
 
-class _Overview(NamedTuple):
+class Overview(NamedTuple):
     """What the whole picture says of a stack, so that all of its tiles agree.
 
     Each bracket's errors of exposure and tint ``(1, K, 3)`` in levels, zero for a clean stack; the slot of the
@@ -180,7 +180,7 @@ class _Overview(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Brackets:
+class Brackets:
     """A stack's brackets, darkest first, their sides padded to the network's stride."""
 
     codes: list[Tensor]
@@ -196,12 +196,12 @@ class _Brackets:
         hidden = torch.stack([mask[place] for mask in self.occluded])[None]
         return stack.without(hidden) if hidden.any() else stack
 
-    def overview(self, height: int, width: int) -> _Overview:
+    def overview(self, height: int, width: int) -> Overview:
         """Return what a picture of this size says, by an even choice of its pixels."""
         step = max(1, round((height * width / MOST_FOR_EXPOSURE) ** 0.5))
         stack = self.stack((slice(None, height, step), slice(None, width, step)))
         in_slots, reference = stack.in_slots(self.reference)
-        return _Overview(stack.level_errors(), reference, shown(in_slots.weight))
+        return Overview(stack.level_errors(), reference, shown(in_slots.weight))
 
 
 def load_merger(weights: Path | None = None) -> StackMerger:

@@ -190,7 +190,7 @@ def test_tiles_leave_no_seam(monkeypatch, noise_codes, tall):
     occluded = [np.random.default_rng(i).random(light.shape[:2]) < 0.1 * (i != 1) for i in range(4)]
     net = merger(0.5)
     whole = merge(codes, net=net, occluded=occluded)
-    monkeypatch.setattr(exposure_fusion, "TILE", 192)
+    monkeypatch.setattr(exposure_fusion.StackMerger, "TILE", (192, 192))
     tiled = merge(codes, net=net, occluded=occluded)
     np.testing.assert_allclose(np.log2(tiled.linear + 0.01), np.log2(whole.linear + 0.01), rtol=0, atol=1e-4)
     np.testing.assert_array_equal(tiled.confidence, whole.confidence)
@@ -202,7 +202,7 @@ def test_a_bracket_that_a_whole_tile_does_not_show_leaves_no_seam(monkeypatch):
     occluded[3][:, 320:] = True
     net = merger(0.5)
     whole = merge(codes, net=net, occluded=occluded).linear
-    monkeypatch.setattr(exposure_fusion, "TILE", 192)
+    monkeypatch.setattr(exposure_fusion.StackMerger, "TILE", (192, 192))
     tiled = merge(codes, net=net, occluded=occluded).linear
     np.testing.assert_allclose(np.log2(tiled + 0.01), np.log2(whole + 0.01), rtol=0, atol=1e-4)
 
@@ -240,7 +240,7 @@ def test_the_halo_is_what_the_network_depends_on(window):
             torch.nn.init.uniform_(parameter, 0.01, 0.05)
     torch.nn.init.normal_(net.attention.leave.weight)
     halo = exposure_fusion.StackMerger(net, "")._halo
-    assert not any(side % STRIDE for side in (halo, *exposure_fusion.TILE))
+    assert not any(side % STRIDE for side in (halo, *exposure_fusion.StackMerger.TILE))
     level = torch.rand(1, 4, STRIDE, 2 * halo + 3 * STRIDE, 3, requires_grad=True)
     tile = slice(halo + STRIDE, halo + 2 * STRIDE)
     _, correction = net(level, torch.ones_like(level), torch.tensor([1]))

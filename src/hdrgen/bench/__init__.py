@@ -1,0 +1,1 @@
+"""How fast the commands are, against what this machine can do and against others' programs."""

@@ -1,0 +1,1 @@
+"""The models as ONNX graphs that say what light they take and give."""

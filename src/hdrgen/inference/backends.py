@@ -1,0 +1,196 @@
+"""What does a model's work: torch, or onnxruntime on the exported graph, with or without TensorRT.
+
+``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked. Graphs are
+exported when they are first asked for, and kept in the user's cache by the digest of their weights.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hdrgen import __version__
+from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
+from hdrgen.inference.network import net_and_digest
+from hdrgen.inference.onnx_graph import OnnxGraph, Runtime
+from hdrgen.inference.tiles import Tile
+from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
+from hdrgen.models.exposure_fusion import LuminanceStackProcessor, load_exposure_fusion
+from hdrgen.models.tone_fusion import ToneFuser, load_tone_fuser
+from hdrgen.runtime.atomic import replacing
+
+if TYPE_CHECKING:
+    from hdrgen.export.graphs import Graph
+
+Backend = Literal["auto", "torch", "onnx", "tensorrt"]
+FASTEST = "fastest_backends.json"
+
+
+def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_fusion.Fuser:
+    """Load the fuser with these weights, or with the released ones.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, damaged, or holds another model; or the backend is not installed.
+    """
+    net, digest = net_and_digest(weights, tone_fusion.MODEL, load_tone_fuser)
+    runtime = chosen(tone_fusion.MODEL, backend)
+    if runtime == "torch":
+        return tone_fusion.Fuser(net, digest)
+    from hdrgen.export.graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
+
+    return ExportedFuser(net, digest, OnnxGraph(exported(tone_fusion_graph(net), digest), runtime))
+
+
+def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit_depth.Expander:
+    """Load the expander; see `load_fuser`."""
+    net, digest = net_and_digest(weights, bit_depth.MODEL, load_bit_depth)
+    runtime = chosen(bit_depth.MODEL, backend)
+    if runtime == "torch":
+        return bit_depth.Expander(net, digest)
+    from hdrgen.export.graphs import bit_depth_graph  # noqa: PLC0415
+
+    return ExportedExpander(net, digest, OnnxGraph(exported(bit_depth_graph(net), digest), runtime))
+
+
+def load_merger(weights: Path | None = None, backend: Backend = "auto") -> exposure_fusion.StackMerger:
+    """Load the merger; see `load_fuser`."""
+    net, digest = net_and_digest(weights, exposure_fusion.MODEL, load_exposure_fusion)
+    runtime = chosen(exposure_fusion.MODEL, backend)
+    if runtime == "torch":
+        return exposure_fusion.StackMerger(net, digest)
+    from hdrgen.export.graphs import exposure_fusion_graph  # noqa: PLC0415
+
+    return ExportedMerger(net, digest, OnnxGraph(exported(exposure_fusion_graph(net), digest), runtime))
+
+
+class ExportedFuser(tone_fusion.Fuser):
+    """The fuser by its graph; tile by tile as the other."""
+
+    def __init__(self, net: ToneFuser, digest: str, graph: OnnxGraph) -> None:
+        super().__init__(net, digest, torch.float32)
+        self._graph = graph
+
+    def _fuse_tile(
+        self,
+        reinhard_code8: NDArray[np.uint8],
+        log_code8: NDArray[np.uint8],
+        linear: NDArray[np.float32],
+        tile: Tile,
+        threads: int,
+    ) -> None:
+        seen = (picture[tile.seen][None] for picture in (reinhard_code8, log_code8))
+        light = self._graph(threads=threads, **dict(zip(("reinhard_code8", "log_code8"), seen, strict=True)))
+        linear[tile.kept] = light[0][tile.kept_of_seen]
+
+
+class ExportedExpander(bit_depth.Expander):
+    """The expander by its graph."""
+
+    def __init__(self, net: BitDepthUNet, digest: str, graph: OnnxGraph) -> None:
+        super().__init__(net, digest, torch.float32)
+        self._graph = graph
+
+    def _expand_tile(
+        self, code8: NDArray[np.uint8], smooth: NDArray[np.float32], tile: Tile, strength: float
+    ) -> NDArray[np.float32]:
+        code = self._graph(
+            threads=torch.get_num_threads(),
+            code8=code8[tile.seen][None],
+            smooth=smooth[tile.seen][None],
+            strength=np.float32(strength),
+        )
+        return code[0][tile.kept_of_seen]
+
+
+class ExportedMerger(exposure_fusion.StackMerger):
+    """The merger by its graph."""
+
+    TILE = (1024, 4096)  # the graph holds the tables of all of its pixels at once
+
+    def __init__(self, net: LuminanceStackProcessor, digest: str, graph: OnnxGraph) -> None:
+        super().__init__(net, digest, torch.float32)
+        self._graph = graph
+
+    def _merge_tile(
+        self,
+        brackets: exposure_fusion.Brackets,
+        overview: exposure_fusion.Overview,
+        linear: NDArray[np.float32],
+        tile: Tile,
+        threads: int,
+    ) -> None:
+        seen = brackets.stack(tile.seen).corrected(overview.errors).in_slots(brackets.reference)[0]
+        light = self._graph(
+            threads=threads,
+            level=seen.level.numpy(),
+            weight=seen.weight.numpy(),
+            lower=seen.lower.numpy(),
+            upper=seen.upper.numpy(),
+            shown=overview.shown.numpy(),
+            reference=np.array([overview.reference]),
+        )
+        linear[tile.kept] = light[0][tile.kept_of_seen]
+
+
+def exported(graph: "Graph", digest: str) -> Path:
+    """Return a graph's file in the cache; exported, some ten seconds, where it is not there yet.
+
+    Raises
+    ------
+    HdrgenError
+        It is not there, and what exports it is not installed.
+    """
+    path = _cache() / f"{graph.model}-{digest}-{__version__}.onnx"
+    if not path.is_file():
+        from hdrgen.export.onnx_file import write_onnx  # noqa: PLC0415 - an extra
+
+        write_onnx(path, graph, weights=digest)
+    return path
+
+
+def chosen(model: str, backend: Backend) -> Literal["torch"] | Runtime:
+    """Return what ``auto`` stands for on this machine."""
+    if backend != "auto":
+        return backend
+    try:
+        fastest = json.loads((_cache() / FASTEST).read_text(encoding="utf-8"))[_machine()][model]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "torch"
+    known: dict[str, Literal["torch"] | Runtime] = {"torch": "torch", "onnx": "onnx", "tensorrt": "tensorrt"}
+    return known.get(fastest, "torch")
+
+
+def remember_fastest(fastest: Mapping[str, str]) -> None:
+    """Keep which backend was measured to be fastest, model by model, for ``auto``."""
+    path = _cache() / FASTEST
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    known[_machine()] = known.get(_machine(), {}) | dict(fastest)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+
+
+def _machine() -> str:
+    """Return what a measurement holds for: the computer, and the versions of what was compared."""
+    versions = [f"torch {torch.__version__}"]
+    for package in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join((platform.node(), platform.machine(), *versions))
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hdrgen"

@@ -1,0 +1,80 @@
+"""An exported graph on onnxruntime."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.runtime.errors import HdrgenError
+
+Runtime = Literal["onnx", "tensorrt"]
+PROVIDERS = {"onnx": "CPUExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+"""What onnxruntime calls them."""
+
+
+class OnnxGraph:
+    """A graph that `hdrgen.export` wrote, loaded when it first runs.
+
+    Parameters
+    ----------
+    path
+        The ONNX file.
+    runtime
+        ``onnx``, onnxruntime's own kernels on the processor; or ``tensorrt``, on an NVIDIA GPU, in single precision.
+
+    Raises
+    ------
+    HdrgenError
+        onnxruntime is not installed, or knows no TensorRT.
+    """
+
+    def __init__(self, path: Path, runtime: Runtime = "onnx") -> None:
+        self.path, self.runtime = path, runtime
+        if PROVIDERS[runtime] not in available_providers():
+            raise HdrgenError(
+                "onnxruntime has no TensorRT here; on a machine with an NVIDIA GPU: pip install 'hdrgen[tensorrt]'"
+            )
+
+    def __call__(self, *, threads: int = 2, **inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the graph's output for inputs by name."""
+        answer: NDArray[np.float32] = _session(self.path, self.runtime, threads).run(
+            None, {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        )[0]
+        return answer
+
+
+def available_providers() -> list[str]:
+    """Return what onnxruntime can work on here.
+
+    Raises
+    ------
+    HdrgenError
+        It is not installed.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise HdrgenError("onnxruntime is not installed; pip install 'hdrgen[onnx]'") from None
+    names: list[str] = onnxruntime.get_available_providers()
+    return names
+
+
+@lru_cache(maxsize=4)
+def _session(path: Path, runtime: Runtime, threads: int) -> Any:
+    import onnxruntime  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors
+    wanted = [PROVIDERS[runtime]]
+    if runtime == "tensorrt":
+        wanted += ["CUDAExecutionProvider", "CPUExecutionProvider"]  # for what TensorRT does not know
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=wanted)
+    except Exception as error:  # its errors have no common class  # noqa: BLE001
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise HdrgenError(
+            f"{path}: onnxruntime cannot run it ({said}); remove the file, it is made again"
+        ) from None

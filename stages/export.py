@@ -1,0 +1,29 @@
+"""Export the trained models as ONNX, each held against eager fp32."""
+
+from pathlib import Path
+
+from hdrgen.export.parity import Export, export_models, judged_scenes, trained_models
+from hdrgen.frames.frame_index import read_index
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.params import read_section
+
+
+def main() -> None:
+    """Write them and their errors."""
+    settings = read_section(Path("params.yaml"), "export", Export)
+    models = trained_models(
+        tone_fusion=Path("data/train_tone_fusion/tone_fusion.safetensors"),
+        bit_depth=Path("data/train_bit_depth/bit_depth.safetensors"),
+        exposure_fusion=Path("data/train_exposure_fusion/exposure_fusion.safetensors"),
+        hdr_vae=Path("data/train_hdr_vae/hdr_vae.safetensors"),
+        flux_vae=Path("data/train_flux_vae"),
+    )
+    scenes = judged_scenes(Path("data/sanitize"), read_index(Path("data/split")))
+    with progress_bar("export (models)") as on_progress:
+        figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
+    write_metrics(Path("metrics/export.json"), figures)
+
+
+if __name__ == "__main__":
+    run_stage(main)
