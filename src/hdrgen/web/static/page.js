@@ -345,10 +345,12 @@ const forms = new FormPanel(server, (job) => {
 let awaited = null; // the job whose picture is opened when it is there
 
 function showJobs(jobs) {
+  // Each stays the same element for as long as its job is there, so that the focus does.
   const host = $("jobs");
   const known = new Map([...host.children].map((item) => [item.dataset.id, item]));
-  host.replaceChildren(...jobs.map((job) => {
-    const item = known.get(job.id) ?? newJob(job);
+  for (const job of jobs) {
+    const item = known.get(job.id) ?? host.appendChild(newJob(job));
+    known.delete(job.id);
     item.querySelector(".phase").textContent = job.total ? `${job.phase} ${job.done}/${job.total}` : job.phase;
     const bar = item.querySelector("progress");
     if (job.total) {
@@ -357,8 +359,8 @@ function showJobs(jobs) {
     } else bar.removeAttribute("value");
     bar.hidden = job.state !== "running";
     item.querySelector("button").disabled = job.phase === "Cancelling";
-    return item;
-  }));
+  }
+  for (const over of known.values()) over.remove();
 }
 
 function newJob(job) {
