@@ -149,6 +149,11 @@ class LuminanceStackMerger(io.ComfyNode):
                     step=0.5,
                     tooltip="Moving things are taken from the exposure with the EV nearest to this one.",
                 ),
+                io.Boolean.Input(
+                    "check_evs",
+                    default=True,
+                    tooltip="Refuse EVs that the pictures contradict, as those of a model that was not trained on exposures do.",
+                ),
                 space_input(tooltip="Scene-linear space of the light."),
                 Metadata.Input(
                     "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."

@@ -255,5 +255,5 @@ def test_native_flux2_agrees_with_diffusers_with_and_without_the_lora():
     assert answer.returncode == 0, answer.stderr[-2000:]
     found = json.loads(answer.stdout.splitlines()[-1])
     assert found["plain"] < 1e-3 * found["size"]
-    assert found["lora_moved"] > 0.05 * found["size"], "else the LoRA would prove nothing"
+    assert found["lora_moved"] > 0.01 * found["size"], "else the LoRA would prove nothing"
     assert found["lora"] < 1e-3 * found["size"]
