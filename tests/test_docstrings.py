@@ -11,19 +11,10 @@ from hdrgen.metrics.full_reference import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 WITH_EXAMPLES = [p for p in sorted((ROOT / "src").rglob("*.py")) if ">>>" in p.read_text()]
-# Models were trained with these files as they are, and an edit would have them trained again.
-WRONG = {
-    "hdr_normalisation": "says -0.6206 for -0.6205",
-    "cell_smoother": "says a ramp gets five times as near",
-}
-MODULES = [
-    pytest.param(p, id=p.stem, marks=[pytest.mark.xfail(reason=WRONG[p.stem])] if p.stem in WRONG else [])
-    for p in WITH_EXAMPLES
-]
 PAGES = [p for p in sorted((ROOT / "docs").glob("*.md")) if ">>>" in p.read_text()]
 
 
-@pytest.mark.parametrize("path", MODULES)
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda p: p.stem)
 def test_examples_in_docstrings_hold(path):
     name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     tried = doctest.testmod(importlib.import_module(name))

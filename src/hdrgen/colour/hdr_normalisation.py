@@ -25,7 +25,7 @@ class HdrNormalisation:
         Examples
         --------
         >>> float(HdrNormalisation().encode(0.18).round(4))
-        -0.6206
+        -0.6205
         """
         xp, x = float_array(linear)
         return xp.astype((logc4_encode(x) - LOGC4_C) * (2 / self._span) - 1, x.dtype)
