@@ -33,7 +33,6 @@ from hdrgen.training.muon import Muon
 
 NetT = TypeVar("NetT", bound=nn.Module)
 NetT_contra = TypeVar("NetT_contra", bound=nn.Module, contravariant=True)
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "muon": Muon}
 
 
 class Recipe(Section):
@@ -132,9 +131,7 @@ def fit(
     accelerator = _accelerator(recipe)
     net = accelerator.prepare_model(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     learning = [p for p in net.parameters() if p.requires_grad]
-    optimizer = _OPTIMIZERS[recipe.optimizer](
-        learning, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = _optimizer(learning, recipe)
     average = WeightAverage(learning, recipe.ema_decay)
     losses = Curve(("step", "train", *task.curves))
     checkpoint = _Checkpoint(weights, net, recipe, data_digest)
@@ -177,6 +174,13 @@ def fit(
     losses.write(curve)
     checkpoint.remove()
     return {"parameters": sum(p.numel() for p in learning), "steps": recipe.steps, **best}
+
+
+def _optimizer(weights: Sequence[Tensor], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    precision = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    return Muon(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, precision=precision)
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:

@@ -32,6 +32,8 @@ class Muon(torch.optim.Optimizer):
         Of Muon, Nesterov's.
     betas
         Of Adam.
+    precision
+        Of the iterations that orthogonalise, in which bf16 is enough (Jordan et al. 2024).
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.9,
         betas: tuple[float, float] = (0.9, 0.97),
+        precision: torch.dtype = torch.float32,
     ) -> None:
+        self._precision = precision
         super().__init__(
             params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas}
         )
@@ -58,14 +62,13 @@ class Muon(torch.optim.Optimizer):
                     weight.sub_(direction(weight.grad, self.state[weight], group), alpha=group["lr"])
         return loss
 
-    @staticmethod
-    def _muon(gradient: Tensor, state: dict[str, Tensor], group: dict[str, float]) -> Tensor:
+    def _muon(self, gradient: Tensor, state: dict[str, Tensor], group: dict[str, float]) -> Tensor:
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(state["momentum"], group["momentum"]).flatten(1)
         scale = _ADAM_STEP_RMS * max(ahead.shape) ** 0.5
-        return orthogonalised(ahead).mul_(scale).view(gradient.shape)
+        return orthogonalised(ahead.to(self._precision)).float().mul(scale).view(gradient.shape)
 
     @staticmethod
     def _adam(gradient: Tensor, state: dict[str, Tensor], group: dict[str, tuple[float, float]]) -> Tensor:
