@@ -141,7 +141,7 @@ def test_ocio_keeps_light_and_shows_views(nodes, linear_awg4):
     np.testing.assert_allclose(back, image, rtol=1e-3, atol=1e-4)
     view = next(target for target in targets if " | " in target)
     shown = there(image=image, source="ACEScg", target=view, exposure=-2.0)[0]
-    assert 0 <= shown.min() < shown.max() < 1 + 1e-6
+    assert 0 <= shown.min() < shown.max() < 1.001
     with pytest.raises(HdrgenError, match="unknown colour space"):
         there(image=image, source="ACEScg", target="ARRI LogC5", exposure=0.0)
 
