@@ -123,7 +123,7 @@ class Server:
 
     def end(self, how):
         self._process.send_signal(how)
-        code = self._process.wait(30)
+        code = self._process.wait(120)
         self._process.stdout.close()
         return code
 
