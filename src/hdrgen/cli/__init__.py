@@ -17,6 +17,7 @@ import typer
 
 from hdrgen.cli import (
     bracket,
+    caption,
     check,
     compare,
     convert,
@@ -46,6 +47,7 @@ app = typer.Typer(
 for command in (
     generate,
     ingest,
+    caption,
     inspect,
     check,
     expand,
