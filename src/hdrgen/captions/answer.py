@@ -11,11 +11,11 @@ from hdrgen.runtime.params import Section
 TimeOfDay = Literal["dawn", "day", "golden hour", "sunset", "dusk", "evening", "night", "indoors", "unknown"]
 TIMES_OF_DAY: tuple[str, ...] = get_args(TimeOfDay)
 
-# `EV -2`, `(+1.5 EV)`, `2 stops underexposed`, `exposure compensation`: such words steer an exposure in training.
+# `EV -2`, `(+1.5 EV)`, `2 stops underexposed`: such words steer an exposure in training.
 _NUMBER = r"[-+\u2212]?\s*\d+(?:\.\d+)?"
 _EXPOSURE = re.compile(
-    rf"[(\[]?(?:\bEV\s*{_NUMBER}|(?<![\w.]){_NUMBER}\s*EV\b|(?<![\w.]){_NUMBER}[ -]stops? (?:over|under|above|below)\w*"
-    r"|\bexposure (?:value|compensation)\b)[)\]]?",
+    rf"(?:\b(?:at|with|of) )?[(\[]?(?:\bEV\s*{_NUMBER}|(?<![\w.]){_NUMBER}\s*EV\b"
+    rf"|(?<![\w.]){_NUMBER}[ -]stops? (?:over|under)\w*)[)\]]?",
     re.IGNORECASE,
 )
 

@@ -60,11 +60,11 @@ class Engine:
             )
         self._questions, self._settings = questions, settings
         self.model = Model(model, revision, f"vllm {_vllm_version()}")
+        self._llm: Any = None
 
     def answers(self, frames: Iterable[Frame]) -> Iterator[Outcome]:
         """Yield one outcome for each frame, chunk by chunk."""
         waiting = iter(frames)
-        llm = None
         while chunk := [*islice(waiting, self._settings.chunk)]:
             requests: list[Request] = []
             for frame in chunk:
@@ -72,8 +72,7 @@ class Engine:
                     requests.append(self._questions.ask(frame))
                 except HdrgenError as error:
                     yield Unanswered(frame, str(error))
-            llm = llm or self._load()
-            yield from self._chat(llm, requests)
+            yield from self._chat(requests)
 
     def _load(self) -> Any:
         """Start the engine, which takes a while: only when there is something to ask."""
@@ -94,12 +93,13 @@ class Engine:
                 f"{self.model.name}: vLLM cannot run it: {' '.join(str(error).split())}"
             ) from None
 
-    def _chat(self, llm: Any, requests: list[Request]) -> Iterator[Outcome]:
+    def _chat(self, requests: list[Request]) -> Iterator[Outcome]:
         from vllm import SamplingParams  # noqa: PLC0415
         from vllm.sampling_params import StructuredOutputsParams  # noqa: PLC0415
 
         if not requests:
             return
+        self._llm = self._llm or self._load()
         sampling = SamplingParams(
             temperature=0,
             seed=self._questions.sampling.seed,
@@ -107,13 +107,13 @@ class Engine:
             structured_outputs=StructuredOutputsParams(json=self._questions.answer_schema),
         )
         try:
-            outputs = llm.chat([request.messages for request in requests], sampling, use_tqdm=False)
+            outputs = self._llm.chat([request.messages for request in requests], sampling, use_tqdm=False)
         except ValueError as error:  # one question that the engine refuses, such as a picture of one row
             if len(requests) == 1:
                 yield Unanswered(requests[0].frame, f"vLLM refuses it: {' '.join(str(error).split())}")
                 return
             for request in requests:
-                yield from self._chat(llm, [request])
+                yield from self._chat([request])
             return
         for request, output in zip(requests, outputs, strict=True):
             yield self._read(request, output)

@@ -3,6 +3,8 @@
 import json
 import threading
 import time
+from collections import Counter
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -22,103 +24,104 @@ ANSWER = {
 }
 
 
-def completion(answer=ANSWER, finish_reason="stop"):
+def completion(said=None, finish_reason="stop"):
     return {
-        "choices": [{"message": {"content": json.dumps(answer)}, "finish_reason": finish_reason}],
+        "choices": [{"message": {"content": said or json.dumps(ANSWER)}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20},
     }
 
 
-class Endpoint:
-    """A served model. `behave(times)` says how it takes a frame it was asked about `times` times before."""
+class Endpoint(ThreadingHTTPServer):
+    """A served model that takes `latency_s` for an answer, `slots` answers at a time.
 
-    def __init__(self, *, latency_s=0.0, slots=64, version="0.32.0"):
-        self.asked = {}  # by picture
-        self.bodies = []
-        self.behave = lambda _times: "well"
-        self.keep_bodies = True
-        self.version = version
-        stub, lock, free = self, threading.Lock(), threading.BoundedSemaphore(slots)
+    `behave(times)` says how it takes a frame that it was asked about `times` times before.
+    """
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    daemon_threads = True
+    request_queue_size = 128
 
-            def do_GET(self):
-                if self.path == "/version" and stub.version:
-                    self.say(200, {"version": stub.version})
-                elif self.path == "/v1/models":
-                    self.say(200, {"data": [{"id": "stub"}]})
-                else:
-                    self.say(404, {"detail": "Not Found"})
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                picture = body["messages"][0]["content"][0]["image_url"]["url"]
-                with lock:
-                    times = stub.asked.get(hash(picture), 0)
-                    stub.asked[hash(picture)] = times + 1
-                    if stub.keep_bodies:
-                        stub.bodies.append(body)
-                with free:
-                    time.sleep(latency_s)
-                match stub.behave(times):
-                    case "well":
-                        self.say(200, completion())
-                    case "drop":
-                        self.close_connection = True
-                        self.connection.close()
-                    case "half a body":
-                        self.say(200, completion(), part=0.5)
-                    case "half an answer":
-                        half = completion()
-                        half["choices"][0]["message"]["content"] = json.dumps(ANSWER)[:40]
-                        self.say(200, half)
-                    case "cut off":
-                        self.say(200, completion(finish_reason="length"))
-                    case "slow":
-                        time.sleep(0.6)
-                        self.say(200, completion())
-                    case int(status):
-                        headers = {"Retry-After": "0.05"} if status == 429 else {}
-                        self.say(status, {"error": {"message": f"as told: {status}"}}, headers=headers)
-
-            def say(self, status, document, *, part=1.0, headers=None):
-                said = json.dumps(document).encode()
-                said = said[: int(len(said) * part)]
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(said)), **(headers or {})}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(said)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_):  # a client that left is no news
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def __init__(self, *, latency_s=0.0, slots=64, behave=lambda _times: "well"):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.latency_s, self.slots, self.behave = latency_s, threading.BoundedSemaphore(slots), behave
+        self.version = "0.32.0"
+        self.asked = Counter()  # by picture
+        self.last_body = None
+        self.counting = threading.Lock()
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def requests(self):
-        return sum(self.asked.values())
+        return self.asked.total()
+
+    def handle_error(self, *_):
+        pass  # a client that left is no news
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        pages = {"/version": {"version": self.server.version}, "/v1/models": {"data": [{"id": "stub"}]}}
+        self.say(200 if self.path in pages else 404, pages.get(self.path, {"detail": "Not Found"}))
+
+    def do_POST(self):
+        stub, body = self.server, json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        picture = hash(body["messages"][0]["content"][0]["image_url"]["url"])
+        with stub.counting:
+            times = stub.asked[picture]
+            stub.asked[picture] += 1
+            stub.last_body = body
+        with stub.slots:
+            time.sleep(stub.latency_s)
+        match stub.behave(times):
+            case "drop":
+                self.close_connection = True
+                self.connection.close()
+            case "half a body":
+                self.say(200, completion(), part=0.5)
+            case "half an answer":
+                self.say(200, completion(json.dumps(ANSWER)[:40]))
+            case "cut off":
+                self.say(200, completion(finish_reason="length"))
+            case int(status):
+                headers = {"Retry-After": "0.05"} if status == 429 else {}
+                self.say(status, {"error": {"message": f"as told: {status}"}}, headers=headers)
+            case _:
+                self.say(200, completion())
+
+    def say(self, status, document, *, part=1.0, headers=None):
+        said = json.dumps(document).encode()
+        said = said[: int(len(said) * part)]
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(said)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
-def endpoint():
-    stub = Endpoint()
-    yield stub
-    stub.close()
+def serve():
+    """Return a function that starts an endpoint."""
+    with ExitStack() as stack:
+
+        def start(**behaviour):
+            return stack.enter_context(closing(Endpoint(**behaviour)))
+
+        yield start
+
+
+@pytest.fixture
+def endpoint(serve):
+    return serve()
 
 
 @pytest.fixture
