@@ -139,6 +139,7 @@ def _records(records: Path | None, output: Path) -> Path:
 
 def _write_batch(path: Path, frames: "list[Frame]", settings: "CaptionSettings", records: Path) -> None:
     from hdrgen.captions.batch_files import batch_model, write_batch
+    from hdrgen.captions.engine import STRUCTURED_OUTPUTS
     from hdrgen.captions.records import Records
 
     model, known = batch_model(settings.model, settings.revision), Records(records)
@@ -148,8 +149,10 @@ def _write_batch(path: Path, frames: "list[Frame]", settings: "CaptionSettings",
         unread = write_batch(path, missing, settings, model, on_progress)
     for failure in unread:
         say_error(failure.reason)
-    typer.echo(f"{path}: {len(missing) - len(unread)} questions; answer them with vllm run-batch")
-    say("note", f"vllm run-batch -i {path} -o answers.jsonl --model {model.name}")
+    typer.echo(f"{path}: {len(missing) - len(unread)} questions")
+    structured = json.dumps(STRUCTURED_OUTPUTS)
+    command = f"vllm run-batch -i {path} -o answers.jsonl --model {model.name}"
+    say("note", f"{command} --structured-outputs-config '{structured}'")
     if unread:
         raise typer.Exit(1)
 

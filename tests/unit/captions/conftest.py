@@ -24,7 +24,7 @@ ANSWER = {
 }
 
 
-def completion(said=None, finish_reason="stop"):
+def a_completion(said=None, finish_reason="stop"):
     return {
         "choices": [{"message": {"content": said or json.dumps(ANSWER)}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20},
@@ -84,16 +84,16 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
             case "half a body":
-                self.say(200, completion(), part=0.5)
+                self.say(200, a_completion(), part=0.5)
             case "half an answer":
-                self.say(200, completion(json.dumps(ANSWER)[:40]))
+                self.say(200, a_completion(json.dumps(ANSWER)[:40]))
             case "cut off":
-                self.say(200, completion(finish_reason="length"))
+                self.say(200, a_completion(finish_reason="length"))
             case int(status):
                 headers = {"Retry-After": "0.05"} if status == 429 else {}
                 self.say(status, {"error": {"message": f"as told: {status}"}}, headers=headers)
             case _:
-                self.say(200, completion())
+                self.say(200, a_completion())
 
     def say(self, status, document, *, part=1.0, headers=None):
         said = json.dumps(document).encode()
@@ -122,6 +122,12 @@ def serve():
 @pytest.fixture
 def endpoint(serve):
     return serve()
+
+
+@pytest.fixture
+def completion():
+    """Return what makes a completion."""
+    return a_completion
 
 
 @pytest.fixture
