@@ -121,7 +121,8 @@ def test_the_command_describes_files_and_indexes_alike(cli, frames, tmp_path):
     assert [line["frame"] for line in b] == [frame.name for frame in frames]
 
 
-def test_the_command_goes_on_after_a_broken_frame_and_exits_1(cli, endpoint, frames, tmp_path):
+@pytest.mark.usefixtures("frames")
+def test_the_command_goes_on_after_a_broken_frame_and_exits_1(cli, endpoint, tmp_path):
     broken = tmp_path / "broken.exr"
     broken.write_bytes(b"v/1\x01 nothing")
     command = ["caption", tmp_path, "-o", tmp_path / "captions.jsonl", "--endpoint", endpoint.url, "--json"]
@@ -137,7 +138,8 @@ def test_the_command_goes_on_after_a_broken_frame_and_exits_1(cli, endpoint, fra
     assert endpoint.requests == 8
 
 
-def test_the_command_writes_and_reads_batches(cli, frames, completion, tmp_path):
+@pytest.mark.usefixtures("frames")
+def test_the_command_writes_and_reads_batches(cli, completion, tmp_path):
     captions, questions, answers = (
         tmp_path / f"{name}.jsonl" for name in ("captions", "questions", "answers")
     )
@@ -154,7 +156,8 @@ def test_the_command_writes_and_reads_batches(cli, frames, completion, tmp_path)
     assert cli(*options, "--read-batch", answers).code == 0
 
 
-def test_the_command_without_an_output_or_a_server_is_one_line(cli, frames, tmp_path):
+@pytest.mark.usefixtures("frames")
+def test_the_command_without_an_output_or_a_server_is_one_line(cli, tmp_path):
     assert "-o captions.jsonl" in cli("caption", tmp_path).err
     done = cli("caption", tmp_path, "-o", tmp_path / "c.jsonl", "--endpoint", "http://127.0.0.1:9/v1")
     assert done.code == 2
