@@ -174,7 +174,7 @@ def test_figures_count_sources_contradictions_and_tags(endpoint, frames, tmp_pat
     assert figures["sources"] == {"openai": 8}
     assert (figures["retried"], figures["invalid"]) == (8, 8)
     assert (figures["prompt_tokens"], figures["completion_tokens"]) == (800, 160)
-    assert figures["words"]["mean"] == 11
+    assert figures["words"]["mean"] == 12
     # The stub says night of everything; frames 5 to 7 are bright.
     assert figures["contradictions"]["night on a bright sky"] == 3
     assert figures["contradicted_share"] == 3 / 8
