@@ -18,6 +18,7 @@ import typer
 from hdrgen.cli import (
     bench,
     bracket,
+    caption,
     check,
     compare,
     convert,
@@ -48,6 +49,7 @@ app = typer.Typer(
 for command in (
     generate,
     ingest,
+    caption,
     inspect,
     check,
     expand,
