@@ -20,6 +20,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.images import exr
 from hdrgen.images.code_image import read_code, read_code8, write_code, write_png8
 from hdrgen.images.exr import read_exr, write_exr
+from hdrgen.inference.backends import Backend
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.runtime.errors import HdrgenError
 
@@ -60,7 +61,7 @@ def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
     table = tone_cells(Reinhard(), Log()).intersection
 
-    def load_fuser(weights, backend):
+    def load_fuser(weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
@@ -126,8 +127,6 @@ def test_compressions_are_those_of_the_library():
 
 def test_backends_are_those_of_the_library():
     """The copy that keeps torch out of `--help` is the same."""
-    from hdrgen.inference.backends import Backend
-
     assert get_args(options.Backend) == get_args(Backend)
 
 

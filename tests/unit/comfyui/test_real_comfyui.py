@@ -38,12 +38,12 @@ class ComfyUI:
         self.address, self.folder = address, folder
 
     def get(self, path):
-        with urllib.request.urlopen(f"{self.address}/{path}", timeout=30) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(f"{self.address}/{path}", timeout=30) as answer:
             return json.load(answer)
 
     def post(self, path, document):
-        request = urllib.request.Request(f"{self.address}/{path}", json.dumps(document).encode())  # noqa: S310
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server
+        request = urllib.request.Request(f"{self.address}/{path}", json.dumps(document).encode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
     def queue(self, prompt, workflow=None):
