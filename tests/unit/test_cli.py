@@ -60,7 +60,7 @@ def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
     table = tone_cells(Reinhard(), Log()).intersection
 
-    def load_fuser(weights, backend):
+    def load_fuser(weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
@@ -126,7 +126,7 @@ def test_compressions_are_those_of_the_library():
 
 def test_backends_are_those_of_the_library():
     """The copy that keeps torch out of `--help` is the same."""
-    from hdrgen.inference.backends import Backend
+    from hdrgen.inference.backends import Backend  # noqa: PLC0415 - torch, which no other test here waits for
 
     assert get_args(options.Backend) == get_args(Backend)
 
