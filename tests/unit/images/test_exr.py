@@ -1,6 +1,7 @@
 """EXR files are read as they are stored and written so that nothing is lost in silence."""
 
 import csv
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -279,7 +280,7 @@ def test_reading_in_a_thread_keeps_its_warnings_from_the_others(tmp_path, capsys
     with ThreadPoolExecutor(2) as pool:
         readers = [pool.submit(damaged) for _ in range(2)]
         for _ in range(200):
-            print("shown")
+            sys.stdout.write("shown\n")
             assert read_exr(whole).rgb.shape == (64, 64, 3)
         stop.set()
         assert min(reader.result() for reader in readers) > 0
