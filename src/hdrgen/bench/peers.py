@@ -106,7 +106,8 @@ def _threads() -> int:
 def _read_png(path: Path) -> Any:
     import cv2
 
-    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    bgr: Any = cv2.imread(str(path))
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def _write_exr(path: Path, rgb: Any) -> None:

@@ -14,6 +14,7 @@ import PyOpenColorIO as ocio
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP0, AP1, Chromaticities, rgb_to_rgb
+from hdrgen.images.half_floats import to_single
 from hdrgen.runtime.errors import HdrgenError
 
 BUILTIN_CONFIG = "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
@@ -109,7 +110,8 @@ def convert(
     """
     source, target = space_name(source), space_name(target)
     if source == target:
-        return np.array(rgb, np.float32, order="C", copy=None if in_place else True)
+        single = np.ascontiguousarray(to_single(rgb))
+        return single.copy() if single is rgb and not in_place else single
     return _applied(_processor(config_source(), source, target), rgb, threads, in_place=in_place)
 
 
@@ -258,7 +260,7 @@ def _applied(
     def apply(top: int) -> None:
         band = result[top : top + ROWS_PER_BAND]
         if not own:
-            band[...] = rgb[top : top + ROWS_PER_BAND]
+            band[...] = to_single(rgb[top : top + ROWS_PER_BAND])
         processor.apply(ocio.PackedImageDesc(band, width, band.shape[0], 3))
 
     with ThreadPoolExecutor(threads) as pool:

@@ -6,15 +6,16 @@ without parts and a line on stdout, and float values beyond the half range becom
 """
 
 import contextlib
-import io
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock, get_ident
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import numpy as np
 import OpenEXR
@@ -53,6 +54,7 @@ _COMPRESSION = {
     "htj2k": OpenEXR.HTJ2K256_COMPRESSION,
     "zstd": OpenEXR.ZSTD_COMPRESSION,
 }
+_READING = Lock()
 _DEEP = (OpenEXR.deepscanline, OpenEXR.deeptile)
 # Said by the picture itself, so not for a caller to set.
 _STRUCTURE = frozenset(
@@ -234,6 +236,32 @@ class _Layout:
     view: str = ""
 
 
+class _OneThreadsOutput:
+    """A stdout that keeps what one thread prints and lets all others through."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self.said: list[str] = []
+        self._stdout, self._thread = stdout, get_ident()
+
+    def write(self, text: str) -> int:
+        if get_ident() != self._thread:
+            return self._stdout.write(text)
+        self.said.append(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stdout, name)
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Give what OpenEXR prints meanwhile for this thread; one thread at a time, for there is but one stdout."""
+    with _READING:
+        output = _OneThreadsOutput(sys.stdout)
+        with contextlib.redirect_stdout(output):
+            yield output.said
+
+
 def _open(path: Path, *, header_only: bool) -> list[Any]:
     """Return the parts' headers, or raise with a reason a person understands."""
     try:
@@ -244,7 +272,7 @@ def _open(path: Path, *, header_only: bool) -> list[Any]:
     if magic != MAGIC:
         raise UnreadableImage(path, "is not an OpenEXR file")
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with _warnings():
             file = OpenEXR.File(str(path), header_only=header_only)
             headers = [part.header for part in file.parts]
     except (RuntimeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as error:
@@ -258,9 +286,9 @@ def _open(path: Path, *, header_only: bool) -> list[Any]:
 
 
 def _open_pixels(path: Path, *, separate: bool) -> Any:
-    said = io.StringIO()
+    said: list[str] = []
     try:
-        with contextlib.redirect_stdout(said):
+        with _warnings() as said:
             file = OpenEXR.File(str(path), separate_channels=separate)
     except (RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
         if not separate and "coalesce" in str(error):  # channels of several types
@@ -268,8 +296,8 @@ def _open_pixels(path: Path, *, separate: bool) -> Any:
         raise UnreadableImage(path, f"has damaged pixels ({str(error).split(f' {path}')[0]})") from None
     except MemoryError:
         raise UnreadableImage(path, "asks for more memory than there is") from None
-    if said.getvalue() or not file.parts:
-        lines = said.getvalue().strip().splitlines() or ["nothing could be decoded"]
+    if said or not file.parts:
+        lines = "".join(said).strip().splitlines() or ["nothing could be decoded"]
         detail = lines[-1].rsplit(" - ", 1)[-1].replace(str(path), path.name)
         if "MemoryError" in detail:
             raise UnreadableImage(path, "asks for more memory than there is")

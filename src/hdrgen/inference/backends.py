@@ -21,8 +21,11 @@ from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.inference.network import net_and_digest
 from hdrgen.inference.onnx_graph import OnnxGraph, Runtime
 from hdrgen.inference.tiles import Tile
+from hdrgen.models.bit_depth import MODEL as BIT_DEPTH
 from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
+from hdrgen.models.exposure_fusion import MODEL as EXPOSURE_FUSION
 from hdrgen.models.exposure_fusion import LuminanceStackProcessor, load_exposure_fusion
+from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.models.tone_fusion import ToneFuser, load_tone_fuser
 from hdrgen.runtime.atomic import replacing
 
@@ -41,8 +44,8 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
     HdrgenError
         The file is missing, damaged, or holds another model; or the backend is not installed.
     """
-    net, digest = net_and_digest(weights, tone_fusion.MODEL, load_tone_fuser)
-    runtime = chosen(tone_fusion.MODEL, backend)
+    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
+    runtime = chosen(TONE_FUSION, backend)
     if runtime == "torch":
         return tone_fusion.Fuser(net, digest)
     from hdrgen.export.graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
@@ -52,8 +55,8 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
 
 def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit_depth.Expander:
     """Load the expander; see `load_fuser`."""
-    net, digest = net_and_digest(weights, bit_depth.MODEL, load_bit_depth)
-    runtime = chosen(bit_depth.MODEL, backend)
+    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
+    runtime = chosen(BIT_DEPTH, backend)
     if runtime == "torch":
         return bit_depth.Expander(net, digest)
     from hdrgen.export.graphs import bit_depth_graph  # noqa: PLC0415
@@ -63,8 +66,8 @@ def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit
 
 def load_merger(weights: Path | None = None, backend: Backend = "auto") -> exposure_fusion.StackMerger:
     """Load the merger; see `load_fuser`."""
-    net, digest = net_and_digest(weights, exposure_fusion.MODEL, load_exposure_fusion)
-    runtime = chosen(exposure_fusion.MODEL, backend)
+    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
+    runtime = chosen(EXPOSURE_FUSION, backend)
     if runtime == "torch":
         return exposure_fusion.StackMerger(net, digest)
     from hdrgen.export.graphs import exposure_fusion_graph  # noqa: PLC0415
@@ -87,8 +90,10 @@ class ExportedFuser(tone_fusion.Fuser):
         tile: Tile,
         threads: int,
     ) -> None:
-        seen = (picture[tile.seen][None] for picture in (reinhard_code8, log_code8))
-        light = self._graph(threads=threads, **dict(zip(("reinhard_code8", "log_code8"), seen, strict=True)))
+        light = self._graph(
+            {"reinhard_code8": reinhard_code8[tile.seen][None], "log_code8": log_code8[tile.seen][None]},
+            threads=threads,
+        )
         linear[tile.kept] = light[0][tile.kept_of_seen]
 
 
@@ -103,10 +108,12 @@ class ExportedExpander(bit_depth.Expander):
         self, code8: NDArray[np.uint8], smooth: NDArray[np.float32], tile: Tile, strength: float
     ) -> NDArray[np.float32]:
         code = self._graph(
+            {
+                "code8": code8[tile.seen][None],
+                "smooth": smooth[tile.seen][None],
+                "strength": np.array(strength, np.float32),
+            },
             threads=torch.get_num_threads(),
-            code8=code8[tile.seen][None],
-            smooth=smooth[tile.seen][None],
-            strength=np.float32(strength),
         )
         return code[0][tile.kept_of_seen]
 
@@ -130,13 +137,15 @@ class ExportedMerger(exposure_fusion.StackMerger):
     ) -> None:
         seen = brackets.stack(tile.seen).corrected(overview.errors).in_slots(brackets.reference)[0]
         light = self._graph(
+            {
+                "level": seen.level.numpy(),
+                "weight": seen.weight.numpy(),
+                "lower": seen.lower.numpy(),
+                "upper": seen.upper.numpy(),
+                "shown": overview.shown.numpy(),
+                "reference": np.array([overview.reference]),
+            },
             threads=threads,
-            level=seen.level.numpy(),
-            weight=seen.weight.numpy(),
-            lower=seen.lower.numpy(),
-            upper=seen.upper.numpy(),
-            shown=overview.shown.numpy(),
-            reference=np.array([overview.reference]),
         )
         linear[tile.kept] = light[0][tile.kept_of_seen]
 

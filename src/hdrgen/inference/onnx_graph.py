@@ -1,5 +1,6 @@
 """An exported graph on onnxruntime."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from hdrgen.runtime.errors import HdrgenError
 
 Runtime = Literal["onnx", "tensorrt"]
-PROVIDERS = {"onnx": "CPUExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+PROVIDERS: dict[Runtime, str] = {"onnx": "CPUExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 """What onnxruntime calls them."""
 
 
@@ -37,7 +38,7 @@ class OnnxGraph:
                 "onnxruntime has no TensorRT here; on a machine with an NVIDIA GPU: pip install 'hdrgen[tensorrt]'"
             )
 
-    def __call__(self, *, threads: int = 2, **inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, inputs: Mapping[str, NDArray[Any]], *, threads: int = 2) -> NDArray[np.float32]:
         """Return the graph's output for inputs by name."""
         answer: NDArray[np.float32] = _session(self.path, self.runtime, threads).run(
             None, {name: np.ascontiguousarray(value) for name, value in inputs.items()}

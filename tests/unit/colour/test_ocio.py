@@ -26,6 +26,22 @@ def test_the_input_is_left_as_it_was():
     assert (code == 0.5).all()
 
 
+@pytest.mark.parametrize("target", ["acescg", "linear_awg4"])
+def test_halves_are_converted_as_the_singles_they_stand_for(target):
+    half = np.random.default_rng(1).normal(0, 4, (130, 70, 3)).astype(np.float16)
+    delivered = ocio.convert(half, "linear_awg4", target)
+    np.testing.assert_array_equal(delivered, ocio.convert(half.astype(np.float32), "linear_awg4", target))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_conversion_to_the_same_space_is_a_copy(dtype):
+    light = np.full((4, 4, 3), 0.5, dtype)
+    same = ocio.convert(light, "acescg", "acescg")
+    assert same.dtype == np.float32
+    assert (same == 0.5).all()
+    assert not np.shares_memory(same, light)
+
+
 def test_an_unknown_space_gets_the_nearest_names():
     with pytest.raises(HdrgenError, match="unknown colour space 'ACESgc'; did you mean 'ACEScg'"):
         ocio.space_name("ACESgc")

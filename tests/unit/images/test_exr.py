@@ -1,6 +1,9 @@
 """EXR files are read as they are stored and written so that nothing is lost in silence."""
 
 import csv
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
@@ -257,3 +260,28 @@ def test_depth_only_is_no_picture(tmp_path):
     OpenEXR.File({}, {"Z": np.ones((4, 4), np.float32)}).write(str(tmp_path / "z.exr"))
     with pytest.raises(UnreadableImage, match="holds no picture"):
         read_exr(tmp_path / "z.exr")
+
+
+def test_reading_in_a_thread_keeps_its_warnings_from_the_others(tmp_path, capsys):
+    """A damaged file read in one thread says nothing, and takes nothing from what another thread prints."""
+    whole, cut = tmp_path / "whole.exr", tmp_path / "cut.exr"
+    write_exr(whole, np.ones((64, 64, 3), np.float32), chromaticities=AP1, compression="none")
+    cut.write_bytes(whole.read_bytes()[:-2000])
+    stop = threading.Event()
+
+    def damaged() -> int:
+        count = 0
+        while not stop.is_set():
+            with pytest.raises(UnreadableImage, match="damaged pixels"):
+                read_exr(cut)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(damaged) for _ in range(2)]
+        for _ in range(200):
+            sys.stdout.write("shown\n")
+            assert read_exr(whole).rgb.shape == (64, 64, 3)
+        stop.set()
+        assert min(reader.result() for reader in readers) > 0
+    assert capsys.readouterr().out == "shown\n" * 200
