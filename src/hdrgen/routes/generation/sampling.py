@@ -30,13 +30,14 @@ def sampling_for(
     HdrgenError
         The sides are not whole tokens.
     """
-    width, height = width or trained.size, height or trained.size
+    width = trained.size if width is None else width
+    height = trained.size if height is None else height
     check_size(width, height, trained.pixels_per_token)
-    distilled = trained.checkpoint.distilled
+    usual_steps, usual_guidance = (4, 1.0) if trained.checkpoint.distilled else (28, 4.0)
     return Sampling(
         width,
         height,
-        steps or (4 if distilled else 28),
-        guidance or (1.0 if distilled else 4.0),
+        usual_steps if steps is None else steps,
+        usual_guidance if guidance is None else guidance,
         negative,
     )
