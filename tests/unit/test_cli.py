@@ -39,6 +39,7 @@ COMMANDS = (
     "preview",
     "serve",
     "bench",
+    "caption",
 )
 
 
