@@ -95,32 +95,20 @@ def _sizes(text: str) -> list[tuple[int, int]]:
 def _table(timings: "list[Timing]") -> Any:
     from rich.table import Table
 
-    table = Table(box=None)
-    columns = (
-        "size",
-        "median s",
-        "fastest",
-        "slowest",
-        "CPU s",
-        "process s",
-        "MiB",
-        "matrix",
-        "memory",
-        "of ours",
-    )
-    for column in ("operation", "by"):
-        table.add_column(column)
-    for column in columns:
+    # As wide as a terminal of 80 characters; the file has the rest.
+    table = Table(box=None, pad_edge=False)
+    for column in ("operation", "by", "size"):
+        table.add_column(column, no_wrap=column != "by")
+    for column in ("median s", "from", "to", "CPU s", "MiB", "flops", "bytes", "of ours"):
         table.add_column(column, justify="right")
     for t in timings:
-        seconds = (t.median_s, t.fastest_s, t.slowest_s, t.cpu_s, t.process_s)
         table.add_row(
             t.operation,
             t.by,
             f"{t.width}x{t.height}",
-            *(f"{second:.3g}" for second in seconds),
+            *(f"{second:.3g}" for second in (t.median_s, t.fastest_s, t.slowest_s, t.cpu_s)),
             f"{t.peak_mib:.0f}",
-            *("" if share is None else f"{share:.1%}" for share in (t.matrix_share, t.memory_share)),
+            *("" if share is None else f"{share:.0%}" for share in (t.matrix_share, t.memory_share)),
             f"{t.of_ours:.2f}",
         )
     return table
