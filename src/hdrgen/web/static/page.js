@@ -404,9 +404,11 @@ async function readHistory() {
   const newest = await server.pictures();
   const oldest = newest.at(-1);
   const rest = oldest ? listed.slice(listed.findIndex((one) => one.id === oldest.id) + 1 || listed.length) : [];
+  const states = (some) => some.map((one) => `${one.id} ${one.state}`).join();
+  const before = states(listed);
   listed = [...newest, ...rest];
-  $("more").hidden = newest.length < 60;
-  showHistory();
+  $("more").hidden = listed.length < 60;
+  if (states(listed) !== before) showHistory();
 }
 
 $("more").addEventListener("click", async () => {
