@@ -219,7 +219,7 @@ async function open(id) {
     history.replaceState(null, "", `#${id}`);
     shown = record;
     showAbout(record);
-    showHistory();
+    markShown();
     if (!record.picture) {
       viewer?.show(null);
       histogram.clear();
@@ -386,7 +386,6 @@ function showHistory() {
     button.dataset.id = one.id;
     button.title = one.title;
     button.className = one.state;
-    if (shown?.id === one.id) button.setAttribute("aria-current", "true");
     if (one.state === "done") {
       const thumbnail = Object.assign(new Image(), { src: `/api/pictures/${one.id}/thumbnail`, alt: "", loading: "lazy" });
       button.append(thumbnail);
@@ -397,7 +396,15 @@ function showHistory() {
     item.append(button);
     return item;
   }));
+  markShown();
   if (focused) host.querySelector(`[data-id="${focused}"]`)?.focus();
+}
+
+function markShown() {
+  for (const button of $("pictures").querySelectorAll("button")) {
+    if (button.dataset.id === shown?.id) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
 }
 
 async function readHistory() {
