@@ -219,7 +219,7 @@ async function open(id) {
     history.replaceState(null, "", `#${id}`);
     shown = record;
     showAbout(record);
-    showHistory();
+    markShown();
     if (!record.picture) {
       viewer?.show(null);
       histogram.clear();
@@ -386,7 +386,6 @@ function showHistory() {
     button.dataset.id = one.id;
     button.title = one.title;
     button.className = one.state;
-    if (shown?.id === one.id) button.setAttribute("aria-current", "true");
     if (one.state === "done") {
       const thumbnail = Object.assign(new Image(), { src: `/api/pictures/${one.id}/thumbnail`, alt: "", loading: "lazy" });
       button.append(thumbnail);
@@ -397,16 +396,26 @@ function showHistory() {
     item.append(button);
     return item;
   }));
+  markShown();
   if (focused) host.querySelector(`[data-id="${focused}"]`)?.focus();
+}
+
+function markShown() {
+  for (const button of $("pictures").querySelectorAll("button")) {
+    if (button.dataset.id === shown?.id) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
 }
 
 async function readHistory() {
   const newest = await server.pictures();
   const oldest = newest.at(-1);
   const rest = oldest ? listed.slice(listed.findIndex((one) => one.id === oldest.id) + 1 || listed.length) : [];
+  const states = (some) => some.map((one) => `${one.id} ${one.state}`).join();
+  const before = states(listed);
   listed = [...newest, ...rest];
-  $("more").hidden = newest.length < 60;
-  showHistory();
+  $("more").hidden = listed.length < 60;
+  if (states(listed) !== before) showHistory();
 }
 
 $("more").addEventListener("click", async () => {
