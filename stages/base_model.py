@@ -6,6 +6,7 @@ from pathlib import Path
 from hdrgen.flux.base_model import BaseModelSettings, make_base_model
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.frames.frame_index import read_index
+from hdrgen.pairs.prompts import with_prompts
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
@@ -20,7 +21,7 @@ def main() -> None:
         checkpoint, figures = make_base_model(
             settings,
             Path("data/sanitize"),
-            read_index(Path("data/split")),
+            with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl")),
             Path("data/base_model"),
             on_progress,
         )

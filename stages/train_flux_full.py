@@ -9,6 +9,7 @@ from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.tiny import TinyNetwork
 from hdrgen.flux.training_plan import Size, Workload, build, plan_training
 from hdrgen.frames.frame_index import read_index
+from hdrgen.pairs.prompts import with_prompts
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
@@ -37,7 +38,7 @@ def main(
         figures = train_flux_full(
             read_reference(Path("data/base_model/checkpoint.json")),
             Path("data/sanitize"),
-            read_index(Path("data/split")),
+            with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl")),
             settings,
             Path("data/train_flux_full"),
             Path("metrics/train_flux_full/loss.tsv"),

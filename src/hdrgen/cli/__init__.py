@@ -17,6 +17,7 @@ import typer
 
 from hdrgen.cli import (
     bracket,
+    caption,
     check,
     compare,
     convert,
@@ -47,6 +48,7 @@ app = typer.Typer(
 for command in (
     generate,
     ingest,
+    caption,
     inspect,
     check,
     expand,

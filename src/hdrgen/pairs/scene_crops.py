@@ -1,7 +1,7 @@
 """Square crops of frames with the words that describe them: what text-to-image models learn from.
 
-Light is averaged to the crop's size before any curve makes codes of it, as a camera would. A simulated frame
-describes itself; a frame that does not is learned without a prompt.
+Light is averaged to the crop's size before any curve makes codes of it, as a camera would. A frame without prompts is
+learned without.
 """
 
 import json
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hdrgen.images.exr import read_exr
+from hdrgen.pairs.prompts import PROMPTS
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
@@ -61,7 +62,7 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
     frames_dir
         The folder that the rows' ``file`` is relative to; frames are scene-linear AWG4.
     rows
-        Of `split`'s index.
+        Of `split`'s index, with prompts where they are needed: see `prompts.with_prompts`.
     settings
         Which crops.
 
@@ -77,7 +78,7 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
     size = (settings.size, settings.size)
     for row in rows.iter_rows(named=True):
         linear_awg4 = read_exr(frames_dir / row["file"]).rgb.astype(np.float32)
-        kind, prompts = scene_kind(row["description"]), scene_prompts(row["description"])
+        kind, prompts = scene_kind(row["description"]), tuple(row.get(PROMPTS) or ("",))
         rng = np.random.default_rng([settings.seed, *row["digest"].encode()])
         for number in range(settings.crops_per_frame):
             window = _window(linear_awg4, settings.smallest_window, rng) if number else _middle(linear_awg4)
@@ -87,33 +88,8 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
 
 def scene_kind(description: str | None) -> str:
     """Return the kind of scene in words, given a simulated frame's description in JSON."""
-    return _described(description).get("kind", "").replace("_", " ")
-
-
-def scene_prompts(description: str | None) -> tuple[str, ...]:
-    """Return prompts for a frame, from a few words to its whole caption; the empty one where nothing is known.
-
-    Parameters
-    ----------
-    description
-        JSON of `hdrgen.frames.simulate.scene.Description`, or None.
-    """
-    scene = _described(description)
-    if not scene:
-        return ("",)
-    kind = scene_kind(description)
-    lights = " and ".join(light["name"] for light in scene["light_sources"])
-    return (
-        kind,
-        f"{kind}, {scene['time_of_day']}",
-        f"{scene['subject']}, {scene['place']}, {scene['time_of_day']}, lit by {lights}",
-        scene["caption"],
-    )
-
-
-def _described(description: str | None) -> dict[str, Any]:
     scene: dict[str, Any] = json.loads(description) if description else {}
-    return scene
+    return str(scene.get("kind", "")).replace("_", " ")
 
 
 def _middle(linear: NDArray[np.float32]) -> NDArray[np.float32]:

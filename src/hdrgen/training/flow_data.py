@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.family import Flux, load_flux
+from hdrgen.pairs.prompts import PROMPTS
 from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.token_cache import (
@@ -61,7 +62,7 @@ class FlowSource:
 
     def digest(self, split: str) -> str:
         """Return what stands for a split's crops."""
-        rows = split_frames(self.index, split).select("frame", "digest", "description").rows()
+        rows = split_frames(self.index, split).select("frame", "digest", PROMPTS).rows()
         return digest_of(rows, self.crops.model_dump(mode="json"))
 
 

@@ -6,17 +6,13 @@ import pytest
 
 from hdrgen.colour.primaries import AWG4
 from hdrgen.images.exr import write_exr
-from hdrgen.pairs.scene_crops import CropSettings, scene_crops, scene_kind, scene_prompts, split_frames
+from hdrgen.pairs.prompts import with_prompts
+from hdrgen.pairs.scene_crops import CropSettings, scene_crops, split_frames
 from hdrgen.runtime.errors import HdrgenError
 
 DESCRIPTION = json.dumps(
     {
         "kind": "night_street",
-        "caption": "A wet street at night, 35 mm lens.",
-        "subject": "cars on a wet street",
-        "place": "city street",
-        "time_of_day": "night",
-        "light_sources": [{"name": "street lamps"}, {"name": "headlights"}],
     }
 )
 SETTINGS = CropSettings(size=32, crops_per_frame=3, smallest_window=0.5, seed=1)
@@ -61,18 +57,27 @@ def test_windows_hang_on_the_seed_and_the_frame_alone(frames):
     assert not np.array_equal(other[4], crops[4])
 
 
-def test_prompts_come_from_the_description_and_are_empty_without_one(frames):
-    crops = list(scene_crops(*frames, SETTINGS))
+def test_prompts_come_from_the_captions_and_are_empty_without_one(frames, tmp_path):
+    folder, index = frames
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text(
+        json.dumps({"frame": "b_ramp", "prompts": ["night street", "cars at night"], "tags": ["wet"]})
+    )
+    prompted = with_prompts(index, captions)
+    assert prompted.drop("prompts").equals(index)
+    crops = list(scene_crops(folder, prompted, SETTINGS))
     assert [crop.kind for crop in crops] == [""] * 3 + ["night street"] * 3
     assert crops[0].prompts == ("",)
-    assert crops[3].prompts == (
-        "night street",
-        "night street, night",
-        "cars on a wet street, city street, night, lit by street lamps and headlights",
-        "A wet street at night, 35 mm lens.",
-    )
-    assert scene_prompts(None) == ("",)
-    assert scene_kind(DESCRIPTION) == "night street"
+    assert crops[3].prompts == ("night street", "cars at night")
+    assert {crop.prompts for crop in scene_crops(folder, index, SETTINGS)} == {("",)}
+
+
+def test_without_captions_nothing_is_learned_unnoticed(frames, tmp_path):
+    with pytest.raises(HdrgenError, match=r"captions\.jsonl: cannot be read .*; run the stage caption"):
+        with_prompts(frames[1], tmp_path / "captions.jsonl")
+    (tmp_path / "captions.jsonl").write_text("no JSON")
+    with pytest.raises(HdrgenError, match="run the stage caption"):
+        with_prompts(frames[1], tmp_path / "captions.jsonl")
 
 
 def test_a_split_has_its_usable_frames_in_order():

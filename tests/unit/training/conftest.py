@@ -31,10 +31,16 @@ def frames(tmp_path_factory):
         linear = np.random.default_rng(i).uniform(0, 0.1, (32, 48, 3)).astype(np.float32)
         linear[..., colour] += 0.5
         write_exr(folder / f"{kind}.exr", linear, chromaticities=AWG4)
-        scene = {"kind": kind, "caption": kind, "subject": kind, "place": "x", "time_of_day": "day"}
-        described = json.dumps(scene | {"light_sources": [{"name": "sun"}]})
+        words = kind.replace("_", " ")
         rows.append(
-            {"frame": kind, "file": f"{kind}.exr", "digest": kind, "split": split, "description": described}
+            {
+                "frame": kind,
+                "file": f"{kind}.exr",
+                "digest": kind,
+                "split": split,
+                "description": json.dumps({"kind": kind}),
+                "prompts": [words, f"{words}, day", f"{words}, x, day, lit by sun"],
+            }
         )
     return folder, pl.DataFrame(rows).with_columns(quarantine_reason=pl.lit(None, pl.String))
 
