@@ -1,0 +1,189 @@
+"""What a run of the pipeline left: its stages in order, their figures, and what DVC and git know of how they came."""
+
+import ast
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hdrgen.runtime.errors import HdrgenError
+
+Tree = Mapping[str, Any]
+"""Figures as a metrics file holds them: mappings in mappings."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder that a stage wrote, by its digest in ``dvc.lock``."""
+
+    path: str
+    md5: str
+    bytes: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items.
+    ``parameters`` are those it last ran with, which may not be those of ``params.yaml``.
+    """
+
+    name: str
+    about: str
+    has_metrics: bool
+    metrics: Mapping[str, Tree]
+    parameters: Tree
+    outputs: tuple[Output, ...]
+
+    @property
+    def was_run(self) -> bool:
+        """Tell whether there is anything to show of it."""
+        return bool(self.metrics) if self.has_metrics else bool(self.outputs)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What git says of the code: the commit, its day, and the files that differ from it."""
+
+    commit: str
+    day: str
+    changed: tuple[str, ...]
+
+
+def read_stages(root: Path, own_name: str) -> list[Stage]:
+    """Return the pipeline's stages in the order of ``dvc.yaml``.
+
+    Parameters
+    ----------
+    root
+        Folder of ``dvc.yaml``, ``dvc.lock``, ``stages`` and ``metrics``.
+    own_name
+        The stage that is left out, as it is running.
+
+    Raises
+    ------
+    HdrgenError
+        A file cannot be read.
+    """
+    blocks = {name: block for name, block in pipeline(root)["stages"].items() if name != own_name}
+    lock = _lock(_text(root / "dvc.lock"))
+    return [_stage(root, name, block, lock) for name, block in blocks.items()]
+
+
+def pipeline(root: Path) -> dict[str, Any]:
+    """Return ``dvc.yaml`` as it is written.
+
+    Raises
+    ------
+    HdrgenError
+        It is missing or no YAML.
+    """
+    path = root / "dvc.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
+    except yaml.YAMLError as error:
+        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    return {"stages": {}, "plots": []} | (document or {})
+
+
+def read_revision(root: Path) -> Revision | None:
+    """Return the commit that is checked out, and what else of the code and parameters is in place; None without git."""
+    said = _git(root, "show", "--no-patch", "--format=%H %cs", "HEAD")
+    if said is None:
+        return None
+    commit, day = said.split()
+    code = ("src", "stages", "dvc.yaml", "params.yaml")
+    changed = _git(root, "status", "--porcelain", "--", *code) or ""
+    return Revision(commit, day, tuple(line[3:] for line in changed.splitlines()))
+
+
+def committed_metrics(root: Path) -> dict[str, Tree]:
+    """Return the metrics files of the checked-out commit by name; empty without git."""
+    listed = _git(root, "ls-tree", "--name-only", "HEAD", "metrics/") or ""
+    names = [name for name in listed.splitlines() if name.endswith(".json")]
+    return {Path(name).stem: json.loads(_git(root, "show", f"HEAD:./{name}") or "{}") for name in names}
+
+
+def committed_parameters(root: Path) -> dict[str, Tree]:
+    """Return each stage's parameters in the checked-out commit's ``dvc.lock``; empty without git."""
+    stages = _lock(_git(root, "show", "HEAD:./dvc.lock"))
+    names = dict.fromkeys(name.split("@")[0] for name in stages)
+    return {name: _parameters(_entries(stages, name)) for name in names}
+
+
+def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:
+    entries = _entries(lock, name)
+    script = _text(root / "stages" / f"{name}.py")
+    files = sorted((root / "metrics").glob(f"{name}_*.json" if "foreach" in block else f"{name}.json"))
+    outputs = [out for entry in entries for out in entry.get("outs", []) if not _is_figure(out["path"])]
+    return Stage(
+        name,
+        (ast.get_docstring(ast.parse(script)) or "").split("\n")[0] if script else "",
+        bool(block.get("do", block).get("metrics")),
+        {file.stem: _metrics(file) for file in files},
+        _parameters(entries),
+        tuple(Output(out["path"], out["md5"], out.get("size", 0), out.get("nfiles", 1)) for out in outputs),
+    )
+
+
+def _entries(lock: Tree, name: str) -> list[Tree]:
+    return [entry for key, entry in lock.items() if key.split("@")[0] == name]
+
+
+def _parameters(entries: list[Tree]) -> Tree:
+    """Return all parameters of a stage, nested as in ``params.yaml``."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        for name, value in entry.get("params", {}).get("params.yaml", {}).items():
+            *sections, key = name.split(".")
+            place = found
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[key] = value
+    return found
+
+
+def _is_figure(path: str) -> bool:
+    return path.startswith("metrics/")
+
+
+def _lock(text: str | None) -> dict[str, Any]:
+    stages = (yaml.load(text, _YamlLoader) or {}).get("stages", {}) if text else {}  # noqa: S506 - a safe loader
+    return dict(stages)
+
+
+def _metrics(path: Path) -> Tree:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise HdrgenError(f"{path}: is no metrics file; run its stage again") from None
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git says, None where there is no git, no repository or no such object."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - git is where its user has it
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout
+
+
+_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The lock has thousands of lines; the C loader reads it ten times faster."""
