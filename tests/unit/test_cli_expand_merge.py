@@ -36,13 +36,13 @@ def stand_ins(monkeypatch):
             linear = 2.0 ** cells[reference].level[codes[reference]] - 0.01
             return SimpleNamespace(linear=linear, confidence=np.ones(linear.shape[:2], np.float32))
 
-    def load(weights):
+    def load(weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         return Plain()
 
-    for model, loader in (("bit_depth", "load_expander"), ("exposure_fusion", "load_merger")):
-        monkeypatch.setitem(sys.modules, f"hdrgen.inference.{model}", SimpleNamespace(**{loader: load}))
+    loaders = SimpleNamespace(load_expander=load, load_merger=load)
+    monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", loaders)
 
 
 def shot(name: str, peak: float = 100.0) -> np.ndarray:
