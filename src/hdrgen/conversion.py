@@ -25,6 +25,7 @@ from hdrgen.images.scene_image import image_format, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, made_by
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.steps import Steps, in_steps
 
 LINEAR_SPACES: dict[str, Chromaticities] = {
     "acescg": AP1,
@@ -131,6 +132,7 @@ def clamped_notes(clamped_values: int) -> tuple[str, ...]:
     return (f"{clamped_values} values beyond half floats were clamped to {exr.HALF_MAX:g}",)
 
 
+@in_steps
 def convert_file(
     source: Path,
     target: Path,
@@ -141,7 +143,7 @@ def convert_file(
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
     threads: int = 2,
-) -> Converted:
+) -> Steps[Converted]:
     """Convert a picture file; formats are told by the source's first bytes and the target's suffix.
 
     Alpha goes along into an EXR (multiplied in, as EXR wants it, where the source is a PNG or TIFF), and is
@@ -178,14 +180,19 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    rgb, alpha, attributes, source_name, notes = _read(source, source_space, target_space, threads)
-
+    picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space)
+    yield
+    if chromaticities is None:
+        rgb = ocio.convert(picture, source_name, target_space, threads=threads, in_place=True)
+    else:
+        rgb = from_chromaticities(picture, chromaticities, target_space, threads=threads, in_place=True)
     if to_exr and alpha is not None and not image_format(source):
         notes += multiply_by_alpha(rgb, alpha)
 
     target_name = ocio.space_name(target_space)
     height, width, _ = rgb.shape
     clipped_share, clamped = 0.0, 0
+    yield
     if target_chromaticities is not None:
         made = made_by("convert", source=source.name, source_space=source_name, space=target_name)
         clamped = exr.write_exr(
@@ -219,35 +226,30 @@ def _check_encoded(target: Path, space: str) -> None:
 
 
 def _read(
-    source: Path, source_space: str | None, target_space: str, threads: int
-) -> tuple[NDArray[np.float32], Picture | None, Attributes, str, list[str]]:
-    """Return RGB in the target space, alpha, attributes to keep, the source space's name, notes."""
+    source: Path, space: str | None
+) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
+    """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
     if image_format(source):
         image = read_scene_image(source)
         notes = _window_notes(image)
-        if source_space is not None:
-            rgb = ocio.convert(image.rgb, source_space, target_space, threads=threads, in_place=True)
-            name = ocio.space_name(source_space)
-        else:
-            chromaticities, stated = assumed_chromaticities(image)
-            rgb = from_chromaticities(image.rgb, chromaticities, target_space, threads=threads, in_place=True)
-            name = describe(chromaticities)
-            if not stated:
-                notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
-        return rgb, image.alpha, carried(image.attributes), name, notes
+        attributes = carried(image.attributes)
+        if space is not None:
+            return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
+        chromaticities, stated = assumed_chromaticities(image)
+        if not stated:
+            notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
+        return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
-    if source_space is None:
+    if space is None:
         raise HdrgenError(
             f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
         )
-    name = ocio.space_name(source_space)
     codes = read_code(source)
     largest = np.float32(np.iinfo(codes.code.dtype).max)
     encoded = np.divide(codes.code, largest, dtype=np.float32)
-    rgb = ocio.convert(encoded, source_space, target_space, threads=threads, in_place=True)
     alpha = None if codes.alpha is None else np.divide(codes.alpha, largest, dtype=np.float32)
-    return rgb, alpha, {}, name, []
+    return encoded, alpha, None, {}, ocio.space_name(space), []
 
 
 def describe(chromaticities: Chromaticities) -> str:

@@ -23,6 +23,7 @@ from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.inference.backends import Backend
 from hdrgen.models.tone_cells import level_decode, tone_cells
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.steps import in_steps
 
 COMMANDS = (
     "generate",
@@ -581,13 +582,32 @@ def test_an_interrupted_batch_says_so(cli, monkeypatch):
     """Control-C is no traceback either; what was finished stays."""
     shot("in/a.exr")
 
-    def interrupt(*_, **__):
+    @in_steps
+    def interrupted(*_, **__):
+        yield
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hdrgen.conversion.convert_file", interrupt)
+    monkeypatch.setattr("hdrgen.conversion.convert_file", interrupted)
     said = cli("convert", "in", "-o", "out")
     assert said.code == 130
     assert said.err.startswith("error: interrupted")
+
+
+def test_a_batch_is_what_its_files_are_one_by_one(cli, place):
+    """Reading ahead and writing behind change neither the files nor what is said of them, nor its order."""
+    names = [f"{number}.exr" for number in range(6)]
+    for seed, name in enumerate(names):
+        shot(f"in/{name}", seed, chromaticities=AWG4)
+    Path("in/3.exr").write_bytes(Path("in/2.exr").read_bytes()[:-500])
+    batch = cli("convert", "in", "-o", "out")
+    alone = [cli("convert", f"in/{name}", "-o", f"alone/{name}") for name in names]
+    assert batch.code == 1
+    assert batch.out == "".join(said.out for said in alone).replace("alone/", "out/")
+    assert batch.err == alone[3].err + "error: 1 of 6 failed, see above\n"
+    assert {path.name: path.read_bytes() for path in (place / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in (place / "alone").iterdir()
+    }
+    assert len(files(place / "out")) == 5
 
 
 def test_a_stopped_job_leaves_no_half_written_file(place):
@@ -623,7 +643,9 @@ cli.main()
 def test_a_bug_is_one_line_unless_asked(cli, monkeypatch):
     """Even then a person gets a line, and a developer the way to the traceback."""
 
+    @in_steps
     def bug(*_, **__):
+        yield
         raise ZeroDivisionError("by zero")
 
     shot()

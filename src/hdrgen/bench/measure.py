@@ -15,7 +15,7 @@ from typing import Any
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.inference.onnx_graph import PROVIDERS, available_providers
+from hdrgen.inference.onnx_graph import PROVIDERS, present_runtimes
 from hdrgen.runtime.errors import HdrgenError
 
 GENERATE_STEPS = (2, 10)
@@ -204,9 +204,7 @@ def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
 
 def _can_run(backend: str) -> bool:
     try:
-        return (
-            importlib.util.find_spec("onnxscript") is not None and PROVIDERS[backend] in available_providers()
-        )
+        return importlib.util.find_spec("onnxscript") is not None and backend in present_runtimes()
     except HdrgenError:
         return False
 

@@ -2,15 +2,20 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from inspect import isgeneratorfunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from hdrgen.runtime.errors import HdrgenError
+
+if TYPE_CHECKING:
+    from hdrgen.steps import Steps
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
@@ -114,7 +119,7 @@ def check_present(jobs: Sequence[Job], weights: Path | None) -> None:
 def run_jobs(
     title: str,
     jobs: Sequence[Job],
-    work: Callable[[Job], Report],
+    work: Callable[[Job], "Report | Steps[Report]"],
     *,
     as_json: bool,
     skip_existing: bool = False,
@@ -123,6 +128,7 @@ def run_jobs(
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
+    Work in steps is overlapped: while one job is worked on, the next is read and the one before is written.
     Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
     many, what `summary` says of them.
 
@@ -133,13 +139,19 @@ def run_jobs(
     """
     results: list[dict[str, Any]] = []
     failed, good = 0, True
+
+    def steps(job: Job) -> "Steps[Report]":
+        done = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
+        return done if isinstance(done, Report) else (yield from done)
+
+    in_order = _overlapped if isgeneratorfunction(work) and len(jobs) > 1 else _one_by_one
     with _bar(title, len(jobs)) as step:
-        for done, job in enumerate(jobs):
+        for done, (job, outcome) in enumerate(zip(jobs, in_order(map(steps, jobs)), strict=True), 1):
             facts: dict[str, Any] = {"file": str(job.name)}
             if job.outputs:
                 facts["output"] = str(job.outputs[0])
             try:
-                report = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
+                report = outcome()
             except (HdrgenError, OSError, MemoryError) as error:
                 failed += 1
                 facts["error"] = _in_words(error, job)
@@ -149,7 +161,7 @@ def run_jobs(
                 good &= report.good
                 _say_report(job, report, alone=len(jobs) == 1, as_json=as_json)
             results.append(facts)
-            step(done + 1)
+            step(done)
     if as_json:
         print(json.dumps({"files": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     elif summary and len(jobs) > 1:
@@ -158,6 +170,18 @@ def run_jobs(
         say_error(f"{failed} of {len(jobs)} failed, see above")
     if failed or not good:
         raise typer.Exit(2 if failed and len(jobs) == 1 else 1)
+
+
+def _one_by_one(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+    from hdrgen.steps import finish
+
+    return (partial(finish, task) for task in tasks)
+
+
+def _overlapped(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+    from hdrgen.steps import overlapped
+
+    return (future.result for future in overlapped(tasks))
 
 
 def _left_alone(job: Job, *, skip_existing: bool, dry_run: bool) -> Report | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,9 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
+
+if TYPE_CHECKING:
+    from hdrgen.steps import Steps
 
 
 def convert(
@@ -59,8 +62,8 @@ def convert(
         ocio.space_name(space)  # a misspelt space is no matter of any one file
     count = threads()
 
-    def work(job: Job) -> Report:
-        done = convert_file(
+    def work(job: Job) -> "Steps[Report]":
+        done = yield from convert_file.steps(
             job.inputs[0],
             job.outputs[0],
             source_space=source,

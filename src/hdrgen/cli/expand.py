@@ -24,6 +24,7 @@ from hdrgen.cli.options import (
 
 if TYPE_CHECKING:
     from hdrgen.routes.expand import Expander
+    from hdrgen.steps import Steps
 
 
 def expand(
@@ -71,8 +72,8 @@ def expand(
 
         return load_expander(weights, backend)
 
-    def work(job: Job) -> Report:
-        done = expand_file(
+    def work(job: Job) -> "Steps[Report]":
+        done = yield from expand_file.steps(
             job.inputs[0],
             job.outputs[0],
             expander,

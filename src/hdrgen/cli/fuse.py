@@ -26,6 +26,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.dual import Fuser
+    from hdrgen.steps import Steps
 
 
 def fuse(
@@ -64,9 +65,9 @@ def fuse(
 
         return load_fuser(weights, backend)
 
-    def work(job: Job) -> Report:
+    def work(job: Job) -> "Steps[Report]":
         reinhard_file, log_file = job.inputs
-        done = fuse_files(
+        done = yield from fuse_files.steps(
             reinhard_file,
             log_file,
             job.outputs[0],

@@ -36,6 +36,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.merge import StackMerger
+    from hdrgen.steps import Steps
 
 SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
 
@@ -106,8 +107,8 @@ def merge(
 
         return load_merger(weights, backend)
 
-    def work(job: Job) -> Report:
-        done = merge_files(
+    def work(job: Job) -> "Steps[Report]":
+        done = yield from merge_files.steps(
             job.inputs,
             job.outputs[0],
             merger,

@@ -23,7 +23,7 @@ from hdrgen.export.graphs import Graph, bit_depth_graph, exposure_fusion_graph, 
 from hdrgen.export.onnx_file import write_onnx
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.images.exr import read_exr
-from hdrgen.inference.onnx_graph import PROVIDERS, OnnxGraph, Runtime, available_providers
+from hdrgen.inference.onnx_graph import OnnxGraph, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.bracket_cells import bracket_cells
 from hdrgen.models.cell_smoother import smooth_in_cells
@@ -141,12 +141,6 @@ def export_models(
     if on_progress:
         on_progress(len(models), len(models))
     return figures
-
-
-def present_runtimes() -> list[Runtime]:
-    """Return what can run a graph on this machine."""
-    available = available_providers()
-    return [runtime for runtime, provider in PROVIDERS.items() if provider in available]
 
 
 def parity(model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], settings: Export) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class OnnxGraph:
 
     def __init__(self, path: Path, runtime: Runtime = "onnx") -> None:
         self.path, self.runtime = path, runtime
-        if PROVIDERS[runtime] not in available_providers():
+        if runtime not in present_runtimes():
             raise HdrgenError(
                 "onnxruntime has no TensorRT here; on a machine with an NVIDIA GPU: pip install 'hdrgen[tensorrt]'"
             )
@@ -46,8 +46,8 @@ class OnnxGraph:
         return answer
 
 
-def available_providers() -> list[str]:
-    """Return what onnxruntime can work on here.
+def present_runtimes() -> list[Runtime]:
+    """Return what can run a graph on this machine.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def available_providers() -> list[str]:
         import onnxruntime  # noqa: PLC0415 - an extra
     except ImportError:
         raise HdrgenError("onnxruntime is not installed; pip install 'hdrgen[onnx]'") from None
-    names: list[str] = onnxruntime.get_available_providers()
-    return names
+    available = onnxruntime.get_available_providers()
+    return [runtime for runtime, provider in PROVIDERS.items() if provider in available]
 
 
 @lru_cache(maxsize=4)

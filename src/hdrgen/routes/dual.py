@@ -23,6 +23,7 @@ from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.steps import Steps, in_steps
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"
@@ -116,6 +117,7 @@ def tone_map_file(
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
 
 
+@in_steps
 def fuse_files(
     reinhard_png: Path,
     log_png: Path,
@@ -125,7 +127,7 @@ def fuse_files(
     primaries: str | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Fused:
+) -> Steps[Fused]:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
 
     Parameters
@@ -161,6 +163,7 @@ def fuse_files(
     if reinhard.alpha is not None or log.alpha is not None:
         notes.append("alpha was dropped")
 
+    yield
     linear = fuser.fuse(reinhard.code, log.code, threads=threads)
     attributes = made_by(
         "dual",
@@ -170,6 +173,7 @@ def fuse_files(
         log_ceiling=fuser.log_ceiling_linear,
         weights=fuser.digest,
     )
+    yield
     maximum_linear, delivered = delivery.write(target, linear, _space(found), attributes, threads=threads)
     notes += delivered
     return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))

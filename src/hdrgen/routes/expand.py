@@ -15,6 +15,7 @@ from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.encoded import encoding_named, encoding_of
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.steps import Steps, in_steps
 
 
 class Expander(Protocol):
@@ -47,6 +48,7 @@ class Expanded:
     notes: tuple[str, ...]
 
 
+@in_steps
 def expand_file(
     source: Path,
     target: Path,
@@ -56,7 +58,7 @@ def expand_file(
     strength: float = 0.0,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Expanded:
+) -> Steps[Expanded]:
     """Write a picture of codes as a scene-linear half-float EXR with provenance.
 
     Alpha goes along, multiplied in as EXR wants it.
@@ -91,6 +93,7 @@ def expand_file(
     notes = list(noted)
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     weights = None
+    yield
     if picture.bits == 8:
         model = expander()
         weights = model.digest
@@ -118,6 +121,7 @@ def expand_file(
         strength=strength,
         weights=weights,
     )
+    yield
     maximum_linear, delivered = delivery.write(
         target, light, curve.chromaticities, attributes, alpha=alpha, threads=threads
     )

@@ -21,6 +21,7 @@ from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.stack import EvsFrom, Stack, read_stack
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.steps import Steps, in_steps
 
 REFERENCE_TOLERANCE_STOPS = 0.1
 
@@ -91,6 +92,7 @@ class MergedFile:
     notes: tuple[str, ...]
 
 
+@in_steps
 def merge_files(
     sources: Sequence[Path],
     target: Path,
@@ -104,7 +106,7 @@ def merge_files(
     confidence_target: Path | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> MergedFile:
+) -> Steps[MergedFile]:
     """Merge 2 to 9 exposures into a scene-linear half-float EXR with provenance.
 
     Parameters
@@ -138,6 +140,7 @@ def merge_files(
     if confidence_target is not None and confidence_target.suffix.lower() not in (".exr", ".png"):
         raise HdrgenError(f"{confidence_target}: the confidence is written as .exr or .png")
     stack = read_stack(sources, evs=evs, encoding=encoding, threads=threads)
+    yield
     merged = merge_stack(
         stack, merger, method=method, align=align, reference_ev=reference_ev, threads=threads
     )
@@ -152,6 +155,7 @@ def merge_files(
     )
     unseen_share = float((merged.confidence < 1).mean())
     height, width, _ = merged.linear.shape
+    yield
     with _beside(confidence_target, merged.confidence, of=target):
         maximum_linear, delivered = delivery.write(
             target, merged.linear, stack.chromaticities, attributes, threads=threads

@@ -164,7 +164,7 @@ def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
 
 
 def test_tensorrt_without_a_gpu_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(onnx_graph, "available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(onnx_graph, "present_runtimes", lambda: ["onnx"])
     with pytest.raises(HdrgenError, match=r"pip install 'hdrgen\[tensorrt\]'"):
         OnnxGraph(tmp_path / "a.onnx", "tensorrt")
 
