@@ -137,7 +137,11 @@ def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
     before = (pipeline / "params.yaml").read_text()
     edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
     try:
-        assert ran(run(pipeline, "dvc", "repro").stdout) == ["train_tone_fusion", "evaluate_tone_fusion"]
+        assert ran(run(pipeline, "dvc", "repro").stdout) == [
+            "train_tone_fusion",
+            "evaluate_tone_fusion",
+            "report",
+        ]
     finally:
         (pipeline / "params.yaml").write_text(before)
         run(pipeline, "dvc", "repro")

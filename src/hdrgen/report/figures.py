@@ -86,21 +86,15 @@ class Change:
 
 
 def rounded(value: Any) -> str:
-    """Return a figure for eyes: four digits or fewer, a real minus sign, thousands apart.
+    """Return a figure for eyes: about four digits, a real minus sign, thousands apart.
 
     Examples
     --------
     >>> rounded(63.5557), rounded(-0.02514), rounded(2142176), rounded(0.0), rounded(18234.2)
     ('63.56', '\N{MINUS SIGN}0.0251', '2\N{NARROW NO-BREAK SPACE}142\N{NARROW NO-BREAK SPACE}176', '0', '18\N{NARROW NO-BREAK SPACE}234')
     """
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(rounded, value))
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return _said(value)
     size = abs(value)
     if isinstance(value, int) or size >= 1000:
         said = f"{size:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
@@ -110,11 +104,23 @@ def rounded(value: Any) -> str:
         said = f"{size:.1f}"
     elif size >= 1:
         said = f"{size:.2f}"
+    elif size >= 0.1:
+        said = f"{size:.4f}"
     elif size >= 0.001:
         said = f"{size:.3g}"
     else:
-        said = f"{size:.1e}".replace("e-0", "e-").replace("e-", " \N{MULTIPLICATION SIGN} 10^\N{MINUS SIGN}")
+        said = f"{size:.1e}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
     return f"\N{MINUS SIGN}{said}" if value < 0 else said
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(rounded, value))
+    return {None: "none", True: "yes", False: "no"}[value] if value in {None, True, False} else str(value)
+
+
+def _two_digits(spread: float) -> str:
+    return rounded(spread) if spread >= 1 or spread < 0.001 else f"{spread:.2g}"
 
 
 def signed(value: float) -> str:
@@ -189,7 +195,7 @@ def cell(value: Any, verdict: Verdict = "") -> Cell:
     if not is_summary(value):
         return Cell(rounded(value), verdict=verdict)
     more = f"{rounded(value['min'])} to {rounded(value['max'])}, {value['count']} pictures"
-    spread = f"\N{PLUS-MINUS SIGN}\N{NARROW NO-BREAK SPACE}{rounded(value['sd'])}" if value["sd"] else ""
+    spread = f"\N{PLUS-MINUS SIGN}\N{NARROW NO-BREAK SPACE}{_two_digits(value['sd'])}" if value["sd"] else ""
     return Cell(rounded(value["mean"]), spread, more, verdict)
 
 
