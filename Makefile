@@ -48,7 +48,7 @@ endif
 	@touch $@
 
 test-vllm: .venv-vllm/.installed ## run captions through the real vLLM, on the CPU, in its own environment
-	PYTHONPATH=tests/real_vllm/shim HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=ERROR \
+	PYTHONPATH=tests/real_vllm/shim HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_LOGGING_LEVEL=WARNING \
 	  VLLM_ENABLE_V1_MULTIPROCESSING=0 .venv-vllm/bin/python -m pytest tests/real_vllm
 
 lint: setup ## style and strict types

@@ -72,7 +72,7 @@ def make_small(params):
         params[training]["flow"].update(few)
         params[training]["samples"].update(prompts=["night street"], steps=2)
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
-    params["export"]["sizes"] = [[1, 1], [65, 33]]
+    params["export"]["sizes"] = [[33, 17], [65, 33]]
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
     judged["renders"].update(per_kind=2, width=48, height=32)

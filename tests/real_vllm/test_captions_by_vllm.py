@@ -32,8 +32,8 @@ OPTIONS = {"dtype": "bfloat16", "enforce_eager": True, "max_num_seqs": 8, "kv_ca
 SMALL = {
     "prompt": "Describe this frame.",
     "picture": {"tone_map": "reinhard", "longest_side": 256},
-    "limits": {"caption_characters": 40, "phrase_characters": 10, "tags": 2, "light_sources": 2},
-    "sampling": {"max_tokens": 400},
+    "limits": {"caption_characters": 24, "phrase_characters": 8, "tags": 1, "light_sources": 1},
+    "sampling": {"max_tokens": 250},
 }
 
 
