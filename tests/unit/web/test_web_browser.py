@@ -298,7 +298,7 @@ def test_a_phone_shows_it_all(chromium, server, plate, tmp_path):
         phone.upload("expand", plate)
         phone.until(lambda: phone.shows(plate.name))
         assert driver.execute_script("return document.documentElement.scrollWidth") == 390
-        for selector in ("#exposure", "#download-exr", "#form-generate .primary", "#histogram svg"):
+        for selector in ("#exposure", "#download-exr", "#form-expand .primary", "#histogram svg"):
             box = phone.find(selector).rect
             assert box["width"] > 40, selector
             assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, selector
