@@ -72,7 +72,8 @@ def make_small(params):
         params[training]["flow"].update(few)
         params[training]["samples"].update(prompts=["night street"], steps=2)
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
-    params["export"]["sizes"] = [[33, 17], [65, 33]]
+    # VAEs of four steps and eight channels answer with noise, which amplifies rounding.
+    params["export"].update(sizes=[[33, 17], [65, 33]], tolerance=1e-2)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
     judged["renders"].update(per_kind=2, width=48, height=32)
