@@ -141,6 +141,7 @@ def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
         assert ran(run(pipeline, "dvc", "repro").stdout) == [
             "train_tone_fusion",
             "evaluate_tone_fusion",
+            "export",
             "report",
         ]
     finally:
