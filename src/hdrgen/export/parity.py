@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -40,9 +40,13 @@ EVS = (-2.0, 0.0, 2.0, 4.0)
 REFERENCE = EVS.index(0.0)
 
 
-class Export(Section):
-    """What an export is held against."""
+ModelName = Literal["tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae_decoder", "flux_vae_decoder"]
 
+
+class Export(Section):
+    """What is exported, and what it is held against."""
+
+    models: tuple[ModelName, ...] = Field(get_args(ModelName), min_length=1)
     sizes: tuple[tuple[int, int], ...] = Field(min_length=1)
     """Width and height of the pictures, in pixels."""
     tolerance: float = Field(1e-4, gt=0)
@@ -117,7 +121,7 @@ def export_models(
     folder: Path,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Write each model into the folder as ``<model>.onnx``, and return how far it is from eager fp32.
+    """Write each model that is wanted into the folder as ``<model>.onnx``, and return how far it is from eager fp32.
 
     Raises
     ------
@@ -125,6 +129,7 @@ def export_models(
         A graph differs by more than the tolerance; or onnxruntime is not installed.
     """
     figures: dict[str, Any] = {}
+    models = [model for model in models if model.graph.model in settings.models]
     for done, model in enumerate(models):
         if on_progress:
             on_progress(done, len(models))

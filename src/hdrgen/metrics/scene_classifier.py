@@ -68,9 +68,7 @@ def shown(linear_awg4: NDArray[np.float32], exposure_stops: float = 0.0) -> NDAr
     """Return what an sRGB monitor gets, 8-bit codes ``(N, H, W, 3)``, of pictures of that shape; NaN is black."""
     usable = np.nan_to_num(linear_awg4, nan=0.0, posinf=65504.0, neginf=0.0).astype(np.float32, copy=False)
     # One call for all of them, as a tall picture.
-    tall = ocio.display(
-        usable.reshape(-1, *usable.shape[2:]), "linear_awg4", exposure_stops=exposure_stops, threads=1
-    )
+    tall = ocio.display(usable.reshape(-1, *usable.shape[2:]), "linear_awg4", exposure_stops=exposure_stops)
     return quantise8(tall).reshape(linear_awg4.shape)
 
 

@@ -119,6 +119,7 @@ def write_report(
     plots = read_plots(pipeline(root)["plots"])
     revision, before = read_revision(root), committed_metrics(root)
     now = {name: tree for stage in stages for name, tree in stage.metrics.items()}
+    parameters = {stage.name: stage.parameters for stage in stages}
     changed, unlisted = figures.only(figures.changes(before, now), settings.changes)
     validated = part([*_validated(data / "validate", now.get("validate", {}), settings)])
     generated = part([*_generated(data / "generate", settings)])
@@ -147,7 +148,9 @@ def write_report(
         unlisted=unlisted,
         new=[name for name in now if before and name not in before],
         parameters=figures.changed_parameters(
-            committed_parameters(root), {stage.name: stage.parameters for stage in stages}
+            # The lock of the commit also has the stage that is running now.
+            {name: tree for name, tree in committed_parameters(root).items() if name in parameters},
+            parameters,
         )
         if before
         else [],

@@ -26,6 +26,7 @@ from hdrgen.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
+from hdrgen.runtime.safetensors_header import sort_metadata
 from hdrgen.training.fit import fit
 from hdrgen.training.flow import FlowRecipe, FlowTask, LookedAt, write_sheet
 from hdrgen.training.flow_data import FlowSource, cache_flow_data, embed_prompts, load_parts
@@ -114,6 +115,7 @@ def train_flux_lora(
                 weight_name=temporary.name,
                 **_collate_lora_metadata({"transformer": net}),
             )
+            sort_metadata(temporary)
 
     task = FlowTask(flux, train, val, prompts, settings.flow, save)
 

@@ -55,20 +55,29 @@ class Muon(torch.optim.Optimizer):
         """Take a step with every weight that has a gradient."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    direction = self._muon if weight.ndim > 1 else self._adam
-                    weight.sub_(direction(weight.grad, self.state[weight], group), alpha=group["lr"])
+            learning = [(weight, weight.grad) for weight in group["params"] if weight.grad is not None]
+            for weight, gradient in learning:
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                if weight.ndim < 2:
+                    weight.sub_(self._adam(gradient, self.state[weight], group), alpha=group["lr"])
+            self._muon([(weight, gradient) for weight, gradient in learning if weight.ndim > 1], group)
         return loss
 
-    def _muon(self, gradient: Tensor, state: dict[str, Tensor], group: dict[str, float]) -> Tensor:
-        if not state:
-            state["momentum"] = torch.zeros_like(gradient)
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(state["momentum"], group["momentum"]).flatten(1)
-        scale = _ADAM_STEP_RMS * max(ahead.shape) ** 0.5
-        return orthogonalised(ahead.to(self._precision)).float().mul(scale).view(gradient.shape)
+    def _muon(self, learning: list[tuple[Tensor, Tensor]], group: dict[str, float]) -> None:
+        # Matrices of one size are orthogonalised together: a small one alone leaves most of a processor idle.
+        alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
+        for weight, gradient in learning:
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            state["momentum"].lerp_(gradient, 1 - group["momentum"])
+            ahead = gradient.lerp(state["momentum"], group["momentum"]).flatten(1)
+            alike.setdefault(ahead.shape, []).append((weight, ahead))
+        for shape, several in alike.items():
+            matrices = torch.stack([ahead for _, ahead in several]).to(self._precision)
+            step = group["lr"] * _ADAM_STEP_RMS * max(shape) ** 0.5
+            for (weight, _), direction in zip(several, orthogonalised(matrices).float(), strict=True):
+                weight.sub_(direction.view(weight.shape), alpha=step)
 
     @staticmethod
     def _adam(gradient: Tensor, state: dict[str, Tensor], group: dict[str, tuple[float, float]]) -> Tensor:
@@ -84,17 +93,17 @@ class Muon(torch.optim.Optimizer):
         return mean / (square.sqrt() + 1e-8)
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """Return a matrix ``(M, N)`` with all its singular values brought near 1, from 0.7 to 1.2, directions kept.
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Return matrices ``(B, M, N)`` with all their singular values near 1, from 0.7 to 1.2, directions kept.
 
     Five Newton-Schulz iterations with Jordan's coefficients, which are the steepest at 0 that do not diverge.
-    Singular values under a thousandth of the matrix's norm end up smaller than that.
+    Singular values under a thousandth of a matrix's norm end up smaller than that.
     """
     a, b, c = _NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT.contiguous() if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT.contiguous() if tall else x

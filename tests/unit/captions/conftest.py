@@ -45,6 +45,7 @@ class Endpoint(ThreadingHTTPServer):
         self.latency_s, self.slots, self.behave = latency_s, threading.BoundedSemaphore(slots), behave
         self.version = "0.32.0"
         self.asked = Counter()  # by picture
+        self.at_once = self.most_at_once = 0
         self.last_body = None
         self.counting = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
@@ -67,7 +68,11 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        pages = {"/version": {"version": self.server.version}, "/v1/models": {"data": [{"id": "stub"}]}}
+        pages = {
+            "/version": {"version": self.server.version},
+            "/v1/models": {"data": [{"id": "stub"}]},
+            "/v1/most_at_once": {"requests": self.server.most_at_once},
+        }
         self.say(200 if self.path in pages else 404, pages.get(self.path, {"detail": "Not Found"}))
 
     def do_POST(self):
@@ -77,8 +82,12 @@ class Handler(BaseHTTPRequestHandler):
             times = stub.asked[picture]
             stub.asked[picture] += 1
             stub.last_body = body
+            stub.at_once += 1
+            stub.most_at_once = max(stub.most_at_once, stub.at_once)
         with stub.slots:
             time.sleep(stub.latency_s)
+        with stub.counting:
+            stub.at_once -= 1
         match stub.behave(times):
             case "drop":
                 self.close_connection = True
