@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ from hdrgen.runtime.progress import OnProgress
 log = logging.getLogger(__name__)
 
 METADATA, OVERRIDE = "metadata", "override"
+_WRITERS = 2
+"""Threads that keep answers. Each of a file's system calls waits for its turn among all who ask."""
 
 
 class CaptionSettings(Questions):
@@ -174,16 +178,22 @@ def ask(
     missing = {keys[frame.name]: frame for frame in frames if keys[frame.name] not in known}
     failed: dict[str, str] = {}
     tokens, started = 0, time.monotonic()
-    for outcome in captioner.answers(missing.values()) if missing else ():
-        key = keys[outcome.frame.name]
-        if isinstance(outcome, Answered):
-            known[key] = _recorded(key, captioner, outcome)
-            records.put(known[key])
-            tokens += outcome.prompt_tokens + outcome.completion_tokens
-        else:
-            failed[key] = outcome.reason
-        if on_progress:
-            on_progress(len(known) + len(failed), len(known) + len(missing))
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        writing: deque[Future[None]] = deque()
+        for outcome in captioner.answers(missing.values()) if missing else ():
+            key = keys[outcome.frame.name]
+            if isinstance(outcome, Answered):
+                known[key] = _recorded(key, captioner, outcome)
+                writing.append(writers.submit(records.put, known[key]))
+                tokens += outcome.prompt_tokens + outcome.completion_tokens
+            else:
+                failed[key] = outcome.reason
+            while writing and writing[0].done():  # a full disk is known before everything has been asked
+                writing.popleft().result()
+            if on_progress:
+                on_progress(len(known) + len(failed), len(known) + len(missing))
+        for one in writing:
+            one.result()
     if answered := len(missing) - len(failed):
         records.put_asking(Asking(frames=answered, tokens=tokens, seconds=time.monotonic() - started))
     done.records.update({name: known[key] for name, key in keys.items() if key in known})
