@@ -99,14 +99,15 @@ def _table(timings: "list[Timing]") -> Any:
     table = Table(box=None, pad_edge=False)
     for column in ("operation", "by", "size"):
         table.add_column(column, no_wrap=column != "by")
-    for column in ("median s", "from", "to", "CPU s", "MiB", "flops", "bytes", "of ours"):
-        table.add_column(column, justify="right")
+    for column in ("median s", "spread", "MiB", "flops", "bytes", "of ours"):
+        table.add_column(column, justify="right", no_wrap=True)
     for t in timings:
         table.add_row(
             t.operation,
             t.by,
             f"{t.width}x{t.height}",
-            *(f"{second:.3g}" for second in (t.median_s, t.fastest_s, t.slowest_s, t.cpu_s)),
+            f"{t.median_s:.3g}",
+            f"{t.fastest_s:.3g}-{t.slowest_s:.3g}",
             f"{t.peak_mib:.0f}",
             *("" if share is None else f"{share:.0%}" for share in (t.matrix_share, t.memory_share)),
             f"{t.of_ours:.2f}",
