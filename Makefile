@@ -61,7 +61,7 @@ fix: setup ## repair what can be repaired by itself
 	ruff format .
 
 bench: setup ## speed, as shares of this machine's ceilings and beside other programs
-	hdrgen bench --output metrics/bench.json
+	hdrgen bench --output docs/bench.json
 
 clean: ## remove what `make repro` made, keep the environment
 	rm -rf data/*/ .dvc/cache .dvc/tmp
