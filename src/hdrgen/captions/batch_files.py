@@ -133,7 +133,9 @@ class BatchAnswers:
             raise HdrgenError(f"{self._path}: is no text") from None
 
     def _outcome(self, frame: Frame, line: dict[str, Any]) -> Outcome:
-        response = line.get("response") or {}
+        response = line.get("response")
+        if not isinstance(response, dict):
+            response = {"body": response}
         if line.get("error") or response.get("status_code") != HTTPStatus.OK:
             said = line.get("error") or response.get("body") or f"HTTP {response.get('status_code')}"
             return Unanswered(frame, f"{self._path}: {' '.join(str(said).split())}")

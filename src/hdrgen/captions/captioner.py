@@ -65,12 +65,7 @@ def answered(frame: Frame, light: MeasuredLight, completion: Any, answer_model: 
     try:
         choice, usage = completion["choices"][0], completion.get("usage") or {}
         text, finish_reason = choice["message"]["content"] or "", choice["finish_reason"]
-    except (LookupError, TypeError, AttributeError):
+        tokens = {name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")}
+    except (LookupError, TypeError, ValueError, AttributeError):
         raise InvalidAnswer("something else than a completion was answered") from None
-    return Answered(
-        frame,
-        light,
-        read_answer(text, finish_reason, answer_model),
-        prompt_tokens=usage.get("prompt_tokens", 0),
-        completion_tokens=usage.get("completion_tokens", 0),
-    )
+    return Answered(frame, light, read_answer(text, finish_reason, answer_model), **tokens)

@@ -115,7 +115,7 @@ def caption_frames(
     Returns
     -------
     Captions
-        A frame that fails alone is among the failures, unless a person has given its caption.
+        A frame that fails alone is among the failures, unless a person has given its caption and it can be read.
 
     Raises
     ------
@@ -134,7 +134,12 @@ def caption_frames(
             name: (record.source, record.answer, record.light) for name, record in done.records.items()
         }
     for frame in sorted(frames, key=lambda frame: frame.name):
-        if (caption := _corrected(frame, answers.get(frame.name), overrides.get(frame.name))) is not None:
+        try:
+            caption = _corrected(frame, answers.get(frame.name), overrides.get(frame.name))
+        except HdrgenError as error:  # a person described it, but its light cannot be measured
+            done.failures[frame.name] = str(error)
+            continue
+        if caption is not None:
             done.captions[frame.name] = caption
             done.failures.pop(frame.name, None)
     for name in sorted(set(overrides) - {frame.name for frame in frames}):
@@ -177,6 +182,7 @@ def ask(
     # Frames of one content are asked about once.
     missing = {keys[frame.name]: frame for frame in frames if keys[frame.name] not in known}
     failed: dict[str, str] = {}
+    total = len(known) + len(missing)
     tokens, started = 0, time.monotonic()
     with ThreadPoolExecutor(_WRITERS) as writers:
         writing: deque[Future[None]] = deque()
@@ -191,7 +197,7 @@ def ask(
             while writing and writing[0].done():  # a full disk is known before everything has been asked
                 writing.popleft().result()
             if on_progress:
-                on_progress(len(known) + len(failed), len(known) + len(missing))
+                on_progress(len(known) + len(failed), total)
         for one in writing:
             one.result()
     if answered := len(missing) - len(failed):

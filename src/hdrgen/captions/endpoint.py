@@ -200,7 +200,7 @@ class Endpoint:
             response = self._client.post(
                 f"{url}/chat/completions", content=body, headers={"Content-Type": "application/json"}
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self._count_lost()
             raise _Transient(f"{url}: {_in_words(error)}") from None
         self._lost_in_a_row = 0
@@ -262,8 +262,9 @@ def _refusal(url: str, response: httpx.Response) -> str:
     """Return what a server said against a request, in one line."""
     try:
         said = response.json()
-        said = said.get("error", said)
-        text = str(said.get("message", said) if isinstance(said, dict) else said)
+        for name in ("error", "message"):
+            said = said.get(name, said) if isinstance(said, dict) else said
+        text = str(said)
     except ValueError:
         text = response.text
     return f"{url}: HTTP {response.status_code} {' '.join(text.split())[:_REFUSAL_MAX]}".strip()

@@ -7,6 +7,7 @@ Exit codes: 0 all is well, 1 some files of a batch failed or ``check`` found a f
 given something it cannot work with, 130 interrupted.
 """
 
+import io
 import logging
 import os
 import signal
@@ -33,6 +34,7 @@ from hdrgen.cli import (
     tonemap,
 )
 from hdrgen.cli.batch import say_error
+from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
 INTERRUPTED = 130
@@ -96,6 +98,8 @@ def main() -> None:
     """Run the command line and exit."""
     if "HDRGEN_TRACEBACK" not in os.environ:
         _silence_libraries()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
     # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
@@ -149,6 +153,8 @@ def _in_words(error: BaseException) -> tuple[str, int]:
         return str(error), 2
     if isinstance(error, OSError):
         return (f"{error.filename}: {error.strerror}" if error.filename else str(error)), 2
+    if is_out_of_memory(error):
+        return "this needs more memory than there is", 2
     if hasattr(error, "format_message"):  # a usage error of click, whichever copy of it typer carries
         return f"{error.format_message()} (see hdrgen --help)", 2
     if "HDRGEN_TRACEBACK" in os.environ:

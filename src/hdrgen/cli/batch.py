@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def outputs_in(folder: Path, files: Sequence[Path], suffix: str) -> list[Path]:
     HdrgenError
         The folder is a file or looks like one, or two files would get one name.
     """
-    a_file = (*SCENE_SUFFIXES, *CODE_SUFFIXES, suffix)
+    a_file = (*SCENE_SUFFIXES, *CODE_SUFFIXES, ".avif", ".jxl", suffix)
     if folder.is_file() or (not folder.is_dir() and folder.suffix.lower() in a_file):
         raise HdrgenError(f"{folder}: must be a folder when there are many inputs")
     chosen: dict[Path, Path] = {}
@@ -152,7 +153,7 @@ def run_jobs(
                 facts["output"] = str(job.outputs[0])
             try:
                 report = outcome()
-            except (HdrgenError, OSError, MemoryError) as error:
+            except Exception as error:  # noqa: BLE001 - a bug is raised again
                 failed += 1
                 facts["error"] = _in_words(error, job)
                 say_error(facts["error"])
@@ -204,13 +205,15 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
-def _in_words(error: BaseException, job: Job) -> str:
-    match error:
-        case MemoryError():
-            return f"{job.name}: needs more memory than there is"
-        case OSError():
-            return f"{error.filename or job.name}: {error.strerror or error}"
-    return _one_line(str(error))
+def _in_words(error: Exception, job: Job) -> str:
+    """Return why a job failed, in one line; raise what is a bug."""
+    if is_out_of_memory(error):
+        return f"{job.name}: needs more memory than there is"
+    if isinstance(error, OSError):
+        return f"{error.filename or job.name}: {error.strerror or error}"
+    if isinstance(error, HdrgenError):
+        return _one_line(str(error))
+    raise error
 
 
 def _one_line(text: str) -> str:

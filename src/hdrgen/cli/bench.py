@@ -70,11 +70,15 @@ def bench(
         else:
             absent.append(one)
             say("note", one)
-    remember_fastest(fastest_backends(timings))
     figures = json.dumps(in_json(timings, ceilings, absent), indent=2, allow_nan=False)
     if output:
         with replacing(output) as temporary:
             temporary.write_text(figures + "\n", encoding="utf-8")
+    if fastest := fastest_backends(timings):
+        try:
+            remember_fastest(fastest)
+        except OSError as error:
+            say("note", f"{error.filename}: the fastest backends are not remembered ({error.strerror})")
     if as_json:
         print(figures)  # noqa: T201 - what was asked for
         return

@@ -40,7 +40,7 @@ def caption(
     model: Annotated[str | None, typer.Option(help="Its name, hub id or folder.")] = None,
     revision: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Requests under way at an endpoint. [default: 32]")
+        int | None, typer.Option(min=1, help="Requests under way, at all endpoints together. [default: 32]")
     ] = None,
     params: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Take everything else from its section caption.")
@@ -72,6 +72,10 @@ def caption(
     from hdrgen.captions.overrides import read_overrides
     from hdrgen.metrics.captions import caption_figures
 
+    if write_batch and read_batch:
+        raise HdrgenError("--write-batch asks and --read-batch takes the answers: one at a time")
+    if captioner and (write_batch or read_batch):
+        raise HdrgenError("--write-batch and --read-batch are captioners themselves; leave --captioner out")
     chosen: dict[str, Any] = {"captioner": captioner, "model": model, "revision": revision}
     if write_batch or read_batch:
         chosen |= {"captioner": "batch", "answers": read_batch}
@@ -108,7 +112,10 @@ def _settings(
         chosen["captioner"] = "openai"
     served = {"urls": tuple(endpoint) if endpoint else None, "concurrency": concurrency}
     openai = settings.openai.model_copy(update=_given(served))
-    return settings.model_copy(update=_given(chosen) | {"openai": openai})
+    settings = settings.model_copy(update=_given(chosen) | {"openai": openai})
+    if settings.captioner == "metadata" and (chosen["model"] or chosen["revision"] or concurrency):
+        raise HdrgenError("no model is asked: give --captioner vllm, or --endpoint URL")
+    return settings
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The option ``--ev``, which takes any number of values, negative ones too: ``--ev -2 0 2 4``."""
 
-import math
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 OPTION = "--ev"
+_FURTHEST = 24
+"""Stops, beyond which half floats hold nothing of a picture."""
 
 
 class WithExposureValues(TyperCommand):
@@ -30,10 +31,10 @@ def parse_evs(text: str) -> list[float]:
     Raises
     ------
     HdrgenError
-        They are no finite numbers.
+        They are no numbers, or further than 24 stops from 0.
     """
     evs = [_number(part) for part in _parts(text)]
-    finite = [ev for ev in evs if ev is not None and math.isfinite(ev)]
+    finite = [ev for ev in evs if ev is not None and abs(ev) <= _FURTHEST]
     if not finite or len(finite) < len(evs):
         raise HdrgenError(f"{OPTION} {text}: must be numbers such as {OPTION} -2 0 2 4")
     return finite

@@ -29,7 +29,7 @@ def preview(
         typer.Option("--output", "-o", help="A .png, .avif, .jxl or .jpg; a folder for many inputs."),
     ],
     exposure_stops: Annotated[
-        float, typer.Option("--exposure", "-e", help="Stops added before the view.")
+        float, typer.Option("--exposure", "-e", min=-24, max=24, help="Stops added before the view.")
     ] = 0.0,
     strip: Annotated[
         bool, typer.Option("--strip", help="PNG: nine exposures side by side, -4 to +4 stops.")

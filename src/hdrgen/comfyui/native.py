@@ -6,6 +6,7 @@ the model was trained on, Euler steps on FLUX.2's own schedule, and a VAE whose 
 
 import copy
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +224,8 @@ def _renditions(route: Route, evs: str) -> tuple[Rendition, ...]:
         found = brackets([float(word) for word in evs.replace(",", " ").split()])
     except ValueError:
         raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, not {evs!r}") from None
-    if len(set(found)) < max(2, len(found)):
-        raise HdrgenError(f"the EVs must be two or more and differ, not {evs!r}")
+    if len(set(found)) < max(2, len(found)) or not all(isfinite(one.ev or 0.0) for one in found):
+        raise HdrgenError(f"the EVs must be two or more numbers that differ, not {evs!r}")
     return found
 
 

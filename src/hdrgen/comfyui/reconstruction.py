@@ -236,6 +236,8 @@ def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], 
         evs = [float(word) for word in asked.replace(",", " ").split()]
     except ValueError:
         raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, or auto, not {asked!r}") from None
+    if not np.isfinite(evs).all():
+        raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, or auto, not {asked!r}")
     if len(evs) != len(codes):
         raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs) or 'none'}")
     if len(set(evs)) < len(evs):

@@ -172,7 +172,7 @@ def chosen(model: str, backend: Backend) -> Literal["torch"] | Runtime:
         return backend
     try:
         fastest = json.loads((_cache() / FASTEST).read_text(encoding="utf-8"))[_machine()][model]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # Runtime: there is no home
         return "torch"
     known: dict[str, Literal["torch"] | Runtime] = {"torch": "torch", "onnx": "onnx", "tensorrt": "tensorrt"}
     return known.get(fastest, "torch")
@@ -184,6 +184,8 @@ def remember_fastest(fastest: Mapping[str, str]) -> None:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        known = {}
+    if not isinstance(known, dict):
         known = {}
     known[_machine()] = known.get(_machine(), {}) | dict(fastest)
     with replacing(path) as temporary:

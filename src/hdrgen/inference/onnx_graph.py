@@ -73,9 +73,15 @@ def _session(path: Path, runtime: Runtime, threads: int) -> Any:
     if runtime == "tensorrt":
         wanted += ["CUDAExecutionProvider", "CPUExecutionProvider"]  # for what TensorRT does not know
     try:
-        return onnxruntime.InferenceSession(path, options, providers=wanted)
+        # Its own fallback to other providers speaks on stdout, and would be measured as what was asked for.
+        session = onnxruntime.InferenceSession(path, options, providers=wanted, enable_fallback=0)
     except Exception as error:  # its errors have no common class  # noqa: BLE001
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise HdrgenError(
             f"{path}: onnxruntime cannot run it ({said}); remove the file, it is made again"
         ) from None
+    if PROVIDERS[runtime] not in session.get_providers():
+        raise HdrgenError(
+            f"onnxruntime cannot use {runtime} here: its libraries or the GPU's driver are missing"
+        )
+    return session

@@ -139,6 +139,10 @@ def merge_files(
     _check_method(method)
     if confidence_target is not None and confidence_target.suffix.lower() not in (".exr", ".png"):
         raise HdrgenError(f"{confidence_target}: the confidence is written as .exr or .png")
+    if confidence_target is not None and confidence_target.absolute() == target.absolute():
+        raise HdrgenError(
+            f"{target}: light and confidence must be two files; choose another for --confidence"
+        )
     stack = read_stack(sources, evs=evs, encoding=encoding, threads=threads)
     yield
     merged = merge_stack(

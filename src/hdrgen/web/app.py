@@ -1,6 +1,8 @@
 """The server's answers: a page, jobs in, pictures out. Nothing of it waits for a model."""
 
 import asyncio
+import errno
+import logging
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +33,8 @@ from hdrgen.web.job_queue import JobQueue, Maker, Phase, QueueFullError
 from hdrgen.web.jobs import ACTIVE, GenerateJob, Limits, Record, Source, read_job
 from hdrgen.web.uploads import keep_uploads
 from hdrgen.web.view_cube import HIGHEST_STOPS, LOWEST_STOPS, SIDE, ViewCube, view_cube
+
+log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 WATCH_S = 20.0
@@ -219,6 +223,7 @@ class Page:
         """Return the EXR, named after what was asked for."""
         record = self._finished(request)
         path = self._history.folder(record.id) / PICTURE
+        _check_there(path)
         return FileResponse(path, media_type="image/x-exr", filename=_file_name(record), headers=_FOR_EVER)
 
     async def preview(self, request: Request) -> Response:
@@ -227,7 +232,8 @@ class Page:
         exposure = request.query_params.get("exposure", "0")
         if not re.fullmatch(r"[+-]?\d{1,2}(\.\d{1,3})?", exposure):
             raise HTTPException(422, "exposure: must be stops such as -4")
-        stops = max(-16.0, min(16.0, float(exposure)))
+        # In steps of the page's slider, because OpenColorIO's processor of each exposure is kept.
+        stops = round(max(-16.0, min(16.0, float(exposure))), 1)
         source = self._history.folder(record.id) / PICTURE
         data = await run_sync(_preview, source, stops, limiter=self._previews)
         name = f"{Path(_file_name(record)).stem}_{stops:+g}stops.png"
@@ -246,6 +252,7 @@ class Page:
         if name is None or (name == BEFORE and record.picture and record.picture.before is None):
             raise HTTPException(404)
         path = self._history.folder(record.id) / name
+        _check_there(path)
         return FileResponse(path, media_type=media_type, headers=_FOR_EVER)
 
     def _record(self, request: Request) -> Record:
@@ -262,6 +269,12 @@ class Page:
 
 
 _BYTES = "application/octet-stream"
+
+
+def _check_there(path: Path) -> None:
+    """Answer as for a picture that never was, where somebody has deleted its files."""
+    if not path.is_file():
+        raise HTTPException(404, "its files are gone")
 
 
 def _summary(record: Record) -> dict[str, Any]:
@@ -319,6 +332,10 @@ def _preview(source: Path, exposure_stops: float) -> bytes:
 async def _refused(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    if isinstance(error, OSError):
+        log.warning("%s", error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return JSONResponse({"error": error.strerror or str(error)}, 507 if full else 500)
     return JSONResponse({"error": str(error)}, 429 if isinstance(error, QueueFullError) else 422)
 
 
@@ -366,7 +383,7 @@ def make_app(
         routes=page.routes,
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _refused, HdrgenError: _refused},
+        exception_handlers={HTTPException: _refused, HdrgenError: _refused, OSError: _refused},
     )
     app.state.queue = queue
     return app

@@ -90,10 +90,10 @@ class History:
         return record
 
     def save(self, record: Record) -> None:
-        """Keep what became of a job."""
+        """Keep what became of a job: for this server, even where it cannot be written."""
+        self._records[record.id] = record
         with replacing(self.folder(record.id) / RECORD) as temporary:
             temporary.write_text(record.model_dump_json(), encoding="utf-8")
-        self._records[record.id] = record
         without = [r.id for r in self._records.values() if r.picture is None and r.state not in ACTIVE]
         for name in without[:-WITHOUT_PICTURE_KEPT]:
             self.remove(name)
@@ -105,7 +105,9 @@ class History:
     def newest(self, count: int, before: str | None = None) -> list[Record]:
         """Return jobs that are over, newest first, older than the one named `before`."""
         names = [*self._records]
-        end = names.index(before) if before in self._records else len(names)
+        if before is not None and before not in self._records:  # removed meanwhile
+            return []
+        end = len(names) if before is None else names.index(before)
         over = (r for r in map(self._records.__getitem__, names[:end][::-1]) if r.state not in ACTIVE)
         return [record for record, _ in zip(over, range(count), strict=False)]
 

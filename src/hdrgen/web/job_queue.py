@@ -135,7 +135,6 @@ class JobQueue:
     async def _do(self, record: Record) -> None:
         record = record.model_copy(update={"state": "running"})
         self._active[record.id] = record, Phase("Starting")
-        self._history.save(record)
         self.tell()
 
         def on_phase(words: str, done: int, total: int) -> None:
@@ -145,11 +144,15 @@ class JobQueue:
 
         started = time.monotonic()
         try:
+            self._history.save(record)
             picture = await self._worker.make(record, self._history.folder(record.id), on_phase)
         except Cancelled:
             self._over(record, state="cancelled")
         except (HdrgenError, OSError) as error:
             self._over(record, state="failed", message=str(error))
+        except Exception as error:  # the jobs after it do not wait for ever
+            log.exception("%s: ended by a bug", record.id)
+            self._over(record, state="failed", message=f"{type(error).__name__}: {error} (a bug in hdrgen)")
         else:
             seconds = time.monotonic() - started
             self._over(record, state="done", picture=picture, seconds=seconds)

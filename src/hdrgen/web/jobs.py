@@ -30,7 +30,7 @@ class Limits:
     generated_megapixels
         Of a generated picture.
     free_disk_bytes
-        Left over by whatever is accepted.
+        Left over by the files of whatever is accepted; pictures made of them come on top.
     """
 
     queue: int = 16

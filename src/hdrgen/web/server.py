@@ -1,6 +1,5 @@
 """The page's server: where it listens, who may come in, and its end."""
 
-import ipaddress
 import os
 import secrets
 import socket
@@ -8,11 +7,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from urllib.parse import quote
 
 import uvicorn
 
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.app import make_app
+from hdrgen.web.guard import LOOPBACK_NAMES
 from hdrgen.web.history import History
 from hdrgen.web.job_queue import JobQueue
 from hdrgen.web.worker import Worker
@@ -55,6 +56,8 @@ def serve(
     """
     if token is not None and len(token) < TOKEN_LETTERS:
         raise HdrgenError(f"the token is too short; take {TOKEN_LETTERS} letters or more")
+    if token is not None and not token.isascii():
+        raise HdrgenError("$HDRGEN_TOKEN: must be ASCII, as it travels in headers")
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     with _listening(host, port) as listener:
@@ -94,11 +97,8 @@ class _Server(uvicorn.Server):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """Tell whether a host is this machine alone, by a name that the server answers to without a token."""
+    return host in LOOPBACK_NAMES
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -115,4 +115,4 @@ def _address(listener: socket.socket, host: str, token: str | None) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         shown = socket.gethostname()
     address = f"http://{shown}:{listener.getsockname()[1]}/"
-    return f"{address}login?token={token}" if token else address
+    return f"{address}login?token={quote(token, safe='')}" if token else address

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.jobs import Picture, Record
 
@@ -133,14 +134,19 @@ def _work(connection: Connection, cancelled: Event, bench: dict[str, Any]) -> No
             answer: tuple[Any, ...] = ("made", make(record, folder, on_phase))
         except Cancelled:
             answer = ("cancelled",)
-        except (HdrgenError, OSError, MemoryError) as error:
-            answer = ("failed", str(error) or type(error).__name__)
-        except Exception as error:
-            if "HDRGEN_TRACEBACK" in os.environ:
-                raise
-            reason = str(error).partition("\n")[0]
-            answer = ("failed", f"{type(error).__name__}: {reason} (a bug in hdrgen)")
+        except Exception as error:  # noqa: BLE001 - a bug is raised again where it is looked for
+            answer = ("failed", _in_words(error))
         try:
             connection.send(answer)
         except OSError:
             return
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, HdrgenError | OSError):
+        return str(error) or type(error).__name__
+    if is_out_of_memory(error):
+        return "needs more memory than there is"
+    if "HDRGEN_TRACEBACK" in os.environ:
+        raise error
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} (a bug in hdrgen)"

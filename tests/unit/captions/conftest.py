@@ -96,6 +96,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.say(200, a_completion(), part=0.5)
             case "half an answer":
                 self.say(200, a_completion(json.dumps(ANSWER)[:40]))
+            case "odd":
+                self.say(503, "overloaded")
+            case "no usage":
+                self.say(200, a_completion() | {"usage": {"prompt_tokens": None}})
             case "cut off":
                 self.say(200, a_completion(finish_reason="length"))
             case int(status):

@@ -157,6 +157,20 @@ def test_the_command_writes_and_reads_batches(cli, completion, tmp_path):
 
 
 @pytest.mark.usefixtures("frames")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--model", "Qwen/Qwen3-VL-4B-Instruct"), "no model is asked: give --captioner vllm"),
+        (("--write-batch", "q.jsonl", "--read-batch", "a.jsonl"), "one at a time"),
+        (("--read-batch", "a.jsonl", "--captioner", "vllm"), "leave --captioner out"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(cli, tmp_path, options, said):
+    done = cli("caption", tmp_path, "-o", tmp_path / "c.jsonl", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_the_command_without_an_output_or_a_server_is_one_line(cli, tmp_path):
     assert "-o captions.jsonl" in cli("caption", tmp_path).err
     done = cli("caption", tmp_path, "-o", tmp_path / "c.jsonl", "--endpoint", "http://127.0.0.1:9/v1")

@@ -81,7 +81,7 @@ def test_another_version_of_the_engine_is_asked_anew(endpoint, frames, tmp_path)
     assert done.records["frame_0"].model.engine == "vllm 0.33.0"
 
 
-@pytest.mark.parametrize("fault", ["drop", "half a body", "half an answer", 429, 500, 503])
+@pytest.mark.parametrize("fault", ["drop", "half a body", "half an answer", "odd", 429, 500, 503])
 def test_what_another_attempt_mends_is_mended(endpoint, frames, tmp_path, fault):
     endpoint.behave = then(fault, fault)
     done = caption_frames(frames, served(endpoint), tmp_path, {})
@@ -89,6 +89,14 @@ def test_what_another_attempt_mends_is_mended(endpoint, frames, tmp_path, fault)
     assert {record.retries for record in done.records.values()} == {2}
     expected = 2 if fault in {"half a body", "half an answer"} else 0
     assert {record.invalid for record in done.records.values()} == {expected}
+
+
+def test_a_server_that_counts_no_tokens_is_believed(endpoint, frames, tmp_path):
+    endpoint.behave = lambda _times: "no usage"
+    told = []
+    done = caption_frames(frames, served(endpoint), tmp_path, {}, lambda *progress: told.append(progress))
+    assert {record.prompt_tokens for record in done.records.values()} == {0}
+    assert told == [(number, 8) for number in range(1, 9)]
 
 
 def test_a_silent_server_is_asked_again(endpoint, frames, tmp_path):
@@ -196,6 +204,19 @@ def test_a_person_has_the_last_word(endpoint, frames, tmp_path):
     assert done.captions["frame_1"].prompts == ("Corrected, though nobody answered.",)
     assert [*done.failures] == ["frame_2"]
     assert done.records["frame_0"].answer.time_of_day == "night"
+
+
+def test_a_person_s_words_cannot_mend_a_frame_that_cannot_be_read(frames, tmp_path):
+    broken = tmp_path / "broken.exr"
+    broken.write_bytes(frames[0].path.read_bytes()[:200])
+    odd = Frame("odd", frames[0].path, "odd", '{"caption": "a scene of somebody else"}')
+    overrides = {"broken": Override(caption="A lamp.")}
+    done = caption_frames(
+        [*frames, Frame("broken", broken, "broken"), odd], CaptionSettings(), tmp_path, overrides
+    )
+    assert len(done.captions) == 8
+    assert "broken.exr" in done.failures["broken"]
+    assert "describes itself otherwise" in done.failures["odd"]
 
 
 def test_the_question_is_greedy_held_to_the_schema_and_knows_the_light(

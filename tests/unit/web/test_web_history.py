@@ -75,6 +75,24 @@ def test_so_many_jobs_wait_and_no_more(open_site, png16):
         assert [site.wait(answer.json()["id"])["state"] for answer in answers[:3]] == ["done"] * 3
 
 
+def test_a_record_that_cannot_be_written_ends_its_job_alone(open_site, png16, monkeypatch):
+    with open_site() as site:
+        save, failing = site.history.save, []
+
+        def save_or_fail(record):
+            if record.id in failing:
+                raise OSError(28, "No space left on device")
+            save(record)
+
+        monkeypatch.setattr(site.history, "save", save_or_fail)
+        site.worker.go_on.clear()
+        names = [site.post(png16, kind="expand").json()["id"] for _ in range(3)]
+        failing.append(names[1])
+        site.worker.go_on.set()
+        assert site.wait(names[2])["state"] == "done"
+        assert site.wait(names[0])["state"] == "done"
+
+
 def test_a_full_disk_refuses_before_it_fails(open_site, png16):
     with open_site(limits=Limits(free_disk_bytes=2**60)) as site:
         answer = site.post(png16, kind="expand")

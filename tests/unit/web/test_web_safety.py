@@ -102,11 +102,15 @@ def test_a_link_with_the_token_opens_the_page(open_site):
 def test_nothing_listens_beyond_loopback_without_a_token(tmp_path, monkeypatch):
     made, told = {}, []
     monkeypatch.setattr("hdrgen.web.server.make_app", lambda *_, token: made.update(token=token) or 1 / 0)
-    for host, has_token in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)):  # noqa: S104
+    asked = {"127.0.0.1": False, "localhost": False, "127.0.0.2": True, "0.0.0.0": True}  # noqa: S104
+    for host, has_token in asked.items():
         with pytest.raises(ZeroDivisionError):
             serve(tmp_path, tmp_path, host=host, port=0, on_listening=told.append)
         assert bool(made["token"]) == has_token
     assert not is_loopback("::")
+    assert told == []
+    with pytest.raises(HdrgenError, match="ASCII"):
+        serve(tmp_path, tmp_path, port=0, token="sésame" * 8)
     with pytest.raises(HdrgenError, match="too short"):
         serve(tmp_path, tmp_path, port=0, token="short")  # noqa: S106
 

@@ -328,6 +328,8 @@ $("sure").addEventListener("close", async () => {
   } catch (error) {
     return say(error.message);
   }
+  listed = listed.filter((one) => one.id !== shown.id);
+  showHistory();
   if (next) return open(next.id);
   shown = null;
   viewer?.show(null);
@@ -407,6 +409,8 @@ function markShown() {
   }
 }
 
+let allListed = false;
+
 async function readHistory() {
   const newest = await server.pictures();
   const oldest = newest.at(-1);
@@ -414,7 +418,7 @@ async function readHistory() {
   const states = (some) => some.map((one) => `${one.id} ${one.state}`).join();
   const before = states(listed);
   listed = [...newest, ...rest];
-  $("more").hidden = listed.length < 60;
+  $("more").hidden = allListed || listed.length < 60;
   if (states(listed) !== before) showHistory();
 }
 
@@ -422,7 +426,8 @@ $("more").addEventListener("click", async () => {
   const older = await server.pictures(listed.at(-1).id).catch((error) => (say(error.message), []));
   listed = [...listed, ...older];
   showHistory();
-  $("more").hidden = older.length < 60;
+  allListed = older.length < 60;
+  $("more").hidden = allListed;
 });
 
 function say(text) {
@@ -458,13 +463,18 @@ async function watch() {
   }
 }
 
+let missing = null;
+
 async function openAwaited() {
   const wanted = awaited ?? (shown || !location.hash ? null : location.hash.slice(1));
-  const there = listed.find((one) => one.id === wanted);
-  if (there) {
+  if (listed.some((one) => one.id === wanted)) {
     awaited = null;
-    await open(there.id);
-  } else if (!shown && !awaited && listed.length) await open(listed[0].id);
+    await open(wanted);
+  } else if (wanted && !awaited && wanted !== missing) {
+    missing = wanted; // an older picture than those listed, or one that is gone
+    await open(wanted);
+  }
+  if (!shown && !awaited && listed.length) await open(listed[0].id);
 }
 
 // ---- keys
