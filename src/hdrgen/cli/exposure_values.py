@@ -31,12 +31,14 @@ def parse_evs(text: str) -> list[float]:
     Raises
     ------
     HdrgenError
-        They are no numbers, or further than 24 stops from 0.
+        They are no numbers, or further than `_FURTHEST` stops from 0.
     """
     evs = [_number(part) for part in _parts(text)]
     finite = [ev for ev in evs if ev is not None and abs(ev) <= _FURTHEST]
     if not finite or len(finite) < len(evs):
-        raise HdrgenError(f"{OPTION} {text}: must be numbers such as {OPTION} -2 0 2 4")
+        raise HdrgenError(
+            f"{OPTION} {text}: must be numbers such as {OPTION} -2 0 2 4, within {_FURTHEST} stops of 0"
+        )
     return finite
 
 

@@ -172,7 +172,7 @@ class Page:
             self._check_room()
             record = self._history.add(name, job, sources)
         except BaseException:
-            self._history.discard(name)
+            self._history.remove(name)
             raise
         self._queue.submit(record)
         return record

@@ -112,12 +112,8 @@ class History:
         return [record for record, _ in zip(over, range(count), strict=False)]
 
     def remove(self, name: str) -> None:
-        """Forget a job and delete its files."""
-        del self._records[name]
-        self.discard(name)
-
-    def discard(self, name: str) -> None:
-        """Delete the folder of an id that has no record."""
+        """Forget a job, or an id that none came of, and delete its files."""
+        self._records.pop(name, None)
         shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def folder(self, name: str) -> Path:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -34,18 +34,20 @@ def a_completion(said=None, finish_reason="stop"):
 class Endpoint(ThreadingHTTPServer):
     """A served model that takes `latency_s` for an answer, `slots` answers at a time.
 
-    `behave(times)` says how it takes a frame that it was asked about `times` times before.
+    `behave(times)` says how it takes a frame that it was asked about `times` times before. The first `together`
+    questions wait for each other, up to a minute, so that how many are asked at once is no matter of speed.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, *, latency_s=0.0, slots=64, behave=lambda _times: "well"):
+    def __init__(self, *, latency_s=0.0, slots=64, behave=lambda _times: "well", together=1):
         super().__init__(("127.0.0.1", 0), Handler)
         self.latency_s, self.slots, self.behave = latency_s, threading.BoundedSemaphore(slots), behave
         self.version = "0.32.0"
         self.asked = Counter()  # by picture
         self.at_once = self.most_at_once = 0
+        self.together = threading.Barrier(together)
         self.last_body = None
         self.counting = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
@@ -84,6 +86,10 @@ class Handler(BaseHTTPRequestHandler):
             stub.last_body = body
             stub.at_once += 1
             stub.most_at_once = max(stub.most_at_once, stub.at_once)
+            among_first = stub.requests <= stub.together.parties
+        if among_first:
+            with suppress(threading.BrokenBarrierError):
+                stub.together.wait(60)
         with stub.slots:
             time.sleep(stub.latency_s)
         with stub.counting:

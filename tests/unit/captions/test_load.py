@@ -24,7 +24,7 @@ def url(serve):
     said = context.Queue()
 
     def work():
-        said.put(serve(latency_s=LATENCY_S, slots=CONCURRENCY).url)
+        said.put(serve(latency_s=LATENCY_S, slots=CONCURRENCY, together=CONCURRENCY).url)
         threading.Event().wait()
 
     process = context.Process(target=work, daemon=True)

@@ -93,6 +93,21 @@ def test_a_record_that_cannot_be_written_ends_its_job_alone(open_site, png16, mo
         assert site.wait(names[0])["state"] == "done"
 
 
+def test_nothing_is_left_of_a_job_that_could_not_be_kept(open_site, png16, monkeypatch):
+    with open_site() as site:
+
+        def full(_path):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("hdrgen.web.history.replacing", full)
+        answer = site.post(png16, kind="expand")
+        assert (answer.status_code, answer.json()) == (507, {"error": "No space left on device"})
+        assert site.history.newest(10) == []
+        # Neither queued nor over, it would be seen nowhere else.
+        assert not site.history._records
+        assert not [*site.folder.glob("2*")]
+
+
 def test_a_full_disk_refuses_before_it_fails(open_site, png16):
     with open_site(limits=Limits(free_disk_bytes=2**60)) as site:
         answer = site.post(png16, kind="expand")
