@@ -1,11 +1,11 @@
 """Square crops of frames with the words that describe them: what text-to-image models learn from.
 
 Light is averaged to the crop's size before any curve makes codes of it, as a camera would. A frame without prompts is
-learned without.
+learned without. Every crop has the frame's brightest place in it: words that speak of a lamp or the sun have to fit.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from hdrgen.pairs.prompts import PROMPTS
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
+_MARGIN = 16
+"""Of a crop's side, the share that a crop shows around the frame's brightest place."""
+
 
 class CropSettings(Section):
     """Which crops of each frame."""
@@ -30,7 +33,7 @@ class CropSettings(Section):
     size: int = Field(64, ge=32, multiple_of=16)
     """Side of a crop in pixels."""
     crops_per_frame: int = Field(16, ge=1)
-    """How many of each frame. The first is the frame's middle."""
+    """How many of each frame. The first is the frame's whole height, or width where that is shorter."""
     smallest_window: float = Field(0.7, gt=0, le=1)
     """A crop shows at least this part of the frame's shorter side, up to all of it."""
 
@@ -80,8 +83,9 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
         linear_awg4 = read_exr(frames_dir / row["file"]).rgb.astype(np.float32)
         kind, prompts = scene_kind(row["description"]), tuple(row.get(PROMPTS) or ("",))
         rng = np.random.default_rng([settings.seed, *row["digest"].encode()])
+        brightest = np.unravel_index(int(linear_awg4.max(-1).argmax()), linear_awg4.shape[:2])
         for number in range(settings.crops_per_frame):
-            window = _window(linear_awg4, settings.smallest_window, rng) if number else _middle(linear_awg4)
+            window = _window(linear_awg4, brightest, settings.smallest_window, rng if number else None)
             crop = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
             yield SceneCrop(crop.astype(np.float32, copy=False), row["frame"], kind, prompts)
 
@@ -92,15 +96,17 @@ def scene_kind(description: str | None) -> str:
     return str(scene.get("kind", "")).replace("_", " ")
 
 
-def _middle(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width, _ = linear.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return linear[top : top + side, left : left + side]
-
-
-def _window(linear: NDArray[np.float32], smallest: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    height, width, _ = linear.shape
-    side = round(min(height, width) * rng.uniform(smallest, 1.0))
-    top, left = (int(rng.integers(extent - side + 1)) for extent in (height, width))
+def _window(
+    linear: NDArray[np.float32], place: Sequence[np.intp], smallest: float, rng: np.random.Generator | None
+) -> NDArray[np.float32]:
+    """Return a square with a place in it: at random, or the largest one nearest the middle."""
+    extents = linear.shape[:2]
+    side = round(min(extents) * (1.0 if rng is None else rng.uniform(smallest, 1.0)))
+    margin = side // _MARGIN
+    first = []
+    for extent, at in zip(extents, place, strict=True):
+        lowest, highest = np.clip((at + margin + 1 - side, at - margin), 0, extent - side)
+        middle = np.clip((extent - side) // 2, lowest, highest)
+        first.append(int(middle if rng is None else rng.integers(lowest, highest + 1)))
+    top, left = first
     return linear[top : top + side, left : left + side]

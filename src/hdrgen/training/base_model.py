@@ -1,7 +1,7 @@
 """Training of the tiny FLUX.2 Klein (`hdrgen.flux.tiny`) as an ordinary 8-bit sRGB text-to-image model.
 
-First the VAE learns to give pictures back, then the transformer learns the velocity from its latents to noise
-(`hdrgen.training.flow`). The text encoder stays random.
+First the VAE learns to give pictures back, from a linear codec on (`hdrgen.flux.linear_codec`), then the transformer
+learns the velocity from its latents to noise (`hdrgen.training.flow`). The text encoder stays random.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from hdrgen.colour import ocio
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.flux.family import Klein
 from hdrgen.flux.latents import decode_latents, encode_latents, patchify, set_statistics
+from hdrgen.flux.linear_codec import start_as_linear_codec
 from hdrgen.flux.renditions import DUAL, brackets
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
 from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
@@ -40,6 +41,8 @@ from hdrgen.training.token_cache import (
 )
 
 _RENDITIONS = [rendition.words for rendition in (*brackets((-4, -2, 0, 2, 4)), *DUAL)]
+_START_CROPS = 128
+"""Crops that the VAE's start is computed from."""
 
 
 class VaeRecipe(Recipe):
@@ -103,6 +106,8 @@ def train_tiny_klein(
     # Fine-tuning asks for renditions in words of its own.
     words = sorted({prompt for crop in train for prompt in crop.prompts}) + _RENDITIONS
     flux = Klein(tiny_klein(settings.network, words, settings.prompt_tokens, settings.seed))
+    seen = slice(None, None, max(1, len(train8) // _START_CROPS))
+    start_as_linear_codec(flux.pipeline.vae, pictures(train8[seen]), settings.seed)
     steps = settings.vae.steps + settings.flow.steps
     vae_weights, flow_weights = (out.with_name(f"{out.name}.{part}.safetensors") for part in ("vae", "flow"))
 

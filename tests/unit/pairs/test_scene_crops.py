@@ -53,8 +53,19 @@ def test_windows_hang_on_the_seed_and_the_frame_alone(frames):
     crops = cut(index)
     assert np.array_equal(cut(index.filter(pl.col("frame") == "b_ramp")), crops[3:])
     other = cut(index, SETTINGS.model_copy(update={"seed": 2}))
-    assert np.array_equal(other[3], crops[3])  # the first is the frame's middle
+    assert np.array_equal(other[3], crops[3])  # the first is the frame's whole height
     assert not np.array_equal(other[4], crops[4])
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 63), (47, 0), (47, 63), (24, 60)])
+def test_every_crop_has_the_brightest_place_in_it(frames, corner):
+    folder, index = frames
+    lamp = np.full((48, 64, 3), 0.01, np.float32)
+    lamp[corner] = 900
+    write_exr(folder / "a_grey.exr", lamp, chromaticities=AWG4)
+    crops = list(scene_crops(folder, index, SETTINGS.model_copy(update={"crops_per_frame": 12})))[:12]
+    assert all(crop.linear_awg4.max() > 100 for crop in crops)
+    assert len({crop.linear_awg4.tobytes() for crop in crops}) > 6
 
 
 def test_prompts_come_from_the_captions_and_are_empty_without_one(frames, tmp_path):
