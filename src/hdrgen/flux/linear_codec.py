@@ -6,8 +6,11 @@ components of 2x2 patches (Karhunen-Loeve transform), and each convolution behin
 answer to "what did the encoder have here?". Training goes on from there with everything that is not linear.
 """
 
+import math
+
 import torch
 from diffusers import AutoencoderKLFlux2
+from scipy.linalg import hadamard
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,18 +25,20 @@ def start_as_linear_codec(vae: AutoencoderKLFlux2, picture: Tensor, seed: int) -
     """Set a VAE's weights to those of a linear codec, as far as its widths allow.
 
     A level of half the size wants four times the channels of the one above it, from 3; narrower ones keep the
-    strongest components. The latents are rotated at random, so all have the same share of the picture's energy: a
-    transformer that sees each latent with variance 1 would else learn faint texture before the picture's tones.
+    strongest components. Latents are not the components but sums and differences of all of them (Hadamard), which have
+    the same share of the picture's energy each: a transformer is shown every latent with variance 1, and would else
+    spend itself on faint texture as much as on the picture's tones.
 
     Parameters
     ----------
     vae
-        Without attention in its middle block. Its statistics are left alone.
+        Without attention in its middle block. Its statistics are left alone. First and last width must be multiples of
+        four times its groups of norms, else those norms start as they are, and the codec is poorer.
     picture
         ``(N, 3, H, W)``, codes from -1 to 1, sides divisible by what the VAE divides sizes by: a sample of what it will
         learn. A hundred are enough.
     seed
-        Decides the rotation, and which places the least squares look at.
+        Decides which places the least squares look at.
     """
     rng = torch.Generator().manual_seed(seed)
     for half in (vae.encoder, vae.decoder):
@@ -44,38 +49,47 @@ def start_as_linear_codec(vae: AutoencoderKLFlux2, picture: Tensor, seed: int) -
             if name.endswith("conv2"):
                 nn.init.zeros_(conv.weight)
                 nn.init.zeros_(conv.bias)
-    _let_through(vae.encoder.conv_norm_out, vae.encoder.mid_block.resnets[-1])
-    _let_through(vae.decoder.conv_norm_out, vae.decoder.up_blocks[-1].resnets[-1])
-    for conv in (vae.quant_conv, vae.post_quant_conv, vae.encoder.conv_in, vae.decoder.conv_in):
+    _let_through(vae.encoder.conv_norm_out, vae.encoder.mid_block.resnets[-1].conv2)
+    _let_through(vae.decoder.conv_norm_out, vae.decoder.up_blocks[-1].resnets[-1].conv2)
+    for conv in (vae.quant_conv, vae.post_quant_conv, vae.encoder.conv_in):
         _pass_through(conv)
-    levels = _start_encoder(vae, picture, rng)
+    levels = _start_encoder(vae, picture)
+    _start_latents(vae, kept=levels[-1].shape[1])
     _start_decoder(vae, levels, rng)
 
 
-def _start_encoder(vae: AutoencoderKLFlux2, picture: Tensor, rng: torch.Generator) -> list[Tensor]:
-    """Return the features at each size, the picture first and the latents last."""
+def _start_encoder(vae: AutoencoderKLFlux2, picture: Tensor) -> list[Tensor]:
+    """Return the components at each size, the picture itself first."""
     convs = [block.downsamplers[0].conv for block in vae.encoder.down_blocks if block.downsamplers]
     levels = [picture]
     for conv in convs:
         last = conv is convs[-1]
-        patches = functional.pixel_unshuffle(levels[-1], 2)
+        features = levels[-1][:, : conv.in_channels]
+        patches = functional.pixel_unshuffle(features, 2)
         room = min(conv.out_channels // 2, vae.config.latent_channels) if last else conv.out_channels
         mean, components = _principal(patches, min(room, patches.shape[1]))
-        if last:
-            rotation = torch.linalg.qr(torch.randn(len(components), len(components), generator=rng))[0]
-            components = rotation @ components
-            components /= (components @ (patches - mean[:, None, None]).flatten(2)).std()
+        if last:  # small beside the norms' constant
+            components /= (patches - mean[:, None, None]).square().sum(1).mean().sqrt()
         kernel, bias = components.view(len(components), -1, 2, 2), -components @ mean
-        levels.append(functional.conv2d(levels[-1], kernel, bias, stride=2))
+        levels.append(functional.conv2d(features, kernel, bias, stride=2))
         # The window of a strided convolution begins at its patch and ends a pixel behind it.
         kernel = functional.pad(kernel, (0, 1, 0, 1))
         _write(conv, *(_in_pairs(kernel, bias) if last else (kernel, bias)))
-    out = vae.encoder.conv_out
-    latents = vae.config.latent_channels
-    _write(out, _of_pairs(levels[-1].shape[1]), torch.zeros(levels[-1].shape[1]))
-    out.weight[latents:] = 0
-    out.bias[latents:] = 2 * torch.tensor(_NOISE_SD).log()
     return levels
+
+
+def _start_latents(vae: AutoencoderKLFlux2, kept: int) -> None:
+    """Let the encoder end with sums and differences of its components, and the decoder begin with undoing them."""
+    latents = vae.config.latent_channels
+    mixed = torch.from_numpy(hadamard(latents)[:, :kept]).float()
+    out, back = vae.encoder.conv_out, vae.decoder.conv_in
+    out.weight.zero_()
+    out.bias.zero_()
+    out.weight[:latents, : 2 * kept, 1, 1] = torch.stack([mixed, -mixed], 2).flatten(1)
+    out.bias[latents:] = 2 * math.log(_NOISE_SD)
+    back.weight[:kept] = 0
+    back.weight[:kept, :, 1, 1] = mixed.T / latents
+    back.bias[:kept] = 0
 
 
 def _start_decoder(vae: AutoencoderKLFlux2, levels: list[Tensor], rng: torch.Generator) -> None:
@@ -83,25 +97,30 @@ def _start_decoder(vae: AutoencoderKLFlux2, levels: list[Tensor], rng: torch.Gen
     features = levels[-1]
     for conv, wanted in zip(convs, reversed(levels[:-1]), strict=True):
         last = conv is convs[-1]
-        enlarged = functional.interpolate(features, scale_factor=2.0, mode="nearest")
+        enlarged = functional.interpolate(features[:, : conv.in_channels], scale_factor=2.0, mode="nearest")
         kernel, bias = _least_squares(enlarged, wanted[:, : conv.out_channels], rng)
         features = functional.conv2d(enlarged, kernel, bias, padding=1)
         _write(conv, *(_in_pairs(kernel, bias) if last else (kernel, bias)))
-    vae.decoder.conv_out.weight.zero_()
-    _write(vae.decoder.conv_out, _of_pairs(3), torch.zeros(3))
+    out = vae.decoder.conv_out
+    out.weight.zero_()
+    out.bias.zero_()
+    out.weight[:, :6, 1, 1] = torch.stack([torch.eye(3), -torch.eye(3)], 2).flatten(1)
 
 
-def _let_through(norm: nn.GroupNorm, before: nn.Module) -> None:
+def _let_through(norm: nn.GroupNorm, before: nn.Conv2d) -> None:
     """Let a norm start as the identity on pairs of a channel and its negative.
 
     It divides by each picture's own contrast. A large constant, the same for both of a pair and opposite in the next,
     makes that contrast nearly the same for all pictures; weight and bias take the constant out again. The SiLU
     behind it is linear in the difference of a pair: silu(x) - silu(-x) = x.
     """
+    if norm.num_channels % (4 * norm.num_groups):
+        return  # a group without two whole pairs would take the constant for the picture's mean
     constant = torch.full_like(norm.bias, _CONSTANT)
     constant[2::4] *= -1
     constant[3::4] *= -1
-    before.conv2.bias.copy_(constant)
+    assert before.bias is not None
+    before.bias.copy_(constant)
     norm.weight.fill_(_CONSTANT)
     norm.bias.copy_(-constant)
 
@@ -114,25 +133,18 @@ def _in_pairs(kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _of_pairs(count: int) -> Tensor:
-    """Return a 3x3 kernel ``(count, 2 * count, 3, 3)`` that takes the difference of each pair."""
-    kernel = torch.zeros(count, 2 * count, 3, 3)
-    places = torch.arange(count)
-    kernel[places, 2 * places, 1, 1] = 1
-    kernel[places, 2 * places + 1, 1, 1] = -1
-    return kernel
-
-
 def _pass_through(conv: nn.Conv2d) -> None:
     """Let each channel come out as it went in, as many as there are on both sides."""
-    conv.weight.zero_()
-    conv.bias.zero_()
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     both = torch.arange(min(conv.in_channels, conv.out_channels))
     conv.weight[both, both, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] = 1
 
 
 def _write(conv: nn.Conv2d, kernel: Tensor, bias: Tensor) -> None:
     """Write a kernel for the first outputs and inputs; the other outputs stay random, to be learned from."""
+    assert conv.bias is not None
     outputs, inputs = kernel.shape[:2]
     conv.weight[:outputs] = 0
     conv.weight[:outputs, :inputs] = kernel

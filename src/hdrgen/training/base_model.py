@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional
 
 from hdrgen.colour import ocio
 from hdrgen.colour.tone_maps import quantise8
@@ -43,6 +44,8 @@ from hdrgen.training.token_cache import (
 _RENDITIONS = [rendition.words for rendition in (*brackets((-4, -2, 0, 2, 4)), *DUAL)]
 _START_CROPS = 128
 """Crops that the VAE's start is computed from."""
+_AROUND = 9
+"""Side in pixels of what a light is compared with."""
 
 
 class VaeRecipe(Recipe):
@@ -50,6 +53,8 @@ class VaeRecipe(Recipe):
 
     gradient_weight: float = Field(0.1, ge=0)
     """Of the absolute error of differences between neighbours, which keeps edges sharp."""
+    light_weight: float = Field(8.0, ge=0)
+    """How many times more an error counts for each code that a place is brighter than around it: small lights are few."""
     kl_weight: float = Field(2.5e-5, ge=0)
     """Of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
 
@@ -165,10 +170,10 @@ def display_code8(crops: Sequence[SceneCrop]) -> NDArray[np.uint8]:
 def code_psnr(vae: AutoencoderKLFlux2, code8: NDArray[np.uint8]) -> float:
     """Return how well a VAE gives 8-bit pictures back: PSNR in dB of the mean squared error over all codes."""
     errors = [
-        (decode_latents(vae, encode_latents(vae, picture)).clamp(-1, 1) - picture).square().mean().item()
-        for picture in _batches(code8, 1)
+        (decode_latents(vae, encode_latents(vae, picture)).clamp(-1, 1) - picture).square().sum().item()
+        for picture in _batches(code8, 16)
     ]
-    return float(10 * np.log10(4 / np.mean(errors)))
+    return float(10 * np.log10(4 * code8.size / np.sum(errors)))
 
 
 class _VaeTask:
@@ -233,7 +238,9 @@ class _VaeTask:
     def _error(self, answer: Tensor, picture: Tensor) -> Tensor:
         wrong = answer - picture
         gradients = wrong.diff(dim=2).abs().mean() + wrong.diff(dim=3).abs().mean()
-        return wrong.square().mean() + self._recipe.gradient_weight * gradients
+        around = functional.avg_pool2d(picture, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+        weight = 1 + self._recipe.light_weight * (picture - around).clamp_min(0)
+        return (weight * wrong.square()).mean() + self._recipe.gradient_weight * gradients
 
     def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(t.to(self._recipe.device, memory_format=torch.channels_last) for t in tensors)

@@ -7,7 +7,7 @@ number of pictures.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from hdrgen.flux.family import Embedded
 from hdrgen.runtime.atomic import replacing
 
 _PROMPTS_AT_ONCE = 16
+_PIXELS_AT_ONCE = 256 * 256
+"""Small pictures are encoded several at once; one by one they leave a processor waiting."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def cache_samples(
     path
         The file of tokens, ``.npy``; a JSON file beside it says what they are, and is written last.
     samples, count
-        What to encode, and how many that is. Read one by one, and not at all where the file has them.
+        What to encode, all of one size, and how many that is. Read as they are encoded, and not at all where the
+        file has them.
     encode
         Pictures ``(B, 3, H, H)`` to tokens ``(B, N, C)``.
     digest
@@ -82,13 +85,16 @@ def cache_samples(
     if known.get("digest") != digest:
         about.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        file, rest = None, []
-        for row, sample in enumerate(samples):
-            tokens = encode(torch.from_numpy(sample.picture).permute(2, 0, 1)[None])[0].cpu().numpy()
+        file = None
+        rest: list[tuple[str, tuple[str, ...], str]] = []
+        for batch in _batches(samples):
+            pictures = np.stack([sample.picture for sample in batch]).transpose(0, 3, 1, 2)
+            tokens = encode(torch.from_numpy(np.ascontiguousarray(pictures))).cpu().numpy()
             if file is None:
-                file = open_memmap(path, "w+", np.float16, (count, *tokens.shape))
-            file[row] = tokens
-            rest.append((sample.name, sample.prompts, sample.unprompted))
+                file = open_memmap(path, "w+", np.float16, (count, *tokens.shape[1:]))
+            room = file[len(rest) : len(rest) + len(batch)]
+            room[:] = tokens[: len(room)]
+            rest += [(sample.name, sample.prompts, sample.unprompted) for sample in batch]
         if file is None or len(rest) != count:
             raise ValueError(f"{count} samples were promised, {len(rest)} came")
         file.flush()
@@ -176,6 +182,18 @@ def weights_digest(net: nn.Module) -> str:
 def digest_of(*several: object) -> str:
     """Return what stands for some values that JSON can hold: a SHA-256, hexadecimal."""
     return hashlib.sha256(json.dumps(several, sort_keys=True).encode()).hexdigest()
+
+
+def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    batch: list[Sample] = []
+    for sample in samples:
+        batch.append(sample)
+        height, width, _ = sample.picture.shape
+        if len(batch) * height * width >= _PIXELS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _read(path: Path) -> dict[str, Any]:
