@@ -30,6 +30,11 @@ if kind == "peer":
     from pathlib import Path
     from hdrgen.bench.peers import PEERS
     work = lambda: PEERS[rest[0]].work(Path(rest[1])) or 0
+elif kind == "memory":
+    from pathlib import Path
+    from hdrgen.bench.in_memory import prepared
+    alone = prepared(rest[0], rest[1], Path(rest[2]))
+    work = lambda: alone() is None
 else:
     from hdrgen import cli
     work = lambda: cli.run(rest)
@@ -50,7 +55,8 @@ class Timing:
     Parameters
     ----------
     operation, by
-        What was done; and which backend of ours did it (``hdrgen`` where there is no choice), or whose program.
+        What was done; and which backend of ours did it (``hdrgen`` where there is no choice), with or without files,
+        or whose program.
     width, height
         Of the picture.
     median_s, fastest_s, slowest_s
@@ -106,7 +112,7 @@ def measure(
                 operation.write_pictures(scene(width, height), pictures)
                 ours: float | None = None
                 for way in ways:
-                    found = [_run(operation, way, pictures) for _ in range(runs + way.warm_ups)]
+                    found = [_run(name, way, pictures) for _ in range(runs + way.warm_ups)]
                     timing = _timing(name, way, (width, height), found[way.warm_ups :], ceilings, ours)
                     ours = ours or timing.median_s
                     yield timing
@@ -177,11 +183,12 @@ class _Way:
     name: str
     backend: str = ""
     peer: str = ""
+    in_memory: bool = False
 
     @property
     def warm_ups(self) -> int:
         """An exported graph is made when it is first asked for."""
-        return int(self.backend in PROVIDERS)
+        return int(self.backend in PROVIDERS and not self.in_memory)
 
 
 def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
@@ -193,6 +200,9 @@ def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
             ways.append(_Way(backend, backend=backend))
         else:
             absent.append(f"{backend} is not installed; pip install 'hdrgen[{backend}]'")
+    ways += [
+        _Way(f"{way.name} in memory", backend=way.backend, in_memory=True) for way in ways if way.backend
+    ]
     for name in operation.peers:
         missing = [module for module in PEERS[name].modules if importlib.util.find_spec(module) is None]
         if missing:
@@ -209,7 +219,10 @@ def _can_run(backend: str) -> bool:
         return False
 
 
-def _run(operation: Operation, way: _Way, pictures: Path) -> dict[str, Any]:
+def _run(name: str, way: _Way, pictures: Path) -> dict[str, Any]:
+    operation = OPERATIONS[name]
+    if way.in_memory:
+        return _process("memory", operation.modules, (name, way.backend, str(pictures)))
     if way.peer:
         return _process("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
     with tempfile.TemporaryDirectory() as out:

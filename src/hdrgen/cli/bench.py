@@ -39,8 +39,8 @@ def bench(
     """Measure how fast the commands are on this machine.
 
     Each run is a process of its own: pictures in, pictures out, its imports not counted. Beside the seconds stand the shares
-    of this machine's own ceilings, measured at the start (matrix products, copying memory), and other people's
-    programs on the same files, as far as they are installed. What is the fastest backend is remembered for
+    of this machine's own ceilings, measured at the start (matrix products, copying memory), the models alone, from codes
+    in memory to light in memory, and other people's programs on the same files, as far as they are installed. What is the fastest backend is remembered for
     `--backend auto`.
     """
     wanted = operations or list(OPERATIONS)

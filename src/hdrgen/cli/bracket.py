@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, outputs_in, pictures, run_jobs
-from hdrgen.cli.exposure_values import WithExposureValues, parse_evs
+from hdrgen.cli.exposure_values import OPTION, WithExposureValues
 from hdrgen.cli.options import (
     DryRunOption,
     JsonOption,
@@ -16,6 +16,7 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
+from hdrgen.ev_list import parse_evs
 
 
 def bracket(
@@ -38,7 +39,7 @@ def bracket(
     """
     from hdrgen.routes.bracket import bracket_file, bracket_suffix, listed
 
-    evs = parse_evs(ev)
+    evs = parse_evs(ev, OPTION)
     files = pictures(inputs, SCENE_SUFFIXES)
     outputs = zip(*(outputs_in(output, files, bracket_suffix(value)) for value in evs), strict=True)
     count = threads()

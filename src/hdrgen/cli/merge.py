@@ -18,7 +18,7 @@ from hdrgen.cli.batch import (
     run_jobs,
     say,
 )
-from hdrgen.cli.exposure_values import WithExposureValues, parse_evs
+from hdrgen.cli.exposure_values import OPTION, WithExposureValues
 from hdrgen.cli.options import (
     BackendOption,
     ClampOption,
@@ -32,6 +32,7 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
+from hdrgen.ev_list import parse_evs
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def merge(
 
     evs: list[float] | Literal["auto"] | None = None
     if ev is not None:
-        evs = "auto" if ev == "auto" else parse_evs(ev)
+        evs = "auto" if ev == "auto" else parse_evs(ev, OPTION)
     delivery = delivery_in(space, compression, clamp=clamp)
     jobs = _jobs(inputs, output, confidence, group)
     check_present(jobs, weights)

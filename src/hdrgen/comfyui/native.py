@@ -6,7 +6,6 @@ the model was trained on, Euler steps on FLUX.2's own schedule, and a VAE whose 
 
 import copy
 import json
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from hdrgen.ev_list import parse_evs
 from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.routes.bracket import listed
@@ -220,13 +220,10 @@ def _renditions(route: Route, evs: str) -> tuple[Rendition, ...]:
         return ()
     if route == "dual":
         return DUAL
-    try:
-        found = brackets([float(word) for word in evs.replace(",", " ").split()])
-    except ValueError:
-        raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, not {evs!r}") from None
-    if len(set(found)) < max(2, len(found)) or not all(isfinite(one.ev or 0.0) for one in found):
+    values = parse_evs(evs)
+    if len(set(values)) < max(2, len(values)):
         raise HdrgenError(f"the EVs must be two or more numbers that differ, not {evs!r}")
-    return found
+    return brackets(values)
 
 
 def _asked(rendition: Rendition | None, text: str) -> str:

@@ -12,6 +12,7 @@ from hdrgen import exposure_values
 from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import from_chromaticities
+from hdrgen.ev_list import parse_evs
 from hdrgen.inference.bit_depth import Expander, load_expander
 from hdrgen.inference.exposure_fusion import StackMerger, load_merger
 from hdrgen.inference.tone_fusion import Fuser, load_fuser
@@ -232,12 +233,7 @@ def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], 
     """Return the EV of each picture in the batch's order, and where they are from."""
     if asked.strip().lower() == "auto":
         return [round(ev, 2) + 0.0 for ev in exposure_values.estimate_evs(codes, key)], "estimate"
-    try:
-        evs = [float(word) for word in asked.replace(",", " ").split()]
-    except ValueError:
-        raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, or auto, not {asked!r}") from None
-    if not np.isfinite(evs).all():
-        raise HdrgenError(f"the EVs must be numbers such as -2 0 2 4, or auto, not {asked!r}")
+    evs = parse_evs(asked)
     if len(evs) != len(codes):
         raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs) or 'none'}")
     if len(set(evs)) < len(evs):

@@ -1,11 +1,11 @@
 """What the page may ask for, what it is told, and within which limits. Imports nothing heavy."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from hdrgen.ev_list import FURTHEST_STOPS, parse_evs
 from hdrgen.routes.generation.sampling import SEED_MAX
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -55,14 +55,14 @@ def _evs(text: Any) -> Any:
     if not isinstance(text, str) or text.strip() == "auto":
         return text
     try:
-        return tuple(float(part) for part in re.split(r"[\s,]+", text.strip()))
-    except ValueError:
-        raise ValueError("must be numbers such as -2 0 2 4, or auto") from None
+        return tuple(parse_evs(text))
+    except HdrgenError as error:
+        raise ValueError(str(error)) from None
 
 
 _Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]
 _Side = Annotated[int | None, Field(ge=8, le=8192)]
-_Ev = Annotated[float, Field(ge=-24, le=24, allow_inf_nan=False)]
+_Ev = Annotated[float, Field(ge=-FURTHEST_STOPS, le=FURTHEST_STOPS, allow_inf_nan=False)]
 _CodeEncoding = Literal["logc4", "srgb", "logc3"]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from hdrgen.bench import measure as bench
 from hdrgen.bench.ceilings import Ceilings
+from hdrgen.bench.in_memory import prepared
 from hdrgen.bench.measure import Timing, fastest_backends, measure, measure_generate_step
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
@@ -69,6 +70,17 @@ def test_peers_convert_what_hdrgen_converts(name, tmp_path):
         np.testing.assert_array_equal(made, source)
         return
     np.testing.assert_allclose(made, convert(source, "aces2065-1", "acescg"), rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fuse", "expand", "merge"])
+def test_models_alone_are_given_what_the_command_is_given(name, tmp_path):
+    OPERATIONS[name].write_pictures(scene(64, 48), tmp_path)
+    light = prepared(name, "torch", tmp_path)()
+    light = getattr(light, "linear", light)
+    assert light.shape == (48, 64, 3)
+    assert np.isfinite(light).all()
+    ways, _ = bench._ways(OPERATIONS[name])
+    assert [way.name for way in ways if way.in_memory][:1] == ["torch in memory"]
 
 
 def test_a_command_that_fails_is_one_line():
