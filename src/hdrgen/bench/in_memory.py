@@ -1,0 +1,39 @@
+"""The models alone, from codes in memory to light in memory: what a command is held against whose files cost as well."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hdrgen.bench.operations import EVS
+from hdrgen.images.code_image import read_code8
+from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
+from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.runtime.scheduling import cores
+
+Work = Callable[[], object]
+
+
+def prepared(operation: str, backend: Backend, folder: Path) -> Work:
+    """Read an operation's pictures, load its model, and return what is to be timed."""
+    return _PREPARE[operation](backend, folder)
+
+
+def _fuse(backend: Backend, folder: Path) -> Work:
+    reinhard, log = (read_code8(folder / f"{name}.png").code for name in ("reinhard", "log"))
+    fuser = load_fuser(backend=backend)
+    return lambda: fuser.fuse(reinhard, log, threads=cores())
+
+
+def _expand(backend: Backend, folder: Path) -> Work:
+    code8 = read_code8(folder / "0.png").code
+    expander = load_expander(backend=backend)
+    return lambda: expander.expand(code8, threads=cores())
+
+
+def _merge(backend: Backend, folder: Path) -> Work:
+    codes = [read_code8(folder / f"{ev}.png").code for ev in EVS]
+    cells = [bracket_cells("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
+    merger = load_merger(backend=backend)
+    return lambda: merger.merge(codes, cells, EVS, reference=EVS.index(0), threads=cores())
+
+
+_PREPARE: Mapping[str, Callable[[Backend, Path], Work]] = {"fuse": _fuse, "expand": _expand, "merge": _merge}
