@@ -32,7 +32,7 @@ def parse_evs(text: str, called: str = "the EVs") -> list[float]:
     good = [ev for ev in evs if ev is not None and abs(ev) <= FURTHEST_STOPS]
     if not good or len(good) < len(evs):
         raise HdrgenError(
-            f"{called} {text!r}: must be numbers such as -2 0 2 4, within {FURTHEST_STOPS} stops of 0"
+            f"{called} {text}: must be numbers such as -2 0 2 4, within {FURTHEST_STOPS} stops of 0"
         )
     return good
 
