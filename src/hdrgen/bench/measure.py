@@ -18,8 +18,8 @@ from hdrgen.bench.peers import PEERS
 from hdrgen.inference.onnx_graph import PROVIDERS, present_runtimes
 from hdrgen.runtime.errors import HdrgenError
 
-GENERATE_STEPS = (2, 10)
-"""Two lengths of sampling: their difference is what steps cost without loading and decoding."""
+GENERATE_STEPS = (2, 52)
+"""Two lengths of sampling: their difference is what steps cost without loading and decoding, whose time varies."""
 
 WORKER = """
 import importlib, json, sys, time

@@ -18,6 +18,7 @@ OPERATIONS = (
     "fuse", "fuse_batch", "expand", "merge", "convert", "preview", "ingest", "generate_step"
 )  # fmt: skip
 """The keys of `bench.operations.OPERATIONS`, and a step of generation; a test holds them together."""
+_BY_WIDTH = 15
 
 
 def bench(
@@ -100,10 +101,10 @@ def _table(timings: "list[Timing]") -> Any:
     from rich.table import Table
 
     # As wide as a terminal of 80 characters; the file has the rest.
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("operation", "by", "size"):
-        table.add_column(column, no_wrap=column != "by")
-    for column in ("median s", "spread", "MiB", "flops", "bytes", "of ours"):
+        table.add_column(column, no_wrap=column != "by", min_width=_BY_WIDTH if column == "by" else None)
+    for column in ("median s", "spread", "MiB", "flops", "of ours"):
         table.add_column(column, justify="right", no_wrap=True)
     for t in timings:
         table.add_row(
@@ -113,7 +114,7 @@ def _table(timings: "list[Timing]") -> Any:
             f"{t.median_s:.3g}",
             f"{t.fastest_s:.3g}-{t.slowest_s:.3g}",
             f"{t.peak_mib:.0f}",
-            *("" if share is None else f"{share:.0%}" for share in (t.matrix_share, t.memory_share)),
+            "" if t.matrix_share is None else f"{t.matrix_share:.0%}",
             f"{t.of_ours:.2f}",
         )
     return table
