@@ -39,9 +39,10 @@ def bench(
 ) -> None:
     """Measure how fast the commands are on this machine.
 
-    Each run is a process of its own: pictures in, pictures out, its imports not counted. Beside the seconds stand the shares
-    of this machine's own ceilings, measured at the start (matrix products, copying memory), the models alone, from codes
-    in memory to light in memory, and other people's programs on the same files, as far as they are installed. What is the fastest backend is remembered for
+    Each run is a process of its own: pictures in, pictures out, its imports not counted. Beside the commands stand the
+    models alone, from codes in memory to light in memory, and other people's programs on the same files, as far as they
+    are installed. Each network's operations are a share of the matrix products that this machine was measured to do at
+    the start; the file has the share of its memory's speed as well. What is the fastest backend is remembered for
     `--backend auto`.
     """
     wanted = operations or list(OPERATIONS)

@@ -233,9 +233,12 @@ def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], 
     """Return the EV of each picture in the batch's order, and where they are from."""
     if asked.strip().lower() == "auto":
         return [round(ev, 2) + 0.0 for ev in exposure_values.estimate_evs(codes, key)], "estimate"
-    evs = parse_evs(asked)
+    try:
+        evs = parse_evs(asked)
+    except HdrgenError as error:
+        raise HdrgenError(f"{error}; or auto") from None
     if len(evs) != len(codes):
-        raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs) or 'none'}")
+        raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs)}")
     if len(set(evs)) < len(evs):
         raise HdrgenError(f"the EVs {listed(evs)} must differ")
     return evs, "given"

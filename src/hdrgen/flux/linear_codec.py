@@ -62,11 +62,12 @@ def _start_encoder(vae: AutoencoderKLFlux2, picture: Tensor) -> list[Tensor]:
     """Return the components at each size, the picture itself first."""
     convs = [block.downsamplers[0].conv for block in vae.encoder.down_blocks if block.downsamplers]
     levels = [picture]
+    narrowest = min(convs[-1].out_channels, vae.encoder.conv_out.in_channels)
     for conv in convs:
         last = conv is convs[-1]
         features = levels[-1][:, : conv.in_channels]
         patches = functional.pixel_unshuffle(features, 2)
-        room = min(conv.out_channels // 2, vae.config.latent_channels) if last else conv.out_channels
+        room = min(narrowest // 2, vae.config.latent_channels) if last else conv.out_channels
         mean, components = _principal(patches, min(room, patches.shape[1]))
         if last:  # small beside the norms' constant
             components /= (patches - mean[:, None, None]).square().sum(1).mean().sqrt()

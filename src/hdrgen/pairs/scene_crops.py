@@ -22,7 +22,7 @@ from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
 _MARGIN = 16
-"""Of a crop's side, the share that a crop shows around the frame's brightest place."""
+"""A crop shows at least this part of its side, 1/16, around the frame's brightest place."""
 
 
 class CropSettings(Section):

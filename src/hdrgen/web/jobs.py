@@ -56,8 +56,10 @@ def _evs(text: Any) -> Any:
         return text
     try:
         return tuple(parse_evs(text))
-    except HdrgenError as error:
-        raise ValueError(str(error)) from None
+    except HdrgenError:
+        raise ValueError(
+            f"must be numbers such as -2 0 2 4 within {FURTHEST_STOPS} stops of 0, or auto"
+        ) from None
 
 
 _Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]

@@ -12,6 +12,7 @@ from hdrgen.bench.measure import Timing, fastest_backends, measure, measure_gene
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
 from hdrgen.cli import bench as command
+from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
 from hdrgen.images.exr import read_exr
 from hdrgen.inference import backends
@@ -77,8 +78,9 @@ def test_models_alone_are_given_what_the_command_is_given(name, tmp_path):
     OPERATIONS[name].write_pictures(scene(64, 48), tmp_path)
     light = prepared(name, "torch", tmp_path)()
     light = getattr(light, "linear", light)
-    assert light.shape == (48, 64, 3)
-    assert np.isfinite(light).all()
+    if name == "expand":  # whose answer are codes
+        light = ENCODINGS["logc4_awg4"].decode(light)
+    assert np.median(np.abs(np.log2(light / scene(64, 48)))) < 0.15
     ways, _ = bench._ways(OPERATIONS[name])
     assert [way.name for way in ways if way.in_memory][:1] == ["torch in memory"]
 

@@ -65,7 +65,7 @@ def test_pictures_come_back_without_a_step_of_training(picture):
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("widths", [(32, 64, 64), (64, 32), (32, 8, 32)])
+@pytest.mark.parametrize("widths", [(32, 64, 64), (64, 32), (32, 8, 32), (32, 64, 32)])
 def test_other_widths_start_as_well_as_they_can(picture, widths):
     net = vae(widths)
     untrained = psnr(net, picture[32:])
@@ -74,9 +74,12 @@ def test_other_widths_start_as_well_as_they_can(picture, widths):
 
 
 def test_narrow_ones_start_too(picture):
+    """Norms that cannot be let through divide by the picture's contrast: what is left is better than nothing learned."""
     net = vae((8, 8, 8))
     start_as_linear_codec(net, picture[:32], seed=1)
     with torch.no_grad():
-        latents = net.encode(picture).latent_dist.mode()
-    assert latents.isfinite().all()
-    assert latents.std() > 0.1
+        latents = net.encode(picture).latent_dist.mode().movedim(1, -1).flatten(0, -2).double().numpy()
+    tones = torch.nn.functional.avg_pool2d(picture, 4).movedim(1, -1).flatten(0, -2).double().numpy()
+    tones -= tones.mean(0)
+    unsaid = tones - latents @ np.linalg.lstsq(latents, tones, rcond=None)[0]
+    assert (unsaid**2).sum() < 0.5 * (tones**2).sum()

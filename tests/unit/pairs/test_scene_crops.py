@@ -40,7 +40,7 @@ def test_crops_are_averaged_light_ordered_by_frame(frames):
         assert crop.linear_awg4.dtype == np.float32
     np.testing.assert_allclose(crops[0].linear_awg4, 0.18, rtol=1e-3)
     light = crops[3].linear_awg4
-    assert light.mean() == pytest.approx(300 * 16 / 48**2, rel=0.1)  # the frame's middle is all of its height
+    assert light.mean() == pytest.approx(300 * 16 / 48**2, rel=0.1)  # the first crop is all of its height
     assert 100 < light.max() < 301
 
 
