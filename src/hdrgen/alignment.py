@@ -11,6 +11,7 @@ nothing well exposed in common with the reference stays as it is.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,9 @@ class Aligned:
     occluded: tuple[Mask, ...]
 
 
-def align_stack(codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], *, reference: int) -> Aligned:
+def align_stack(
+    codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], *, reference: int, threads: int = 1
+) -> Aligned:
     """Align each bracket of a stack with the reference.
 
     Parameters
@@ -77,6 +80,8 @@ def align_stack(codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], *,
         The tables of each bracket's codes.
     reference
         Which bracket stays as it is: best one in the middle, with much neither clipped nor black.
+    threads
+        Brackets worked on at once.
 
     Raises
     ------
@@ -88,12 +93,14 @@ def align_stack(codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], *,
         raise HdrgenError(
             f"the brackets differ in size: {' against '.join(sorted(f'{w}x{h}' for h, w in sizes))}"
         )
-    pairs = [
-        (code, np.zeros(code.shape[:2], bool))
-        if bracket == reference
-        else _align(codes[reference], cells[reference], code, cells[bracket])
-        for bracket, code in enumerate(codes)
-    ]
+
+    def seen_by_reference(bracket: int) -> tuple[NDArray[Any], Mask]:
+        if bracket == reference:
+            return codes[bracket], np.zeros(codes[bracket].shape[:2], bool)
+        return _align(codes[reference], cells[reference], codes[bracket], cells[bracket])
+
+    with ThreadPoolExecutor(threads) as pool:
+        pairs = pool.map(seen_by_reference, range(len(codes)))
     aligned, occluded = zip(*pairs, strict=True)
     return Aligned(aligned, occluded)
 

@@ -12,7 +12,14 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from hdrgen.models.bit_depth import WIDEST, BitDepthUNet, clean_code, generated_code
+from hdrgen.models.bit_depth import (
+    WIDEST,
+    BitDepthUNet,
+    clean_code,
+    features,
+    generated_code,
+    overview,
+)
 from hdrgen.models.exposure_fusion import (
     SLOTS,
     STRIDE,
@@ -204,7 +211,7 @@ class _FloatCodes(nn.Module):
         height, width = code8.shape[1:3]
         multiple = max(stride(self.net.settings.widths), WIDEST)
         folded8, offset = (fold(edge_padded(picture, multiple, 1)) for picture in (code8, smooth))
-        answers = self.net.unet(self.net.features(folded8, offset))
+        answers = self.net.unet(features(folded8, offset, overview(folded8)))
         clean, generated = (code(folded8, offset, answers) for code in (clean_code, generated_code))
         return unfold(torch.lerp(clean, generated, strength) / 255)[:, :height, :width]
 

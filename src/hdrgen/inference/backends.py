@@ -105,17 +105,23 @@ class ExportedExpander(bit_depth.Expander):
         self._graph = graph
 
     def _expand_tile(
-        self, code8: NDArray[np.uint8], smooth: NDArray[np.float32], tile: Tile, strength: float
-    ) -> NDArray[np.float32]:
+        self,
+        code8: NDArray[np.uint8],
+        smooth: NDArray[np.float32],
+        expanded: NDArray[np.float32],
+        tile: Tile,
+        strength: float,
+        threads: int,
+    ) -> None:
         code = self._graph(
             {
                 "code8": code8[tile.seen][None],
                 "smooth": smooth[tile.seen][None],
                 "strength": np.array(strength, np.float32),
             },
-            threads=torch.get_num_threads(),
+            threads=threads,
         )
-        return code[0][tile.kept_of_seen]
+        expanded[tile.kept] = code[0][tile.kept_of_seen]
 
 
 class ExportedMerger(exposure_fusion.StackMerger):

@@ -5,29 +5,36 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from hdrgen.inference.network import Network, net_and_digest, torch_threads
-from hdrgen.inference.tiles import Tile, padded, tiles
+from hdrgen.inference.network import FoldedNetwork, net_and_digest, torch_threads
+from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bit_depth import (
+    FEATURES,
     MODEL,
     WIDEST,
     BitDepthUNet,
     clean_code,
+    features,
     generated_code,
     load_bit_depth,
+    overview,
 )
 from hdrgen.models.cell_smoother import smooth_in_cells
-from hdrgen.models.folded_unet import fold, reach, stride, unfold
+from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 
 TILE = 4096
 """Side of what one pass of the network keeps, in pixels: it sees far, so small tiles would be mostly halo."""
+
+BAND = 8
+"""Rows of blocks in a band."""
 
 WIDER_REACH = 2 * WIDEST
 """Pixels that the means a block is compared with reach beyond the network."""
 
 
-class Expander(Network[BitDepthUNet]):
-    """The bit-depth U-Net with its weights. See `Network`."""
+class Expander(FoldedNetwork[BitDepthUNet]):
+    """The bit-depth U-Net with its weights. See `FoldedNetwork`."""
 
     def __init__(self, net: BitDepthUNet, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -65,20 +72,50 @@ class Expander(Network[BitDepthUNet]):
         expanded = np.empty(code8.shape, np.float32)
         with torch_threads(threads), torch.inference_mode():
             for tile in tiles(*code8.shape[:2], size=TILE, halo=self._halo):
-                expanded[tile.kept] = self._expand_tile(code8, smooth, tile, strength)
+                self._expand_tile(code8, smooth, expanded, tile, strength, threads)
         return expanded
 
     def _expand_tile(
-        self, code8: NDArray[np.uint8], smooth: NDArray[np.float32], tile: Tile, strength: float
-    ) -> NDArray[np.float32]:
-        folded8, offset = (fold(padded(p[tile.seen], self._stride)) for p in (code8, smooth))
-        with self._autocast():
-            answers = self._net.unet(self._net.features(folded8, offset).to(self._dtype))
-        code = clean_code(folded8, offset, answers)
-        if strength:
-            code = torch.lerp(code, generated_code(folded8, offset, answers), strength)
-        expanded: NDArray[np.float32] = unfold(code.div_(255))[0][tile.kept_of_seen].numpy()
-        return expanded
+        self,
+        code8: NDArray[np.uint8],
+        smooth: NDArray[np.float32],
+        expanded: NDArray[np.float32],
+        tile: Tile,
+        strength: float,
+        threads: int,
+    ) -> None:
+        seen8, offset = (padded(p[tile.seen], self._stride) for p in (code8, smooth))
+        rows, columns = (side // FOLD for side in seen8.shape[1:3])
+        means = overview(fold(seen8))
+        entered = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
+        bands = range(0, rows, BAND)
+
+        # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
+        def look(band: int) -> None:
+            blocks = np.s_[:, band : band + BAND]
+            entered[blocks] = self._as_entered(features(*_folded(seen8, offset, band), means[blocks]))
+
+        in_threads(look, bands, threads)
+        answers = self._answers(entered)
+
+        def answer(band: int) -> None:
+            first = tile.seen_top + band * FOLD
+            top, bottom = max(first, tile.top), min(first + BAND * FOLD, tile.bottom)
+            if top >= bottom:  # a band of the halo
+                return
+            said = (*_folded(seen8, offset, band), answers[:, band : band + BAND])
+            code = clean_code(*said)
+            if strength:
+                code = torch.lerp(code, generated_code(*said), strength)
+            kept = np.s_[top - first : bottom - first, tile.kept_of_seen[1]]
+            expanded[top:bottom, tile.left : tile.right] = unfold(code.div_(255))[0][kept].numpy()
+
+        in_threads(answer, bands, threads)
+
+
+def _folded(code8: Tensor, smooth: Tensor, band: int) -> tuple[Tensor, Tensor]:
+    rows = np.s_[:, band * FOLD : (band + BAND) * FOLD]
+    return fold(code8[rows]), fold(smooth[rows])
 
 
 def load_expander(weights: Path | None = None) -> Expander:

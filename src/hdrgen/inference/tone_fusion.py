@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.inference.network import Network, net_and_digest, torch_threads
+from hdrgen.inference.network import FoldedNetwork, net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
@@ -28,8 +28,8 @@ BAND = 8
 """Rows of blocks in a band."""
 
 
-class Fuser(Network[ToneFuser]):
-    """The product's fuser with its weights. See `Network`."""
+class Fuser(FoldedNetwork[ToneFuser]):
+    """The product's fuser with its weights. See `FoldedNetwork`."""
 
     def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -77,19 +77,18 @@ class Fuser(Network[ToneFuser]):
     ) -> None:
         reinhard, log = (padded(p[tile.seen], self._stride) for p in (reinhard_code8, log_code8))
         rows, columns = (side // FOLD for side in reinhard.shape[1:3])
-        features = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
+        entered = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
         agreeing = torch.empty(1, rows, columns)
         bands = range(0, rows, BAND)
 
         # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
         def look(band: int) -> None:
             index = _band_index(reinhard, log, band)
-            features[:, band : band + BAND] = self._net.features(index)
+            entered[:, band : band + BAND] = self._as_entered(self._net.features(index))
             agreeing[:, band : band + BAND] = self._net.agreeing(index)
 
         in_threads(look, bands, threads)
-        with self._autocast():
-            correction = self._net.correction(features)
+        correction = self._answers(entered)
         clean = clean_share(agreeing)
 
         def light(band: int) -> None:

@@ -60,14 +60,6 @@ class BitDepthUNet(nn.Module):
         self.settings = settings
         self.unet = FoldedUNet(FEATURES, 4 * FOLDED, settings.widths, settings.blocks)
 
-    def features(self, folded8: Tensor, smooth: Tensor) -> Tensor:
-        """Return what the network sees of folded codes and their closed form, ``(N, H/4, W/4, 111)``, near unit size."""
-        code = folded8.float()
-        mean = block_means(code)
-        deviation = (code - mean.repeat(1, 1, 1, FOLD**2)).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
-        wider = _differences_from_wider_means(mean)
-        return torch.cat([mean / 64 - 2, *wider, deviation / DEVIATION_UNIT, 2 * smooth], -1)
-
     def forward(self, code8: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
         """Return the clean and the generated picture's float codes 0 to 255, ``(N, H, W, 3)`` each.
 
@@ -79,8 +71,33 @@ class BitDepthUNet(nn.Module):
             Of `smooth_in_cells`, float, of the same shape.
         """
         folded8, smooth = fold(code8), fold(smooth)
-        answers = self.unet(self.features(folded8, smooth))
+        answers = self.unet(features(folded8, smooth, overview(folded8)))
         return unfold(clean_code(folded8, smooth, answers)), unfold(generated_code(folded8, smooth, answers))
+
+
+def overview(folded8: Tensor) -> Tensor:
+    """Return what the network sees that reaches beyond a block, ``(N, H/4, W/4, 15)``, in codes.
+
+    The mean of each block of folded codes, and how far it is from means over 8, 16, 32 and 64 pixels around it, up to 3.
+    """
+    mean = block_means(folded8.float())
+    planes = wider = mean.permute(0, 3, 1, 2)
+    seen = [mean]
+    for _ in range(SCALES):
+        wider = F.avg_pool2d(wider, 2)
+        around = F.interpolate(wider, size=planes.shape[2:], mode="bilinear", align_corners=False)
+        seen.append((planes - around).clamp_(-3, 3).permute(0, 2, 3, 1))
+    return torch.cat(seen, -1)
+
+
+def features(folded8: Tensor, smooth: Tensor, means: Tensor) -> Tensor:
+    """Return what the network sees of folded codes and their closed form, ``(N, H/4, W/4, 111)``, near unit size.
+
+    ``means`` are rows of the whole picture's `overview`, and the others the same rows of it.
+    """
+    mean, wider = means[..., :3], means[..., 3:]
+    deviation = (folded8 - mean.repeat(1, 1, 1, FOLD**2)).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
+    return torch.cat([mean / 64 - 2, wider, deviation / DEVIATION_UNIT, 2 * smooth], -1)
 
 
 def clean_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
@@ -93,17 +110,6 @@ def generated_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
     """Return float codes wherever the network says, 0 to 255; all folded."""
     belief, more = answers[..., 2 * FOLDED :].float().chunk(2, -1)
     return (code8 + belief.sigmoid() * smooth + DEVIATION_UNIT * more).clamp_(0, 255)
-
-
-def _differences_from_wider_means(mean: Tensor) -> list[Tensor]:
-    """Return how far block means are from means over 8, 16, 32 and 64 pixels around them, in codes up to 3."""
-    mean = mean.permute(0, 3, 1, 2)
-    wider, differences = mean, []
-    for _ in range(SCALES):
-        wider = F.avg_pool2d(wider, 2)
-        around = F.interpolate(wider, size=mean.shape[2:], mode="bilinear", align_corners=False)
-        differences.append((mean - around).clamp_(-3, 3).permute(0, 2, 3, 1))
-    return differences
 
 
 def code_loss(code: Tensor, target: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ nearly exact. Grain comes out pressed to the edges of its cells, worse than it w
 what the network learns.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -17,6 +18,9 @@ SCALES = (4, 3, 2, 1)
 
 PASSES = 4
 """Turns at each scale."""
+
+BAND_VALUES = 1 << 16
+"""Values of a plane that are put back into their cells at a time: few enough to stay in the cache."""
 
 Plane = NDArray[np.float32]
 
@@ -37,18 +41,35 @@ def smooth_in_cells(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np
 
 
 def _smooth_plane(code8: NDArray[np.uint8]) -> Plane:
-    code = code8.astype(np.float32)
-    smooth = code
+    smooth = code8.astype(np.float32)
     for halvings in SCALES:
         for _ in range(PASSES):
-            smooth = np.clip(_smoothed(smooth, halvings), code - 0.5, code + 0.5)
-    return smooth - code
+            once = _through_pyramid(smooth, halvings)
+            _into_cells(once, _through_pyramid(once, halvings), code8, out=smooth)
+    for rows in _bands(code8.shape):
+        smooth[rows] -= code8[rows]
+    return smooth
 
 
-def _smoothed(plane: Plane, halvings: int) -> Plane:
-    """Smooth so that a parabola stays one: 2 G - G G, for a plain G would bend every gradient."""
-    once = _through_pyramid(plane, halvings)
-    return 2 * once - _through_pyramid(once, halvings)
+def _into_cells(once: Plane, twice: Plane, code8: NDArray[np.uint8], *, out: Plane) -> None:
+    """Put a smoothed plane back into its cells.
+
+    Smoothed is 2 G - G G, so that a parabola stays one: a plain G would bend every gradient.
+    """
+    for rows in _bands(code8.shape):
+        smoothed, nearest = 2 * once[rows], code8[rows].astype(np.float32)
+        smoothed -= twice[rows]
+        np.maximum(smoothed, nearest - np.float32(0.5), out=smoothed)
+        nearest += np.float32(0.5)
+        np.minimum(smoothed, nearest, out=out[rows])
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield the rows of a plane, some at a time."""
+    rows, columns = shape
+    band = max(1, BAND_VALUES // columns)
+    for top in range(0, rows, band):
+        yield slice(top, top + band)
 
 
 def _through_pyramid(plane: Plane, halvings: int) -> Plane:

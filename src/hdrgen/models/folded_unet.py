@@ -7,6 +7,7 @@ on a CPU, convolutions of three or sixteen channels run at a tenth of the speed 
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,6 +43,9 @@ class FoldedUNet(nn.Module):
         Residual blocks at each of these sizes, going down; as many come back up at all but the last.
     """
 
+    input_ranges: Tensor
+    """Range of what goes into each of `convolutions`, ``(count, 2)``, for `int8_unet`; NaN until it is measured."""
+
     def __init__(
         self, channels_in: int, channels_out: int, widths: Sequence[int], blocks: Sequence[int]
     ) -> None:
@@ -58,6 +62,11 @@ class FoldedUNet(nn.Module):
         nn.init.zeros_(self.leave.weight)
         if self.leave.bias is not None:
             nn.init.zeros_(self.leave.bias)
+        self.register_buffer("input_ranges", torch.full((len(self.convolutions()), 2), torch.nan))
+
+    def convolutions(self) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+        """Return all convolutions, always in the same order."""
+        return [module for module in self.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
 
     def forward(self, features: Tensor) -> Tensor:  # noqa: D102
         # Channels come last in memory already: to the convolutions this is no copy.
@@ -67,7 +76,7 @@ class FoldedUNet(nn.Module):
             skips.append(x)
             x = down(shrink(x))
         for grow, up, skip in zip(*map(reversed, (self.grow, self.up)), reversed(skips), strict=True):
-            x = up(skip + grow(x))
+            x = up(grow(x).add_(skip))
         corrected: Tensor = self.leave(x)
         return corrected.permute(0, 2, 3, 1)
 
@@ -101,18 +110,18 @@ def _residuals(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Residual(width) for _ in range(count)))
 
 
-def fold(picture: Tensor) -> Tensor:
+def fold(picture: Tensor, side: int = FOLD) -> Tensor:
     """``(N, H, W, C)`` to ``(N, H/4, W/4, 16 C)``: each block of 4x4 pixels, row by row, becomes channels."""
     n, height, width, channels = picture.shape
-    blocks = picture.reshape(n, height // FOLD, FOLD, width // FOLD, FOLD, channels)
-    return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // FOLD, width // FOLD, FOLD**2 * channels)
+    blocks = picture.reshape(n, height // side, side, width // side, side, channels)
+    return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // side, width // side, side**2 * channels)
 
 
-def unfold(folded: Tensor) -> Tensor:
+def unfold(folded: Tensor, side: int = FOLD) -> Tensor:
     """Undo `fold`."""
     n, rows, columns, channels = folded.shape
-    blocks = folded.reshape(n, rows, columns, FOLD, FOLD, channels // FOLD**2).permute(0, 1, 3, 2, 4, 5)
-    return blocks.reshape(n, rows * FOLD, columns * FOLD, channels // FOLD**2)
+    blocks = folded.reshape(n, rows, columns, side, side, channels // side**2).permute(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(n, rows * side, columns * side, channels // side**2)
 
 
 def block_means(folded: Tensor) -> Tensor:

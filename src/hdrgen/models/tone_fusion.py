@@ -97,13 +97,11 @@ class ToneFuser(nn.Module):
         deviation = (average - mean.repeat(1, 1, 1, FOLD**2)).div_(sd).clamp_(-6, 6)
         return torch.cat([mean / 4, deviation, block_means(disagreement).clamp(-6, 6)], -1)
 
-    def correction(self, features: Tensor) -> Tensor:
-        """Return what the network adds, in standard deviations of the average, ``(N, H/4, W/4, 48)``."""
-        correction: Tensor = self.unet(features)
-        return correction
-
     def level(self, index: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
-        """Return levels, folded: the average corrected, and where the pair is clean clamped into its cells."""
+        """Return levels, folded: the average corrected, and where the pair is clean clamped into its cells.
+
+        ``correction`` is what the network says of the features, in standard deviations, ``(N, H/4, W/4, 48)``.
+        """
         average, sd = (_look_up(table, index) for table in self.averages[:2])
         level = torch.addcmul(average, sd, correction.float())
         if clean.any():
@@ -117,7 +115,7 @@ class ToneFuser(nn.Module):
         """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; sides are multiples of the stride."""
         index = fold(pair_index(reinhard_code8, log_code8))
         clean = clean_share(self.agreeing(index))
-        return unfold(self.level(index, self.correction(self.features(index)), clean))
+        return unfold(self.level(index, self.unet(self.features(index)), clean))
 
     def agreeing(self, index: Tensor) -> Tensor:
         """Return the share of each block's pixels whose cells meet, ``(N, H/4, W/4)``."""

@@ -199,7 +199,7 @@ def merge_stack(
     codes, cells = stack.codes, stack.cells(stack.codes)
     occluded: Masks | None = None
     if align:
-        aligned = align_stack(codes, cells, reference=reference)
+        aligned = align_stack(codes, cells, reference=reference, threads=threads)
         codes, occluded = aligned.codes, aligned.occluded
         cells = stack.cells(codes)
     if method == "learned":

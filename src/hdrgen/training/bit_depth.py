@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, code_loss, save_bit_depth
 from hdrgen.models.cell_smoother import smooth_in_cells
+from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.pairs.bit_depth_pairs import clean_code8
 from hdrgen.pairs.gradients import gradient_logc4
 from hdrgen.pairs.records import KINDS, CropRecords
@@ -78,7 +79,7 @@ class _BitDepthTask:
 
     def validation(self, net: BitDepthUNet) -> Mapping[str, float]:
         losses: dict[str, list[Tensor]] = {name: [] for name in self.curves}
-        with autocast(self._settings):
+        with autocast(self._settings), measured_ranges(net.unet):
             for start in range(0, len(self._held_out), self._settings.batch_crops):
                 indices = self._held_out[start : start + self._settings.batch_crops]
                 target, *pictures = _tensors(self._val, indices, self._settings.device)

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hdrgen.colour.tone_maps import Log
+from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
 from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.progress import OnProgress
@@ -73,11 +74,12 @@ class _ToneFuserTask:
 
     def validation(self, net: ToneFuser) -> Mapping[str, float]:
         losses: dict[str, list[Tensor]] = {name: [] for name in self.curves}
-        for kind, name in enumerate(self.curves):
-            for start in range(0, len(self._held_out), self._settings.batch_crops):
-                indices = self._held_out[start : start + self._settings.batch_crops]
-                pictures = self._pictures(self._val, indices, np.full(len(indices), kind))
-                losses[name].append(self._losses(net, *pictures))
+        with measured_ranges(net.unet):
+            for kind, name in enumerate(self.curves):
+                for start in range(0, len(self._held_out), self._settings.batch_crops):
+                    indices = self._held_out[start : start + self._settings.batch_crops]
+                    pictures = self._pictures(self._val, indices, np.full(len(indices), kind))
+                    losses[name].append(self._losses(net, *pictures))
         return {name: float(torch.cat(found).mean()) for name, found in losses.items()}
 
     def score(self, figures: Mapping[str, float]) -> float:

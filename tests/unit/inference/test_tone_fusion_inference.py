@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from hdrgen.inference import tone_fusion as fusion
-from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser
+from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
+from hdrgen.training.weights import released_weights, save_weights
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
 
@@ -39,10 +39,10 @@ def test_any_size(fuser, size):
 
 
 @pytest.mark.parametrize("size", [(128, 128), (64, 512), (512, 64)])
-def test_tiles_of_the_released_network_leave_no_seam_at_all(monkeypatch, size):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_tiles_of_the_released_network_leave_no_seam_at_all(monkeypatch, size, dtype):
     rng = np.random.default_rng(0)
-    fuser = fusion.load_fuser()
-    fuser._dtype = torch.float32
+    fuser = fusion.Fuser(load_tone_fuser(released_weights("tone_fusion")), "", dtype)
     pair = [rng.integers(60, 200, (336, 464, 3), dtype=np.uint8) for _ in range(2)]
     whole = fuser.fuse(*pair)
     monkeypatch.setattr(fusion, "TILE", size)
@@ -59,9 +59,8 @@ def test_weights_come_back_with_their_settings(tmp_path, fuser):
     for parameter in fuser._net.parameters():
         parameter.data = parameter.data.half().float()  # as they are stored
     save_tone_fuser(path, fuser._net)
-    again = fusion.load_fuser(path)
+    again = fusion.Fuser(load_tone_fuser(path), "", torch.float32)
     pair = [np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(2)]
-    again._dtype = torch.float32
     np.testing.assert_array_equal(again.fuse(*pair), fuser.fuse(*pair))
 
 

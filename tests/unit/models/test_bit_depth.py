@@ -8,8 +8,10 @@ from hdrgen.models.bit_depth import (
     BitDepthUNet,
     clean_code,
     code_loss,
+    features,
     generated_code,
     load_bit_depth,
+    overview,
     save_bit_depth,
 )
 from hdrgen.models.cell_smoother import smooth_in_cells
@@ -75,8 +77,8 @@ def test_the_network_sees_a_gradient_of_one_code_over_many_pixels():
     """The wider means tell a slow step from a flat picture, which the block's own mean and deviations cannot."""
     step = np.full((128, 128, 3), 100, np.uint8)
     step[:, 64:] = 101
-    net = BitDepthUNet(SMALL)
-    seen = net.features(*(fold(t) for t in picture_of(step)))[0, 16]
+    folded8, smooth = (fold(t) for t in picture_of(step))
+    seen = features(folded8, smooth, overview(folded8))[0, 16]
     wider = seen[:, 3:15].reshape(32, 4, 3)[..., 0].abs()
     assert (wider[12:20].amax(1) > 0.1).all(), "some scale shows the step 16 pixels away"
     assert float(seen[:, 15:63].abs().max()) == 0, "in no block does a pixel differ from the mean"
