@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from hdrgen.metrics.quality import FLOOR_LINEAR
 from hdrgen.models.bit_depth import (
     WIDEST,
     BitDepthUNet,
@@ -88,7 +89,8 @@ class Graph:
     example: tuple[Tensor, ...]
     contract: Contract
     floor: float
-    """What of its output is next to nothing: one nit of light, one 8-bit code. Relative errors are of no less."""
+    """What of its output is next to nothing: light that the metrics do not go below, one 8-bit code. Relative errors are of
+    no less."""
 
 
 PICTURE = (1, "height", "width", 3)
@@ -100,7 +102,7 @@ LIGHT = Signal(
     SAME_AS_INPUT,
     (0, None),
 )
-ONE_NIT, ONE_CODE = 0.01, 1 / 255
+ONE_CODE = 1 / 255
 EXAMPLE = (170, 190)
 """Height and width of the example pictures; no multiple of any stride, so that no size is taken for granted."""
 
@@ -125,7 +127,11 @@ def tone_fusion_graph(net: ToneFuser) -> Graph:
         ),
     }
     return Graph(
-        "tone_fusion", _FusedLight(net), (code8, code8.clone()), Contract(inputs, {"linear": LIGHT}), ONE_NIT
+        "tone_fusion",
+        _FusedLight(net),
+        (code8, code8.clone()),
+        Contract(inputs, {"linear": LIGHT}),
+        FLOOR_LINEAR,
     )
 
 
@@ -177,7 +183,9 @@ def exposure_fusion_graph(net: LuminanceStackProcessor) -> Graph:
     example = (
         level, level + 1, level - 1, level + 1, torch.ones(1, SLOTS, dtype=torch.bool), torch.tensor([1])
     )  # fmt: skip
-    return Graph("exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), ONE_NIT)
+    return Graph(
+        "exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), FLOOR_LINEAR
+    )
 
 
 def edge_padded(picture: Tensor, multiple: int, axis: int) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
+from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
 from hdrgen.runtime.params import Section
 from hdrgen.training.weights import load_model, save_weights
 
@@ -96,7 +96,7 @@ def features(folded8: Tensor, smooth: Tensor, means: Tensor) -> Tensor:
     ``means`` are rows of the whole picture's `overview`, and the others the same rows of it.
     """
     mean, wider = means[..., :3], means[..., 3:]
-    deviation = (folded8 - mean.repeat(1, 1, 1, FOLD**2)).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
+    deviation = block_deviations(folded8, mean).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
     return torch.cat([mean / 64 - 2, wider, deviation / DEVIATION_UNIT, 2 * smooth], -1)
 
 

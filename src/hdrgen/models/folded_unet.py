@@ -127,3 +127,9 @@ def unfold(folded: Tensor, side: int = FOLD) -> Tensor:
 def block_means(folded: Tensor) -> Tensor:
     """Return the mean of each component over its block: ``(N, H/4, W/4, 16 C)`` to ``(N, H/4, W/4, C)``."""
     return folded.reshape(*folded.shape[:-1], FOLD**2, -1).mean(-2)
+
+
+def block_deviations(folded: Tensor, mean: Tensor) -> Tensor:
+    """Return how far each pixel is from the mean of its block: ``(N, H/4, W/4, 16 C)`` and `block_means` of it."""
+    pixels = folded.reshape(*folded.shape[:-1], FOLD**2, -1)
+    return (pixels - mean.unsqueeze(-2)).flatten(-2)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, unfold
+from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.runtime.params import Section
 from hdrgen.training.weights import load_model, save_weights
@@ -94,7 +94,7 @@ class ToneFuser(nn.Module):
         """
         average, sd, disagreement = (_look_up(table, index) for table in self.averages)
         mean = block_means(average)
-        deviation = (average - mean.repeat(1, 1, 1, FOLD**2)).div_(sd).clamp_(-6, 6)
+        deviation = block_deviations(average, mean).div_(sd).clamp_(-6, 6)
         return torch.cat([mean / 4, deviation, block_means(disagreement).clamp(-6, 6)], -1)
 
     def level(self, index: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
