@@ -26,7 +26,6 @@ from hdrgen.models.exposure_fusion import (
     STRIDE,
     LuminanceStackProcessor,
     Stack,
-    clean_share,
     merge_levels,
     unfolded,
 )
@@ -238,5 +237,5 @@ class _MergedLight(nn.Module):
         trust, correction = unfolded(
             self.net.answer(self.net.features(level, weight, shown.long(), reference))
         )
-        merged = merge_levels(stack, trust, correction, clean_share(*stack.bounds()))
+        merged = merge_levels(stack, trust, correction, stack.clean())
         return level_decode(merged)[:, :height, :width]

@@ -14,7 +14,9 @@ from hdrgen.inference.network import Network, net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.classical_merge import seen_share
+from hdrgen.models.clean_share import clean_share
 from hdrgen.models.exposure_fusion import (
+    CLEAN_WINDOW,
     FEATURES_REACH,
     FOLD,
     MODEL,
@@ -22,7 +24,6 @@ from hdrgen.models.exposure_fusion import (
     LuminanceStackProcessor,
     Stack,
     cells_meet,
-    clean_around,
     load_exposure_fusion,
     merge_levels,
     shown,
@@ -151,7 +152,11 @@ class StackMerger(Network[LuminanceStackProcessor]):
         in_threads(look, bands, threads)
         with self._autocast():
             answer = self._net.answer(features.permute(0, 3, 1, 2))
-        clean = clean_around(meet)
+
+        def clean(top: int, bottom: int) -> Tensor:
+            first = max(0, top - CLEAN_WINDOW // 2)
+            around = clean_share(meet[:, first : bottom + CLEAN_WINDOW // 2], CLEAN_WINDOW)
+            return around[:, top - first : bottom - first]
 
         def light(first: int) -> None:
             last = min(first + BAND, height)
@@ -159,7 +164,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
             if top >= bottom:  # a band of the halo
                 return
             trust, correction = unfolded(answer[:, :, first // FOLD : last // FOLD])
-            level = merge_levels(stack(first, last), trust, correction, clean[:, first:last])
+            level = merge_levels(stack(first, last), trust, correction, clean(first, last))
             kept = level[0, top - first : bottom - first, tile.kept_of_seen[1]]
             rows = slice(tile.seen_top + top, tile.seen_top + bottom)
             linear[rows, tile.kept[1]] = level_decode(kept).numpy()

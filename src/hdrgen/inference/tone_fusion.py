@@ -9,13 +9,14 @@ from torch import Tensor
 
 from hdrgen.inference.network import FoldedNetwork, net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
+from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
+    CLEAN_WINDOW,
     FEATURES,
     MODEL,
     ToneFuser,
-    clean_share,
     load_tone_fuser,
     pair_index,
 )
@@ -89,7 +90,7 @@ class Fuser(FoldedNetwork[ToneFuser]):
 
         in_threads(look, bands, threads)
         correction = self._answers(entered)
-        clean = clean_share(agreeing)
+        clean = clean_share(agreeing, CLEAN_WINDOW)
 
         def light(band: int) -> None:
             first = tile.seen_top + band * FOLD

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import Residual
 from hdrgen.models.tone_cells import level_decode, level_encode
 from hdrgen.runtime.params import Section
@@ -60,9 +61,6 @@ deviation is several stops, and what looked best while training painted lights s
 
 MAX_LEVEL = 15.9
 """Just below where half floats end."""
-
-CLEAN_SHARE = (0.90, 0.99)
-"""Share of agreeing cells around a pixel at which holding the answer in its cells begins, and from which it is complete."""
 
 CLEAN_WINDOW = 33
 """Side of the window, in pixels, in which agreement is counted."""
@@ -132,13 +130,17 @@ class Stack(NamedTuple):
         """Return the intersection of all brackets' cells, ``(N, H, W, 3)`` each; crossed where they do not meet."""
         return self.lower.amax(1), self.upper.amin(1)
 
+    def clean(self) -> Tensor:
+        """Return how clean the stack is around each pixel, 0 to 1, ``(N, H, W, 1)``."""
+        return clean_share(cells_meet(*self.bounds()), CLEAN_WINDOW)
+
     def corrected(self, level_errors: Tensor) -> "Stack":
         """Return the stack with these errors, ``(N, K, 3)``, taken off its levels."""
         return self._replace(level=self.level - level_errors[:, :, None, None])
 
     def level_errors(self) -> Tensor:
         """Return what to take off each bracket's levels for exposures and tints to agree, ``(N, K, 3)``; 0 if clean."""
-        clean = clean_share(*self.bounds()).mean((1, 2, 3)) > 0.5
+        clean = self.clean().mean((1, 2, 3)) > 0.5
         if clean.all():
             return self.level.new_zeros(len(clean), *self.level.shape[1::3])
         errors = exposure_errors(self.level, self.weight, self.clipped)
@@ -300,7 +302,7 @@ class LuminanceStackProcessor(nn.Module):
         """Return the level of the light, ``(N, H, W, 3)``, of a stack in `SLOTS` brackets."""
         stack = stack.corrected(stack.level_errors())
         trust, correction = self(stack.level, stack.weight, reference)
-        return merge_levels(stack, trust, correction, clean_share(*stack.bounds()))
+        return merge_levels(stack, trust, correction, stack.clean())
 
 
 def shown(weight: Tensor) -> Tensor:
@@ -331,7 +333,7 @@ def weighted_average(level: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 def merge_levels(stack: Stack, trust: Tensor, correction: Tensor, clean: Tensor) -> Tensor:
     """Return the level of the light, ``(N, H, W, 3)``; ``trust`` and ``correction`` as the network answers.
 
-    Where all brackets' cells meet all around (``clean``, of `clean_share`), the answer is held in their intersection.
+    Where all brackets' cells meet all around (``clean``, of `Stack.clean`), the answer is held in their intersection.
     """
     average, sd = weighted_average(stack.level, stack.weight * trust.exp())
     merged = average + MOST_CORRECTION_LEVELS * torch.tanh(sd * correction / MOST_CORRECTION_LEVELS)
@@ -345,26 +347,10 @@ def merge_levels(stack: Stack, trust: Tensor, correction: Tensor, clean: Tensor)
     return merged.clamp(max=MAX_LEVEL)
 
 
-def clean_share(lower: Tensor, upper: Tensor) -> Tensor:
-    """Return how clean a stack is around each pixel, 0 to 1, ``(N, H, W, 1)``."""
-    return clean_around(cells_meet(lower, upper))
-
-
 def cells_meet(lower: Tensor, upper: Tensor) -> Tensor:
     """Return where all brackets' cells meet, in all three components, ``(N, H, W)``."""
     red, green, blue = (lower <= upper).unbind(-1)
     return red & green & blue
-
-
-def clean_around(meet: Tensor) -> Tensor:
-    """Return what `clean_share` does, by where the cells meet."""
-    agree = meet.float()[:, None]
-    # Down, then across: a mean of means, at a sixteenth of the work.
-    half = CLEAN_WINDOW // 2
-    down = F.avg_pool2d(agree, (CLEAN_WINDOW, 1), 1, (half, 0), count_include_pad=False)
-    share = F.avg_pool2d(down, (1, CLEAN_WINDOW), 1, (0, half), count_include_pad=False)
-    low, high = CLEAN_SHARE
-    return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
 
 def exposure_errors(level: Tensor, weight: Tensor, clipped: Tensor) -> Tensor:

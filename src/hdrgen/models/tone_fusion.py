@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.runtime.params import Section
@@ -24,11 +24,8 @@ from hdrgen.training.weights import load_model, save_weights
 MODEL = "tone_fusion"
 """The name in the header of its weights."""
 
-CLEAN_SHARE = (0.90, 0.99)
-"""Share of agreeing cells around a pixel at which clamping begins, and from which it is complete."""
-
 CLEAN_WINDOW = 9
-"""Side of the window, in blocks of 4x4 pixels, in which agreement is counted. One pixel can agree by chance; a window cannot."""
+"""Side of the window, in blocks of 4x4 pixels, in which agreement is counted."""
 
 TRUST_INSIDE_CELL = 0.25
 """How far a clean pixel goes from the middle of its cell to what the network says. Both err by a part of the cell and
@@ -114,7 +111,7 @@ class ToneFuser(nn.Module):
     def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
         """Return levels ``(N, H, W, 3)`` (see `level_decode`) of uint8 codes; sides are multiples of the stride."""
         index = fold(pair_index(reinhard_code8, log_code8))
-        clean = clean_share(self.agreeing(index))
+        clean = clean_share(self.agreeing(index), CLEAN_WINDOW)
         return unfold(self.level(index, self.unet(self.features(index)), clean))
 
     def agreeing(self, index: Tensor) -> Tensor:
@@ -133,17 +130,6 @@ def _look_up(table: Tensor, index: Tensor) -> Tensor:
 def pair_index(reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
     """Return where each pair of codes stands in the tables; int32, of the pictures' shape."""
     return reinhard_code8.int().mul_(256).add_(log_code8)
-
-
-def clean_share(agreeing: Tensor) -> Tensor:
-    """Return how clean the pair is around each block, 0 to 1, ``(N, H/4, W/4, 1)``."""
-    share = agreeing[:, None]
-    # Down, then across: 18 numbers for each block in place of 81.
-    for window in ((CLEAN_WINDOW, 1), (1, CLEAN_WINDOW)):
-        around = (window[0] // 2, window[1] // 2)
-        share = F.avg_pool2d(share, window, 1, around, count_include_pad=False)
-    low, high = CLEAN_SHARE
-    return ((share - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1)
 
 
 def save_tone_fuser(path: Path, net: ToneFuser) -> None:

@@ -4,12 +4,13 @@ import torch
 
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.metrics.quality import pu21_psnr
+from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import fold, unfold
 from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.models.tone_fusion import (
+    CLEAN_WINDOW,
     ToneFuser,
     ToneFusion,
-    clean_share,
     pair_index,
     tone_fusion_loss,
 )
@@ -57,8 +58,8 @@ def test_a_generated_pair_is_not_clamped(clean_pair):
     noisy = np.clip(log8 + np.random.default_rng(2).normal(0, 3, log8.shape), 0, 255).astype(np.uint8)
     net = ToneFuser(SMALL)
     index = [fold(pair_index(batch_of(reinhard8), batch_of(other))) for other in (log8, noisy)]
-    assert clean_share(net.agreeing(index[0])).min() == 1
-    assert clean_share(net.agreeing(index[1])).max() == 0
+    assert clean_share(net.agreeing(index[0]), CLEAN_WINDOW).min() == 1
+    assert clean_share(net.agreeing(index[1]), CLEAN_WINDOW).max() == 0
 
 
 def test_the_loss_is_minus_the_psnr_that_judges():

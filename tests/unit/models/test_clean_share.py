@@ -1,0 +1,21 @@
+import torch
+from torch.nn import functional as F
+
+from hdrgen.models.clean_share import CLEAN, clean_share
+
+
+def test_it_is_a_ramp_of_the_mean_over_the_window_that_borders_cut():
+    torch.manual_seed(0)
+    agreeing = torch.rand(2, 40, 23) < 0.96
+    low, high = CLEAN
+    for window in (1, 9, 33):
+        mean = F.avg_pool2d(agreeing[:, None].double(), window, 1, window // 2, count_include_pad=False)[:, 0]
+        expected = ((mean - low) / (high - low)).clamp(0, 1)
+        torch.testing.assert_close(
+            clean_share(agreeing, window)[..., 0].double(), expected, atol=2e-5, rtol=0
+        )
+
+
+def test_a_picture_that_agrees_everywhere_is_clean_to_its_corners():
+    assert clean_share(torch.ones(1, 5, 2000), 9).min() == 1
+    assert clean_share(torch.zeros(1, 5, 3), 9).max() == 0
