@@ -78,6 +78,7 @@ def make_small(params):
     params["export"].update(
         models=["tone_fusion", "flux_vae_decoder"], sizes=[[33, 17], [65, 33]], tolerance=1e-2
     )
+    params["validate"].update(gradients=2, gradient_size=64)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
     judged["renders"].update(per_kind=2, width=48, height=32)

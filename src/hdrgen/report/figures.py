@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hdrgen.metrics.full_reference import METRICS, metric_of
 from hdrgen.report.pipeline import Tree
+from hdrgen.validation.figures import FIGURES
 
 MARGINS = "margin_over_best_closed_form"
 Verdict = Literal["", "best", "above", "below"]
@@ -256,22 +257,47 @@ def judgement_table(judged: Tree, title: str) -> Table:
 
 
 def validation_table(source: Tree, title: str) -> Table:
-    """Return a row for each figure and a column for each kind; what is farther from footage than 8 bits is marked."""
-    kinds, short = source["kinds"], source["falls_short"]
+    """Return a row for each figure and a column for each kind, footage and 8-bit inputs marked, and the verdicts.
+
+    Where a figure may judge a kind, it is set off: not better than the 8-bit input, or as good as footage.
+    """
+    kinds, inputs = source["kinds"], source["input_of"]
     names = dict.fromkeys(name for figures in kinds.values() for name in figures)
     rows = tuple(
         Row(
             words(name),
             tuple(
-                cell(figures.get(name), "below" if name in short.get(kind, ()) else "")
-                for kind, figures in kinds.items()
+                cell(figures.get(name), _standing_of(source, kind, name)) for kind, figures in kinds.items()
             ),
+            _wish_of_validation(name),
         )
         for name in names
     )
-    marked = frozenset(words(kind) for kind in kinds if kind not in short)
-    note = "Marked: farther from footage than plain 8-bit input is."
-    return Table(title, tuple(map(words, kinds)), rows, marked, note)
+    marked = frozenset(words(kind) for kind in kinds if kind not in inputs)
+    note = "; ".join(f"{words(kind)} begins with {words(at)}" for kind, at in inputs.items())
+    return Table(
+        title,
+        tuple(map(words, kinds)),
+        rows,
+        marked,
+        "Set off where footage is better than the 8-bit picture that a kind begins with by more than chance. Marked: the "
+        f"kind is not better than that 8-bit picture by more than chance; bold: it is as good as footage. {note}.",
+    )
+
+
+def _standing_of(source: Tree, kind: str, name: str) -> Verdict:
+    if name in source["falls_short"].get(kind, ()):
+        return "below"
+    return "best" if name in source["as_footage"].get(kind, ()) else ""
+
+
+def _wish_of_validation(name: str) -> str:
+    figure = FIGURES.get(name)
+    if figure is None:
+        return ""
+    return ", ".join(
+        filter(None, (figure.unit, f"{figure.better} is better" if figure.better else "not judged"))
+    )
 
 
 def standings(stage: str, tree: Tree) -> Iterator[Standing]:

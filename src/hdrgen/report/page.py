@@ -272,12 +272,30 @@ def _captions(data: Path, settings: ReportSettings) -> Iterator[CaptionRow]:
         yield CaptionRow(picture, caption.frame, caption.caption, caption.source, against)
 
 
-def _shortfalls(validate: Tree) -> list[tuple[str, str, int, list[str]]]:
-    """Return source, kind, figures that can tell, and those in which it is farther from footage than 8-bit input."""
+def _shortfalls(
+    validate: Tree,
+) -> list[tuple[str, str, str, int, list[str], list[tuple[str, float]], list[str]]]:
+    """Return how each kind stands between its 8-bit input and footage.
+
+    Source, kind, input, how many figures tell these two apart, and of those: as footage, between with the part of the way,
+    and not better than the input.
+    """
     return [
-        (source, kind, len(found["way_to_footage"][kind]), short)
+        (
+            source,
+            kind,
+            found["input_of"][kind],
+            len(ways),
+            found["as_footage"][kind],
+            [
+                (name, way)
+                for name, way in ways.items()
+                if name not in {*found["as_footage"][kind], *found["falls_short"][kind]}
+            ],
+            found["falls_short"][kind],
+        )
         for source, found in validate.items()
-        for kind, short in found["falls_short"].items()
+        for kind, ways in found["way_to_footage"].items()
     ]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.images.half_floats import to_half
+from hdrgen.validation.coded_primaries import in_coded_primaries
 
 LOWEST_STOP, HIGHEST_STOP = -12, 14
 """Stops of scene-linear light that are told apart: 2**-12 to 2**14. Half floats have all their precision from 2**-14."""
@@ -20,12 +21,22 @@ BINS_PER_STOP = 64
 HALVES_PER_STOP = 1024
 _HALVES_PER_BIN = HALVES_PER_STOP // BINS_PER_STOP
 FEWEST_SAMPLES = 8 * BINS_PER_STOP
-"""Samples in a stop that its statistics need: an even histogram then has an empty bin once in 3000."""
+"""Samples in a stop that its statistics need."""
 _FIRST_HALF_OF_STOP = 15  # 2**0 has the exponent 15 in its bits
+_SCHEMA: Any = {
+    "stop": pl.Int64,
+    "samples": pl.Int64,
+    "levels": pl.Int64,
+    "levels_half_float": pl.Float64,
+    "gap_share": pl.Float64,
+    "comb": pl.Float64,
+}
 
 
-def histogram_continuity(linear_awg4: NDArray[np.floating]) -> pl.DataFrame:
+def histogram_continuity(linear_awg4: NDArray[np.float32]) -> pl.DataFrame:
     """Measure the histogram of all three components in each stop that has `FEWEST_SAMPLES`.
+
+    In each of `CODED_PRIMARIES`; a stop's row is of those in which it has the most gaps, its comb the worst of them.
 
     Parameters
     ----------
@@ -36,11 +47,19 @@ def histogram_continuity(linear_awg4: NDArray[np.floating]) -> pl.DataFrame:
     -------
     DataFrame
         ``stop``: log2 of where it begins; ``samples`` in it; ``levels``, different half floats that occur, and
-        ``levels_half_float``, as many as that number of samples of smooth light would have; ``filled_share``, the
-        ratio of the two, 1 at most; ``gap_share`` of its 64 bins that are empty; ``comb``, 0 for a histogram that is smooth but
-        for chance and 1 for single teeth.
+        ``levels_half_float``, as many as that number of samples of smooth light would have; ``gap_share``, the share of
+        those that do not occur, 0 to 1; ``comb``, 0 for a histogram that is smooth but for chance and 1 for single teeth.
     """
-    halves = to_half(linear_awg4).view(np.uint16).ravel()
+    found = pl.concat([_by_stop(linear) for linear in in_coded_primaries(linear_awg4)])
+    worst = (
+        found.sort("gap_share", descending=True, maintain_order=True).group_by("stop").first().drop("comb")
+    )
+    combs = found.group_by("stop").agg(pl.col("comb").max())
+    return worst.join(combs, on="stop").sort("stop")
+
+
+def _by_stop(linear: NDArray[np.float32]) -> pl.DataFrame:
+    halves = to_half(np.ascontiguousarray(linear)).view(np.uint16).ravel()
     counts = np.bincount(halves[halves < 0x7C00], minlength=0x7C00)
     rows = []
     for stop in range(LOWEST_STOP, HIGHEST_STOP):
@@ -50,28 +69,17 @@ def histogram_continuity(linear_awg4: NDArray[np.floating]) -> pl.DataFrame:
         if samples < FEWEST_SAMPLES:
             continue
         levels, expected = int(np.count_nonzero(of_stop)), _expected_levels(of_stop)
-        bins = of_stop.reshape(BINS_PER_STOP, _HALVES_PER_BIN).sum(1)
         rows.append(
             {
                 "stop": stop,
                 "samples": samples,
                 "levels": levels,
                 "levels_half_float": expected,
-                "filled_share": min(levels / expected, 1.0),
-                "gap_share": float(np.mean(bins == 0)),
-                "comb": comb(bins),
+                "gap_share": max(1 - levels / expected, 0.0),
+                "comb": comb(of_stop.reshape(BINS_PER_STOP, _HALVES_PER_BIN).sum(1)),
             }
         )
-    schema: Any = {
-        "stop": pl.Int64,
-        "samples": pl.Int64,
-        "levels": pl.Int64,
-        "levels_half_float": pl.Float64,
-        "filled_share": pl.Float64,
-        "gap_share": pl.Float64,
-        "comb": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=_SCHEMA)
 
 
 def _expected_levels(of_stop: NDArray[np.int64]) -> float:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.colour.tone_maps import Reinhard
 from hdrgen.conversion import assumed_chromaticities, convert_file, to_chromaticities
+from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.bit_depth import Expander, load_expander
 from hdrgen.inference.exposure_fusion import StackMerger, load_merger
@@ -26,11 +28,24 @@ from hdrgen.routes.expand import expand_file
 from hdrgen.routes.merge import merge_files
 from hdrgen.runtime.errors import HdrgenError
 
-FOOTAGE, PLAIN_8BIT = "footage", "srgb_8bit"
-"""What every figure is held against: real or simulated frames, and plain 8-bit pictures of them."""
-RECONSTRUCTED = (PLAIN_8BIT, "logc4_8bit", "expand", "merge", "fuse")
-"""What is made of a frame: plain 8-bit sRGB and LogC4 decoded, and the results of the three commands."""
+FOOTAGE = "footage"
+"""The frames themselves, real, simulated or drawn: what is best."""
+SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit", "reinhard_8bit")
+"""One 8-bit picture of a frame, decoded and nothing else: what is to be bettered."""
+COMMANDS = ("expand", "merge", "fuse")
+RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
+"""What is made of a frame."""
 ROUTES = ("brackets", "dual", "latent")
+INPUT_OF = {
+    "expand": LOGC4_8BIT,
+    "merge": LOGC4_8BIT,
+    "fuse": REINHARD_8BIT,
+    "brackets": LOGC4_8BIT,
+    "dual": REINHARD_8BIT,
+    "latent": SRGB_8BIT,
+}
+"""The one 8-bit picture that each begins with. Of the two that are fused it is the better one. The latent route has none:
+what it is to better is the 8-bit sRGB picture that an image model is made for."""
 EVS = (-2.0, 0.0, 2.0, 4.0)
 
 Light = NDArray[np.float32]
@@ -93,18 +108,26 @@ def deliver(
     ACESCG.write(footage, linear_awg4.copy(), AWG4, {}, threads=threads)
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
-        srgb, reinhard, log = (work / f"{part}.png" for part in (PLAIN_8BIT, "reinhard", "log"))
+        srgb, reinhard, log = (work / f"{part}.png" for part in (SRGB_8BIT, "reinhard", "log"))
         brackets = [work / f"{name}{bracket_suffix(ev)}" for ev in EVS]
         bracket_file(footage, [srgb], [0.0], encoding="srgb", threads=threads)
         bracket_file(footage, brackets, EVS, threads=threads)
         logc4 = brackets[EVS.index(0.0)]
         tone_map_file(footage, reinhard, log, threads=threads)
-        for png, kind, space in ((srgb, PLAIN_8BIT, "srgb"), (logc4, "logc4_8bit", "logc4")):
+        for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
             convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
+        ACESCG.write(
+            made[REINHARD_8BIT], reinhard_alone(read_code8(reinhard).code), AWG4, {}, threads=threads
+        )
         expand_file(logc4, made["expand"], lambda: models.expander, threads=threads)
         merge_files(brackets, made["merge"], lambda: models.merger, threads=threads)
         fuse_files(reinhard, log, made["fuse"], models.fuser, threads=threads)
     return made
+
+
+def reinhard_alone(reinhard_code8: NDArray[np.uint8]) -> Light:
+    """Return the scene-linear light of 8-bit Reinhard codes; the last code, which has no end, is where its cell begins."""
+    return Reinhard().decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)[reinhard_code8]
 
 
 def generated(folder: Path) -> Mapping[str, list[Path]]:

@@ -51,12 +51,10 @@ def _uv(xyz: Light) -> NDArray[np.float64]:
     return np.stack([4 * x, 9 * y], -1) / np.maximum(x + 15 * y + 3 * z, 1e-9)[..., None]
 
 
-def highlight_saturation(linear_awg4: Light) -> dict[str, float]:
-    """Return the mean saturation of highlights and of what is below them, in u'v'; a key only where there are pixels."""
+def highlight_saturation(linear_awg4: Light) -> float | None:
+    """Return the mean saturation of highlights in u'v', None without any."""
     above = luminance(linear_awg4, AWG4) > HIGHLIGHT_LINEAR
-    saturation = np.hypot(*np.moveaxis(uv_from_white(linear_awg4), -1, 0))
-    groups = {"highlight_saturation_uv": saturation[above], "midtone_saturation_uv": saturation[~above]}
-    return {name: float(values.mean()) for name, values in groups.items() if values.size}
+    return float(np.hypot(*uv_from_white(linear_awg4[above]).T).mean()) if above.any() else None
 
 
 def highlight_colour_shift(test: Light, reference: Light) -> dict[str, float]:
@@ -140,23 +138,17 @@ def light_sources(test: Light, reference: Light) -> pl.DataFrame:
 
 
 def source_figures(sources: pl.DataFrame) -> dict[str, float]:
-    """Return what became of all sources of a picture: ratios weighted by their energy, and the worst; else nothing."""
+    """Return what became of all sources of a picture: ratios of energy and area, weighted by energy; else nothing."""
     if sources.is_empty():
         return {}
     energy = sources["energy"].to_numpy()
-    ratio = sources["energy_ratio"].to_numpy()
     return {
-        "source_energy_ratio": float(np.average(ratio, weights=energy)),
-        "source_energy_ratio_worst": float(ratio[np.argmax(np.abs(np.log2(np.maximum(ratio, 1e-6))))]),
-        "source_area_ratio": float(np.average(sources["area_ratio"].to_numpy(), weights=energy)),
+        f"source_{name}": float(np.average(sources[name].to_numpy(), weights=energy))
+        for name in ("energy_ratio", "area_ratio")
     }
 
 
-def source_light(linear_awg4: Light) -> dict[str, float]:
-    """Return how much of a picture is source, ``source_share``, and how much of its light that is, ``source_energy_share``."""
+def source_energy_share(linear_awg4: Light) -> float:
+    """Return how much of a picture's light, 0 to 1, comes from pixels above `SOURCE_LINEAR`."""
     y = np.maximum(luminance(linear_awg4, AWG4), 0).astype(np.float64)
-    above = y > SOURCE_LINEAR
-    return {
-        "source_share": float(above.mean()),
-        "source_energy_share": float(y[above].sum() / max(float(y.sum()), 1e-30)),
-    }
+    return float(y[y > SOURCE_LINEAR].sum() / max(float(y.sum()), 1e-30))

@@ -41,9 +41,14 @@ def judged(psnr):
 
 VALIDATED = {
     "simulated": {
-        "kinds": {kind: {"comb": summary(0.1)} for kind in ("footage", "srgb_8bit", "expand")},
-        "way_to_footage": {"expand": {"comb": -0.4}},
-        "falls_short": {"expand": ["comb"]},
+        "kinds": {
+            kind: {"comb": summary(0.1), "logc4_psnr": summary(60.0)}
+            for kind in ("footage", "srgb_8bit", "logc4_8bit", "expand", "merge")
+        },
+        "input_of": {"expand": "logc4_8bit", "merge": "logc4_8bit"},
+        "way_to_footage": {"expand": {"comb": -0.4}, "merge": {"comb": 1.1, "logc4_psnr": 0.37}},
+        "falls_short": {"expand": ["comb"], "merge": []},
+        "as_footage": {"expand": [], "merge": ["comb"]},
     }
 }
 
@@ -111,6 +116,8 @@ def test_what_falls_short_is_marked_and_what_was_left_out_is_said(run):
     assert "Judge &lt;it&gt; &amp; others." in page
     assert "The stage caption was not run." in page
     assert "Left no figures: caption." in page
+    assert "LogC4 PSNR 37 %" in page
+    assert "1 of 1" in page
     assert "train.steps" in page
     assert str(run) not in page
 
@@ -139,9 +146,13 @@ def test_models_stand_beside_the_best_closed_form():
     assert [cell.verdict for cell in stops.cells] == ["", "", "best"]
 
 
-def test_kinds_that_are_farther_from_footage_than_8_bits_are_marked():
+def test_kinds_that_are_no_better_than_their_8_bit_input_are_marked_and_those_like_footage_are_bold():
     (table,) = figures.tables(VALIDATED["simulated"])
-    assert [cell.verdict for cell in table.rows[0].cells] == ["", "", "below"]
+    comb, psnr = table.rows
+    assert [cell.verdict for cell in comb.cells] == ["", "", "", "below", "best"]
+    assert [cell.verdict for cell in psnr.cells] == [""] * 5
+    assert "lower is better" in comb.note
+    assert table.marked == {"footage", "sRGB 8-bit", "LogC4 8-bit"}
 
 
 def test_every_plot_of_the_pipeline_is_understood(request):
