@@ -1,4 +1,4 @@
-"""One page with everything: figures beside baselines, curves, pictures, what produced them, what changed."""
+"""One page with everything: figures beside baselines, curves, pictures, speed, what produced them, what changed."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ def main() -> None:
     """Write it about whatever the other stages left."""
     settings = read_section(Path("params.yaml"), "report", ReportSettings)
     with progress_bar("report") as on_progress:
-        write_report(Path("data/report/index.html"), Path(), Path("data"), settings, on_progress)
+        page, timings = Path("data/report/index.html"), Path("docs/bench.json")
+        write_report(page, Path(), Path("data"), timings, settings, on_progress)
 
 
 if __name__ == "__main__":

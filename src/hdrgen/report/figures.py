@@ -1,19 +1,20 @@
 """Figures as tables that a person can read: rounded, beside their baselines, and beside what they were."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from hdrgen.metrics.full_reference import METRICS, metric_of
+from hdrgen.metrics.quantities import QUANTITIES, Quantity, quantity_of
 from hdrgen.report.pipeline import Tree
 from hdrgen.validation.figures import FIGURES
 
 MARGINS = "margin_over_best_closed_form"
+ROUTES, BASE, FRAMES = "routes", "base", "frames"
+"""Text to EXR as `metrics.flux` writes it: the routes, among them the model before training and what it was trained on."""
+MINUS = "\N{MINUS SIGN}"
 Verdict = Literal["", "best", "above", "below"]
 _SUMMARY = {"mean", "sd", "min", "max", "count"}
-_SMALLEST_CHANGE = 0.005
-"""Relative change of a figure from which it is listed."""
 _DIGESTS = re.compile(r"(_[0-9a-f]{12})+$")
 _SPELLING = {
     word.lower().replace("-", ""): word
@@ -45,13 +46,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a word about it; ``marked`` columns are baselines."""
+    """A table with a word about it; ``marked`` columns are baselines, ``references`` what a perfect result would have."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     marked: frozenset[str] = frozenset()
     note: str = ""
+    references: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,6 @@ class Standing:
     baseline: str
     baseline_value: float
     models: tuple[tuple[str, float, float], ...]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A figure that differs from the committed one."""
-
-    stage: str
-    figure: str
-    before: float
-    now: float
-    verdict: Verdict = field(default="")
-
-    @property
-    def relative(self) -> float:
-        """Return the change as a part of the larger of the two."""
-        return abs(self.now - self.before) / max(abs(self.now), abs(self.before))
 
 
 def rounded(value: Any) -> str:
@@ -107,11 +93,11 @@ def rounded(value: Any) -> str:
         said = f"{size:.2f}"
     elif size >= 0.1:
         said = f"{size:.4f}"
-    elif size >= 0.001:
+    elif size >= 0.0001:
         said = f"{size:.3g}"
     else:
-        said = f"{size:.1e}".replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
-    return f"\N{MINUS SIGN}{said}" if value < 0 else said
+        said = f"{size:.1e}".replace("e-0", "e-").replace("-", MINUS)
+    return f"{MINUS}{said}" if value < 0 else said
 
 
 def _said(value: Any) -> str:
@@ -121,23 +107,23 @@ def _said(value: Any) -> str:
 
 
 def _two_digits(spread: float) -> str:
-    return rounded(spread) if spread >= 1 or spread < 0.001 else f"{spread:.2g}"
+    return rounded(spread) if spread >= 1 or spread < 0.0001 else f"{spread:.2g}"
 
 
 def signed(value: float) -> str:
-    """Return a difference for eyes, with its sign; below 10 with two decimals, or what is not 0 of four.
+    """Return a difference for eyes, with its sign: two digits behind the point, or two that are not 0 of four.
 
     Examples
     --------
-    >>> signed(0.2391), signed(-20.172), signed(0.00472), signed(-0.00001)
-    ('+0.24', '\N{MINUS SIGN}20.17', '+0.0047', '0')
+    >>> signed(0.2391), signed(-20.172), signed(-0.0241), signed(0.00472), signed(-0.00001)
+    ('+0.24', '\N{MINUS SIGN}20.17', '\N{MINUS SIGN}0.024', '+0.0047', '0')
     """
     size = abs(value)
-    decimals = 2 if size >= 0.01 else 4
+    decimals = 2 if size >= 0.1 else 3 if size >= 0.01 else 4
     if round(size, decimals) == 0:
         return "0"
     said = rounded(size) if size >= 100 else f"{size:.{decimals}f}"
-    return f"+{said}" if value > 0 else f"\N{MINUS SIGN}{said}"
+    return f"+{said}" if value > 0 else f"{MINUS}{said}"
 
 
 def verdict_on(margin: float) -> Verdict:
@@ -170,23 +156,14 @@ def frame_name(name: str) -> str:
     return _DIGESTS.sub("", name.rsplit("/", 1)[-1]).replace("_", " ")
 
 
-def unit_of(figure: str) -> str:
-    """Return the unit of a figure, empty where it has none or is not known."""
-    if "psnr" in figure:
-        return "dB"
-    return metric_of(figure).unit if _known(figure) else ""
-
-
-def direction_of(figure: str) -> str:
-    """Return ``higher``, ``lower`` or ``nearer 1``: what is better; empty where that is not known."""
-    if "psnr" in figure:
-        return "higher"
-    return metric_of(figure).better if _known(figure) else ""
-
-
 def is_summary(value: Any) -> bool:
     """Tell whether a value is a figure over several pictures: mean, spread, extremes."""
     return isinstance(value, Mapping) and set(value) == _SUMMARY
+
+
+def mean_of(value: Any) -> Any:
+    """Return the mean of a figure over several pictures, and any other as it is."""
+    return value["mean"] if is_summary(value) else value
 
 
 def cell(value: Any, verdict: Verdict = "") -> Cell:
@@ -200,16 +177,17 @@ def cell(value: Any, verdict: Verdict = "") -> Cell:
     return Cell(rounded(value["mean"]), spread, more, verdict)
 
 
-def tables(tree: Tree, title: str = "") -> Iterator[Table]:
+def tables(tree: Tree, path: str = "") -> Iterator[Table]:
     """Yield all figures of a metrics file as tables, judgements and validations as what they are.
 
     Parameters
     ----------
     tree
-        The file's content.
-    title
-        Of the first table.
+        The file's content, or a section of it.
+    path
+        Of the section: names with `` / `` between.
     """
+    title = ", ".join(map(words, path.split(" / ")))
     if MARGINS in tree:
         yield judgement_table(tree, title)
         tree = {name: value for name, value in tree.items() if name not in judged_models(tree) | {MARGINS}}
@@ -218,14 +196,15 @@ def tables(tree: Tree, title: str = "") -> Iterator[Table]:
         return
     single = {name: value for name, value in tree.items() if _is_leaf(value)}
     if single:
-        yield Table(title, (), tuple(Row(words(name), (cell(value),)) for name, value in single.items()))
+        units, of_all = _notes({name: unit_of(f"{path} / {name}") for name in single})
+        rows = (Row(words(name), (cell(value),), units[name]) for name, value in single.items())
+        yield Table(_titled(title, of_all), (), tuple(rows))
     branches = {name: value for name, value in tree.items() if not _is_leaf(value) and value}
-    flat = {name: value for name, value in branches.items() if all(map(_is_leaf, value.values()))}
-    if len(flat) > 1 and len(flat) == len(branches) and _alike(flat):
-        yield _matrix(flat, title)
+    if _alike(branches):
+        yield from _side_by_side(branches, path, title)
         return
     for name, value in branches.items():
-        yield from tables(value, f"{title}, {words(name)}" if title else words(name))
+        yield from tables(value, f"{path} / {name}" if path else name)
 
 
 def judged_models(judged: Tree) -> set[str]:
@@ -241,9 +220,9 @@ def judgement_table(judged: Tree, title: str) -> Table:
     rows = []
     for name in names:
         means = {model: judged[model][name]["mean"] for model in models if name in judged[model]}
-        best = _best(means, direction_of(name))
-        cells = tuple(cell(judged[model].get(name), "best" if model == best else "") for model in models)
-        rows.append(Row(words(name), cells, ", ".join(filter(None, (unit_of(name), _wish(name))))))
+        best = _best(quantity_of(name), means)
+        cells = tuple(cell(judged[model].get(name), "best" if model in best else "") for model in models)
+        rows.append(Row(words(name), cells, _unit_and_wish(name)))
         if any(name in of for of in margins.values()):
             rows.append(
                 Row(
@@ -253,7 +232,59 @@ def judgement_table(judged: Tree, title: str) -> Table:
                 )
             )
     baselines = frozenset(words(model) for model in models if model not in margins)
-    return Table(title, tuple(map(words, models)), tuple(rows), baselines)
+    note = _spread_note({model: judged[model] for model in models})
+    return Table(title, tuple(map(words, models)), tuple(rows), baselines, note)
+
+
+def is_of_routes(section: Any) -> bool:
+    """Tell whether a section of a metrics file is what `routes_table` shows."""
+    return isinstance(section, Mapping) and {BASE, FRAMES} <= set(section)
+
+
+def routes_table(routes: Tree, title: str, path: str = "", *, whole: bool = True) -> Table:
+    """Return text to EXR: a row for each figure, a column for the base model, each route and the frames.
+
+    The base model is the baseline; below each figure that has a better way is what the routes differ by from it. The
+    frames are the reference, as a perfect generator would make pictures like those.
+
+    Parameters
+    ----------
+    routes
+        Figures of `BASE`, of each route and of `FRAMES`; sections of them are left out.
+    title
+        Of the table.
+    path
+        Of the section, as in `tables`.
+    whole
+        All figures in their order; else those alone that are registered by their very name, as no single exposure's is,
+        in the registry's order.
+    """
+    means = {
+        route: {name: mean_of(value) for name, value in of.items() if _is_leaf(value)}
+        for route, of in routes.items()
+    }
+    names = dict.fromkeys(name for of in means.values() for name in of)
+    if not whole:
+        names = {name: None for name in QUANTITIES if name in names}
+    notes, of_all = _notes({name: _unit_and_wish(f"{path} / {name}") for name in names})
+    rows = []
+    for name in names:
+        quantity = quantity_of(f"{path} / {name}")
+        of_name = {route: of[name] for route, of in means.items() if name in of}
+        best = _best(quantity, {route: mean for route, mean in of_name.items() if route != FRAMES})
+        cells = tuple(cell(of.get(name), "best" if route in best else "") for route, of in routes.items())
+        rows.append(Row(words(name), cells, notes[name]))
+        margins = tuple(_margin_to_base(quantity, of_name, route) for route in routes)
+        if any(margin.verdict for margin in margins):
+            rows.append(Row("against the base", margins))
+    return Table(
+        _titled(title, of_all),
+        tuple(map(words, routes)),
+        tuple(rows),
+        frozenset({words(BASE)}),
+        _spread_note(routes),
+        frozenset({words(FRAMES)}),
+    )
 
 
 def validation_table(source: Tree, title: str) -> Table:
@@ -327,114 +358,116 @@ def standings(stage: str, tree: Tree) -> Iterator[Standing]:
             )
 
 
-def changes(before: Mapping[str, Tree], now: Mapping[str, Tree]) -> list[Change]:
-    """Return the figures, means where there are several pictures, that changed by half a per cent or more.
-
-    Only files that both have are compared. The largest relative changes of each file come first.
-    """
-    found = []
-    for file in (name for name in now if name in before):
-        old, new = dict(_flat(before[file])), dict(_flat(now[file]))
-        of_file = []
-        for name in (name for name in new if name in old and new[name] != old[name]):
-            last = name.rsplit(" / ", 1)[-1]
-            change = Change(file, name, old[name], new[name], _better(last, old[name], new[name]))
-            if change.relative >= _SMALLEST_CHANGE:
-                of_file.append(change)
-        found += sorted(of_file, key=lambda change: -change.relative)
-    return found
-
-
-def changed_parameters(before: Mapping[str, Tree], now: Mapping[str, Tree]) -> list[tuple[str, str, str]]:
-    """Return name, former value and value of every parameter that differs; a dash where there was or is none."""
-    old, new = (
-        {name: value for of_stage in stages.values() for name, value in _leaves(of_stage)}
-        for stages in (before, now)
-    )
-    none = "\N{EN DASH}"
-    return [
-        (name.replace(" / ", "."), str(old.get(name, none)), str(new.get(name, none)))
-        for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name) or (name in old) != (name in new)
-    ]
-
-
-def _better(figure: str, before: float, now: float) -> Verdict:
-    match direction_of(figure):
-        case "higher":
-            return "above" if now > before else "below"
-        case "lower":
-            return "above" if now < before else "below"
-        case "nearer 1":
-            return "above" if abs(now - 1) < abs(before - 1) else "below"
-    return ""
-
-
-def _flat(tree: Tree) -> Iterator[tuple[str, float]]:
-    for name, value in _leaves(tree):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield name, value
-
-
-def _leaves(tree: Tree, above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        path = f"{above} / {name}" if above else str(name)
-        if is_summary(value):
-            yield path, value["mean"]
-        elif isinstance(value, Mapping):
-            yield from _leaves(value, path)
-        else:
-            yield path, value
-
-
 def _is_leaf(value: Any) -> bool:
     return is_summary(value) or not isinstance(value, Mapping)
 
 
 def _alike(branches: Mapping[str, Tree]) -> bool:
-    """Tell whether branches have so many names in common that they make one table."""
-    sets = [set(branch) for branch in branches.values()]
-    return 2 * len(set.intersection(*sets)) >= len(set.union(*sets))
+    """Tell whether branches make one table: routes, a confusion, or figures that have most names in common."""
+    sets = [{name for name, value in branch.items() if _is_leaf(value)} for branch in branches.values()]
+    if len(sets) < 2 or not all(sets):
+        return False
+    in_common = 2 * len(set.intersection(*sets)) >= len(set.union(*sets))
+    return in_common or is_of_routes(branches) or _is_confusion(branches)
 
 
-def _matrix(branches: Mapping[str, Tree], title: str) -> Table:
-    names = list(dict.fromkeys(name for branch in branches.values() for name in branch))
+def _is_confusion(branches: Mapping[str, Tree]) -> bool:
+    return all(set(branch) <= set(branches) for branch in branches.values())
+
+
+def _side_by_side(branches: Mapping[str, Tree], path: str, title: str) -> Iterator[Table]:
+    """Yield one table of the figures of alike branches, and one of each section that they have."""
+    if is_of_routes(branches):
+        yield routes_table(branches, title, path)
+    elif _is_confusion(branches):
+        yield _confusion(branches, title)
+    else:
+        yield _matrix(branches, path, title)
+    sections = dict.fromkeys(n for branch in branches.values() for n in branch if not _is_leaf(branch[n]))
+    for name in sections:
+        of_section = {key: branch[name] for key, branch in branches.items() if name in branch}
+        yield from tables(of_section, f"{path} / {name}" if path else name)
+
+
+def _matrix(branches: Mapping[str, Tree], path: str, title: str) -> Table:
+    names = list(
+        dict.fromkeys(n for branch in branches.values() for n, value in branch.items() if _is_leaf(value))
+    )
+    note = _spread_note(branches)
     if len(names) > len(branches):
-        rows = [Row(words(n), tuple(cell(branch.get(n)) for branch in branches.values())) for n in names]
-        return Table(title, tuple(map(words, branches)), tuple(rows))
+        notes, of_all = _notes({n: _unit_and_wish(f"{path} / {n}") for n in names})
+        rows = [Row(words(n), tuple(cell(b.get(n)) for b in branches.values()), notes[n]) for n in names]
+        return Table(_titled(title, of_all), tuple(map(words, branches)), tuple(rows), note=note)
+    notes, of_all = _notes({n: unit_of(f"{path} / {n}") for n in names})
     rows = [Row(words(key), tuple(cell(branch.get(n)) for n in names)) for key, branch in branches.items()]
-    return Table(title, tuple(map(words, names)), tuple(rows))
+    columns = tuple(_titled(words(n), notes[n]) for n in names)
+    return Table(_titled(title, of_all), columns, tuple(rows), note=note)
 
 
-def _known(figure: str) -> bool:
-    return any(figure.startswith(name) for name in METRICS)
+def _notes(notes: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
+    """Return the note of each figure and that of all: where all have the same, it is said once."""
+    if len(notes) > 1 and len(set(notes.values())) == 1:
+        return dict.fromkeys(notes, ""), next(iter(notes.values()))
+    return notes, ""
 
 
-def _wish(figure: str) -> str:
-    better = direction_of(figure)
-    return f"{better} is better" if better else ""
+def _titled(title: str, note: str) -> str:
+    return ", ".join(filter(None, (title, note)))
 
 
-def _best(means: Mapping[str, float], better: str) -> str | None:
-    if not better or len(means) < 2:
-        return None
-    keys = {
-        "higher": lambda m: -means[m],
-        "lower": lambda m: means[m],
-        "nearer 1": lambda m: abs(means[m] - 1),
-    }
-    return min(means, key=keys[better])
+def _confusion(branches: Mapping[str, Tree], title: str) -> Table:
+    rows = (
+        Row(words(own), tuple(cell(branch.get(other), "best" if other == own else "") for other in branches))
+        for own, branch in branches.items()
+    )
+    note = "A row for what pictures are, a column for what they were taken for: how many; blank is none."
+    return Table(title, tuple(map(words, branches)), tuple(rows), note=note)
+
+
+def _spread_note(branches: Mapping[str, Tree]) -> str:
+    """Return over how many pictures each branch has its means; empty where it has single figures."""
+    counts: dict[int, list[str]] = {}
+    for key, branch in branches.items():
+        most = max((figure["count"] for figure in branch.values() if is_summary(figure)), default=0)
+        counts.setdefault(most, []).append(words(key))
+    if set(counts) == {0}:
+        return ""
+    over = [f"{rounded(count)} pictures ({', '.join(names)})" for count, names in counts.items() if count]
+    if len(over) == 1:
+        over = [over[0].split(" (")[0]]
+    return f"Mean \N{PLUS-MINUS SIGN} standard deviation over {' and '.join(over)}."
+
+
+def unit_of(figure: str) -> str:
+    """Return the unit of a figure, by its name or its path; empty where there is none, or where the name has it.
+
+    Examples
+    --------
+    >>> unit_of("pu21_psnr"), unit_of("tone_distance_stops"), unit_of("routes / base / pinned_share")
+    ('dB', '', 'of pixels')
+    """
+    unit = quantity_of(figure).unit
+    return "" if unit in figure.rsplit(" / ", 1)[-1].split("_") else unit
+
+
+def _unit_and_wish(figure: str) -> str:
+    better = quantity_of(figure).better
+    return ", ".join(filter(None, (unit_of(figure), f"{better} is better" if better else "")))
+
+
+def _best(quantity: Quantity, means: Mapping[str, float]) -> set[str]:
+    """Return all that have the best mean; none where no way is better, or where all are as good."""
+    best = {one for one in means if all(quantity.gain(mean, means[one]) >= 0 for mean in means.values())}
+    return best if len(best) < len(means) else set()
+
+
+def _margin_to_base(quantity: Quantity, means: Mapping[str, float], route: str) -> Cell:
+    """Return the difference to the base with its own sign, judged by what is better."""
+    if route in {BASE, FRAMES} or not {BASE, route} <= set(means):
+        return Cell("")
+    gain = quantity.gain(means[BASE], means[route])
+    return Cell(signed(means[route] - means[BASE]), verdict=verdict_on(gain))
 
 
 def _margin_cell(margin: float | None) -> Cell:
     return Cell("") if margin is None else Cell(signed(margin), verdict=verdict_on(margin))
-
-
-def only(rows: Sequence[Change], most: int) -> tuple[list[Change], int]:
-    """Return the first of the changes, each file in turn so that none is left out, and how many more there are."""
-    by_file: dict[str, list[Change]] = {}
-    for row in rows:
-        by_file.setdefault(row.stage, []).append(row)
-    share = max(1, most // max(1, len(by_file)))
-    shown = [row for of_file in by_file.values() for row in of_file[:share]]
-    return shown, len(rows) - len(shown)

@@ -1,7 +1,7 @@
 """The page: all that a run left, in one HTML file that needs nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +15,14 @@ from hdrgen.captions.captioning import read_captions
 from hdrgen.frames.frame_index import read_index
 from hdrgen.images.exr import read_header
 from hdrgen.metrics.captions import caption_examples, contradicted
-from hdrgen.report import figures, pictures
+from hdrgen.report import figures, pictures, speed
+from hdrgen.report.changes import changes_since, measured
 from hdrgen.report.curves import plot_svg, read_plots
 from hdrgen.report.figures import Table, frame_name, words
 from hdrgen.report.pictures import Shown, SideBySide
 from hdrgen.report.pipeline import (
     Stage,
     Tree,
-    committed_metrics,
-    committed_parameters,
     pipeline,
     read_revision,
     read_stages,
@@ -81,6 +80,7 @@ def write_report(
     path: Path,
     root: Path,
     data: Path,
+    timings: Path,
     settings: ReportSettings,
     on_progress: OnProgress | None = None,
 ) -> None:
@@ -96,6 +96,8 @@ def write_report(
         Folder of ``dvc.yaml``, ``dvc.lock``, ``stages`` and ``metrics``.
     data
         What the stages wrote, a folder for each.
+    timings
+        What `hdrgen bench` wrote; there need be none.
     settings
         How much is shown.
     on_progress
@@ -106,7 +108,12 @@ def write_report(
     HdrgenError
         Something that was written cannot be read.
     """
-    stages = read_stages(root, OWN_NAME)
+    stages = [
+        replace(
+            stage, metrics={name: measured(tree, stage.parameters) for name, tree in stage.metrics.items()}
+        )
+        for stage in read_stages(root, OWN_NAME)
+    ]
     parts, done = len(stages) + 3, 0
 
     def part(value: Any) -> Any:
@@ -117,10 +124,7 @@ def write_report(
         return value
 
     plots = read_plots(pipeline(root)["plots"])
-    revision, before = read_revision(root), committed_metrics(root)
     now = {name: tree for stage in stages for name, tree in stage.metrics.items()}
-    parameters = {stage.name: stage.parameters for stage in stages}
-    changed, unlisted = figures.only(figures.changes(before, now), settings.changes)
     validated = part([*_validated(data / "validate", now.get("validate", {}), settings)])
     generated = part([*_generated(data / "generate", settings)])
     captions = part([*_captions(data, settings)])
@@ -135,7 +139,7 @@ def write_report(
     page = _environment().get_template("page.html.j2")
     html = page.render(
         version=__version__,
-        revision=revision,
+        revision=read_revision(root),
         standings=[
             standing
             for stage in stages
@@ -143,17 +147,17 @@ def write_report(
             for standing in figures.standings(stage.name, tree)
         ],
         shortfalls=_shortfalls(now.get("validate", {})),
-        compared=bool(before),
-        changed=changed,
-        unlisted=unlisted,
-        new=[name for name in now if before and name not in before],
-        parameters=figures.changed_parameters(
-            # The lock of the commit also has the stage that is running now.
-            {name: tree for name, tree in committed_parameters(root).items() if name in parameters},
-            parameters,
-        )
-        if before
-        else [],
+        text_to_exr=[
+            figures.routes_table(tree[figures.ROUTES], stage.name, whole=False)
+            for stage in stages
+            for tree in stage.metrics.values()
+            if figures.is_of_routes(tree.get(figures.ROUTES))
+        ],
+        speed=speed.read_speed(timings),
+        speed_columns=speed.COLUMNS,
+        changes=changes_since(
+            root, now, {stage.name: stage.parameters for stage in stages}, settings.changes
+        ),
         validated=validated,
         generated=generated,
         scale=pictures.false_colour_scale(),
@@ -186,8 +190,7 @@ def _environment() -> Environment:
 
 def _tables(stage: Stage) -> Iterator[Table]:
     for name, tree in stage.metrics.items():
-        item = words(name.removeprefix(stage.name).strip("_"))
-        yield from figures.tables(tree, item)
+        yield from figures.tables(tree, name.removeprefix(stage.name).strip("_"))
 
 
 def _curves(stage: Stage, plots: Sequence[Any], root: Path) -> Iterator[Shown]:

@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Revision:
-    """What git says of the code: the commit, its day, and the files that differ from it."""
+    """What git says of the code: the commit, its day and subject, and the files that differ from it."""
 
     commit: str
     day: str
-    changed: tuple[str, ...]
+    subject: str
+    changed: tuple[str, ...] = ()
 
 
 def read_stages(root: Path, own_name: str) -> list[Stage]:
@@ -96,25 +97,42 @@ def pipeline(root: Path) -> dict[str, Any]:
 
 def read_revision(root: Path) -> Revision | None:
     """Return the commit that is checked out, and what else of the code and parameters is in place; None without git."""
-    said = _git(root, "show", "--no-patch", "--format=%H %cs", "HEAD")
-    if said is None:
+    if _git(root, "rev-parse", "--verify", "HEAD") is None:
         return None
-    commit, day = said.split()
     code = ("src", "stages", "dvc.yaml", "params.yaml")
     changed = _git(root, "status", "--porcelain", "--", *code) or ""
-    return Revision(commit, day, tuple(line[3:] for line in changed.splitlines()))
+    return replace(read_commit(root, "HEAD"), changed=tuple(line[3:] for line in changed.splitlines()))
 
 
-def committed_metrics(root: Path) -> dict[str, Tree]:
-    """Return the metrics files of the checked-out commit by name; empty without git."""
-    listed = _git(root, "ls-tree", "--name-only", "HEAD", "metrics/") or ""
+def read_commit(root: Path, commit: str) -> Revision:
+    """Return a commit that is there, as one of `commits_of_metrics`."""
+    said = _git(root, "show", "--no-patch", "--format=%H%n%cs%n%s", commit) or ""
+    name, day, subject = said.rstrip("\n").split("\n")
+    return Revision(name, day, subject)
+
+
+def last_commit_of(file: Path) -> Revision | None:
+    """Return the commit that last changed a file; None where it was changed since, and without git."""
+    commit = _git(file.parent, "log", "-1", "--format=%H", "--", file.name)
+    changed = _git(file.parent, "status", "--porcelain", "--", file.name)
+    return read_commit(file.parent, commit.strip()) if commit and not changed else None
+
+
+def commits_of_metrics(root: Path) -> list[str]:
+    """Return the commits that changed metrics files, newest first; empty without git."""
+    return (_git(root, "log", "--format=%H", "--", "metrics/*.json") or "").splitlines()
+
+
+def committed_metrics(root: Path, commit: str) -> dict[str, Tree]:
+    """Return a commit's metrics files by name; empty without git."""
+    listed = _git(root, "ls-tree", "--name-only", commit, "metrics/") or ""
     names = [name for name in listed.splitlines() if name.endswith(".json")]
-    return {Path(name).stem: json.loads(_git(root, "show", f"HEAD:./{name}") or "{}") for name in names}
+    return {Path(name).stem: json.loads(_git(root, "show", f"{commit}:./{name}") or "{}") for name in names}
 
 
-def committed_parameters(root: Path) -> dict[str, Tree]:
-    """Return each stage's parameters in the checked-out commit's ``dvc.lock``; empty without git."""
-    stages = _lock(_git(root, "show", "HEAD:./dvc.lock"))
+def committed_parameters(root: Path, commit: str) -> dict[str, Tree]:
+    """Return each stage's parameters in a commit's ``dvc.lock``; empty without git."""
+    stages = _lock(_git(root, "show", f"{commit}:./dvc.lock"))
     names = dict.fromkeys(name.split("@")[0] for name in stages)
     return {name: _parameters(_entries(stages, name)) for name in names}
 

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import subprocess
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -13,10 +14,14 @@ import yaml
 from hdrgen.colour.primaries import AP1
 from hdrgen.frames.frame_index import write_index
 from hdrgen.images.exr import write_exr
+from hdrgen.inference.backends import Backend
+from hdrgen.metrics import flux
 from hdrgen.report import figures
+from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
 from hdrgen.report.page import ReportSettings, write_report
 from hdrgen.report.pipeline import read_stages
+from hdrgen.report.speed import OURS, read_speed
 from hdrgen.runtime.errors import HdrgenError
 
 FEW = ReportSettings(frames=1, generated=1, sheet_frames=4, exposure_side=32)
@@ -53,6 +58,54 @@ VALIDATED = {
 }
 
 
+def of_route(adherence, kinds, **figures):
+    by_kind = dict(zip(("night street", "neon alley"), kinds, strict=True))
+    return {"adherence": summary(adherence), "adherence_by_kind": by_kind, "stops": summary(14.0)} | figures
+
+
+FLUX = {
+    "classifier": {"confusion": {"day": {"day": 5}, "dusk": {"dusk": 5}, "night": {"day": 1, "night": 4}}},
+    "routes": {
+        "base": of_route(0.5, (1.0, 0.0), pinned_share=summary(0.025)),
+        "brackets": of_route(
+            0.75,
+            (0.5, 1.0),
+            pinned_share=summary(0.005),
+            **{f"pinned_share_logc4_ev{ev}": summary(0.004) for ev in ("-2", "+2", "+4")},
+        ),
+        "latent": of_route(1.0, (1.0, 1.0)),
+        "frames": of_route(0.875, (0.75, 1.0), pinned_share=summary(0.0)),
+    },
+}
+
+
+def timing(operation, by, seconds, **figures):
+    found = {"operation": operation, "by": by, "width": 64, "height": 32, "median_s": seconds}
+    return found | {"fastest_s": seconds * 0.9, "slowest_s": seconds * 1.1} | figures
+
+
+BENCH = {
+    "ceilings": {"threads": 2, "dtype": "bfloat16", "matrix_flops": 3.58e11, "memory_bytes_per_s": 31.9e9},
+    "timings": [
+        timing("fuse", "torch", 0.4, runs=3, matrix_share=0.29461, memory_share=0.0009, of_ours=1.0, new="?"),
+        timing("fuse", "torch in memory", 0.2, runs=3, peak_mib=1234.5, of_ours=0.5),
+        timing("fuse", "OpenCV", 0.38, runs=3, of_ours=0.95),
+        timing("convert", "hdrgen", 0.4, runs=3, of_ours=1.0),
+        timing("convert", "OpenEXR", 0.3, runs=3, of_ours=0.75),
+        timing("preview", "OpenEXR", 0.3, runs=3),
+        timing("preview", "OpenImageIO", 0.2, runs=3),
+    ],
+    "absent": ["fuse: tensorrt is not installed"],
+    "failed": ["merge: torch ran out of memory"],
+}
+
+
+def commit(run, subject):
+    who = ["-c", "user.name=A", "-c", "user.email=a@localhost"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", subject]):
+        subprocess.run(["git", *who, *command], cwd=run, check=True)
+
+
 def exr(path, light):
     random = np.random.default_rng(3)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +118,7 @@ def run(tmp_path):
     """Return a folder as `dvc repro` leaves it, in git, with one figure that changed since."""
     stages = {
         name: {"cmd": "true", "metrics": [{f"metrics/{name}.json": {"cache": False}}]}
-        for name in ("sanitize", "train", "judge", "caption", "validate", "report")
+        for name in ("sanitize", "train", "judge", "caption", "flux", "validate", "report")
     }
     curve = {"loss": {"x": "step", "y": {"metrics/train/loss.tsv": ["train", "val"]}, "y_label": "dB"}}
     lock = {"train": {"params": {"params.yaml": {"train": {"steps": 400}}}, "outs": [
@@ -78,15 +131,17 @@ def run(tmp_path):
     (tmp_path / "metrics/train/loss.tsv").write_text("step\ttrain\tval\n100\t2.5\t3\n200\t1.5\t2\n")
     metrics = {
         "sanitize": {"frames": 1},
-        "train": {"parameters": 1276912},
+        "train": {"parameters": 1276912, "steps": 400},
         "judge": judged(61.0),
+        "flux": FLUX,
         "validate": VALIDATED,
     }
     for name, tree in metrics.items():
         (tmp_path / f"metrics/{name}.json").write_text(json.dumps(tree))
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        who = ["-c", "user.name=A", "-c", "user.email=a@localhost"]
-        subprocess.run(["git", *who, *command], cwd=tmp_path, check=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/bench.json").write_text(json.dumps(BENCH))
+    commit(tmp_path, "first <of> them")
+    (tmp_path / "metrics/train.json").write_text(json.dumps({"parameters": 1276912, "steps": 800}))
     (tmp_path / "metrics/judge.json").write_text(json.dumps(judged(58.0)))
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": lock}).replace("400", "800"))
     for kind, light in (("footage", 1.0), ("srgb_8bit", 0.25), ("expand", 1.0)):
@@ -100,7 +155,7 @@ def run(tmp_path):
 
 def written(run):
     path = run / "data/report/index.html"
-    write_report(path, run, run / "data", FEW)
+    write_report(path, run, run / "data", run / "docs/bench.json", FEW)
     return path
 
 
@@ -124,14 +179,164 @@ def test_what_falls_short_is_marked_and_what_was_left_out_is_said(run):
 
 def test_a_figure_that_changed_stands_beside_the_committed_one():
     old, new = ({"judge": judged(psnr)} for psnr in (61.0, 58.0))
-    margin, psnr = figures.changes(old, new)
+    margin, psnr = figure_changes(old, new)
     assert (psnr.before, psnr.now, psnr.verdict) == (61.0, 58.0, "below")
-    assert (margin.before, margin.now) == (1.0, -2.0)
-    assert figures.changes(old, old) == []
-    assert figures.changed_parameters({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2, "d": 3}}}) == [
+    assert (margin.before, margin.now, margin.difference) == (1.0, -2.0, "\N{MINUS SIGN}3.00")
+    assert figure_changes(old, old) == []
+    assert changed_parameters({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2, "d": 3}}}) == [
         ("b.c", "1", "2"),
         ("b.d", "\N{EN DASH}", "3"),
     ]
+
+
+def test_what_became_better_or_worse_without_a_reference_is_told():
+    old = {"pinned_share": 0.02, "stops": 13.0, "export": {"relative_error": 4e-7}}
+    new = {"pinned_share": 0.01, "stops": 14.0, "export": {"relative_error": 6e-7}}
+    found = {change.figure: change for change in figure_changes({"flux": old}, {"flux": new})}
+    assert {name: change.verdict for name, change in found.items()} == {
+        "pinned_share": "above",
+        "stops": "",
+        "export / relative_error": "below",
+    }
+    assert found["export / relative_error"].difference == "+2.0e\N{MINUS SIGN}7"
+
+
+def test_figures_stand_beside_the_newest_commit_with_others(run):
+    def since():
+        now = {stage.name: stage.metrics[stage.name] for stage in read_stages(run, "report") if stage.metrics}
+        return changes_since(run, now, {}, most=60)
+
+    assert since().since.subject == "first <of> them"
+    commit(run, "second")
+    (run / "README.md").write_text("Not a figure.\n")
+    commit(run, "third")
+    found = since()
+    assert found.since.subject == "first <of> them"
+    assert {change.figure.rsplit(" / ", 1)[-1] for change in found.figures} == {"pu21_psnr", "steps"}
+    page = written(run).read_text()
+    assert f"<code>{found.since.commit[:7]}</code> of {found.since.day}" in page
+    assert "<q>first &lt;of&gt; them</q>" in page
+    # What was there before is found again, whatever came between.
+    subprocess.run(["git", "checkout", "-q", found.since.commit, "--", "metrics"], cwd=run, check=True)
+    assert since().since.subject == "second"
+
+
+def test_without_other_figures_in_any_commit_there_is_nothing_to_compare(run):
+    subprocess.run(["git", "checkout", "-q", "--", "metrics"], cwd=run, check=True)
+    assert "There is no commit with other figures" in written(run).read_text()
+
+
+def test_what_repeats_a_parameter_is_no_figure(run):
+    figures = {"steps": 400, "best_step": 300, "vae": {"steps": 350, "loss": 0.5}, "frames": 1}
+    parameters = {"train": {"steps": 400, "seed": 1}}
+    assert measured(figures, parameters) == {
+        "best_step": 300,
+        "vae": {"steps": 350, "loss": 0.5},
+        "frames": 1,
+    }
+    page = written(run).read_text()
+    assert '<th scope="row">train.steps</th>' in page
+    assert '<th scope="row">steps' not in page
+
+
+def test_text_to_exr_is_one_table_with_the_base_as_baseline_and_the_frames_as_reference():
+    _, routes, by_kind = figures.tables(FLUX)
+    assert routes.columns == ("base", "brackets", "latent", "frames")
+    assert (routes.marked, routes.references) == ({"base"}, {"frames"})
+    rows = {row.label: [cell.text for cell in row.cells] for row in routes.rows}
+    assert rows["pinned share LogC4 ev-2"] == ["", "0.004", "", ""]
+    labels = [row.label for row in routes.rows]
+    adherence, pinned = (routes.rows[labels.index(name) + 1] for name in ("adherence", "pinned share"))
+    assert [cell.text for cell in adherence.cells] == ["", "+0.25", "+0.50", ""]
+    # Less is better there.
+    assert [(cell.text, cell.verdict) for cell in pinned.cells] == [
+        ("", ""),
+        ("\N{MINUS SIGN}0.020", "above"),
+        ("", ""),
+        ("", ""),
+    ]
+    assert labels[labels.index("stops") + 1] != "against the base"
+    # The frames are no competitor, and where no way is better there is no best.
+    best = {row.label: [cell.verdict for cell in row.cells] for row in routes.rows}
+    assert best["pinned share"] == ["", "best", "", ""]
+    assert best["stops"] == [""] * 4
+    night, against, *_ = by_kind.rows
+    assert [cell.verdict for cell in night.cells] == ["best", "", "best", ""]
+    assert [cell.verdict for cell in against.cells] == ["", "below", "", ""]
+
+
+def test_a_confusion_is_one_matrix():
+    confusion, *_ = figures.tables(FLUX)
+    assert confusion.columns == ("day", "dusk", "night")
+    assert [[cell.text for cell in row.cells] for row in confusion.rows] == [
+        ["5", "", ""],
+        ["", "5", ""],
+        ["1", "", "4"],
+    ]
+
+
+def test_text_to_exr_is_in_how_it_stands(run):
+    standing = written(run).read_text().split('id="standing"')[1].split("</section>")[0]
+    for said in (
+        "<caption>flux</caption>",
+        "base <small>baseline</small>",
+        "frames <small>reference</small>",
+        "+0.50",
+    ):
+        assert said in standing
+    assert "ev-2" not in standing
+
+
+def test_routes_are_named_as_they_are_written():
+    assert (figures.BASE, figures.FRAMES) == (flux.BASE, flux.FRAMES)
+
+
+def test_the_page_says_how_fast_it_is(run):
+    speed = written(run).read_text().split('id="speed"')[1].split("</section>")[0]
+    for said in (
+        "2 threads; bfloat16 matrix products 358 GFLOP/s; memory 31.9 GB/s",
+        "29.5\N{NARROW NO-BREAK SPACE}%",
+        "0.0900\N{NARROW NO-BREAK SPACE}%",
+        "0.360 to 0.440",
+        "over 3 runs",
+        "tensorrt is not installed",
+        "torch ran out of memory",
+    ):
+        assert said in speed
+    (run / "docs/bench.json").unlink()
+    assert "It was not measured" in written(run).read_text()
+
+
+def test_another_program_is_marked_where_it_is_faster_by_more_than_the_spread(run):
+    fuse, convert, without_ours = read_speed(run / "docs/bench.json").operations
+    assert [row.cells[-1].verdict for row in fuse.rows] == ["", "", ""]
+    assert [row.cells[-1].verdict for row in convert.rows] == ["", "below"]
+    assert [row.cells[-1].verdict for row in without_ours.rows] == ["", ""]
+
+
+def test_a_benchmark_is_dated_by_itself_or_by_its_commit(run):
+    file = run / "docs/bench.json"
+    assert read_speed(file).day.startswith("committed 2")
+    file.write_text(json.dumps(BENCH | {"date": "2026-01-02", "machine": {"cpu": "EPYC"}}))
+    assert read_speed(file).day == "measured 2026-01-02"
+    assert read_speed(file).machine.startswith("cpu EPYC; 2 threads")
+    file.write_text(json.dumps(BENCH | {"absent": []}))
+    assert read_speed(file).day == ""
+
+
+def test_a_benchmark_may_lack_fields_but_not_timings(run):
+    file = run / "docs/bench.json"
+    file.write_text(json.dumps({"timings": [{"operation": "fuse"}]}))
+    ((row,),) = (operation.rows for operation in read_speed(file).operations)
+    assert {cell.text for cell in row.cells} == {""}
+    for broken in ("{", "[]", "{}", '{"timings": [1]}', '{"timings": [{"by": "torch"}]}'):
+        file.write_text(broken)
+        with pytest.raises(HdrgenError, match=r"bench\.json: is no file of hdrgen bench"):
+            read_speed(file)
+
+
+def test_all_backends_are_ours():
+    assert {*OURS} == {"hdrgen", *get_args(Backend)} - {"auto"}
 
 
 def test_models_stand_beside_the_best_closed_form():
@@ -188,7 +393,8 @@ def test_without_git_or_figures_there_is_still_a_page(tmp_path):
     for said in (
         "No git revision",
         "No model was judged",
-        "no committed figures",
+        "no commit with other figures",
+        "It was not measured",
         "stage validate was not run",
     ):
         assert said in page
