@@ -1,8 +1,8 @@
 """What does a model's work: torch, or onnxruntime on the exported graph, with or without TensorRT.
 
-``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked; what figures
-are taken of names its backend. Graphs are exported when they are first asked for, and kept in the user's cache by the
-digest of their weights.
+``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked. What people
+use loads its models here; stages that judge them load those in torch, whatever was found. Graphs are exported when they
+are first asked for, and kept in the user's cache by the digest of their weights.
 """
 
 import json
@@ -51,10 +51,10 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
     HdrgenError
         The file is missing, damaged, or holds another model; or the backend is not installed.
     """
-    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
     runtime = chosen(TONE_FUSION, backend)
     if runtime == "torch":
-        return tone_fusion.Fuser(net, digest)
+        return tone_fusion.load_fuser(weights)
+    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
     from hdrgen.export.graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
 
     return ExportedFuser(net, digest, OnnxGraph(exported(tone_fusion_graph(net), digest), runtime))
@@ -62,10 +62,10 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
 
 def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit_depth.Expander:
     """Load the expander; see `load_fuser`."""
-    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
     runtime = chosen(BIT_DEPTH, backend)
     if runtime == "torch":
-        return bit_depth.Expander(net, digest)
+        return bit_depth.load_expander(weights)
+    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
     from hdrgen.export.graphs import bit_depth_graph  # noqa: PLC0415
 
     return ExportedExpander(net, digest, OnnxGraph(exported(bit_depth_graph(net), digest), runtime))
@@ -73,10 +73,10 @@ def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit
 
 def load_merger(weights: Path | None = None, backend: Backend = "auto") -> exposure_fusion.StackMerger:
     """Load the merger; see `load_fuser`."""
-    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
     runtime = chosen(EXPOSURE_FUSION, backend)
     if runtime == "torch":
-        return exposure_fusion.StackMerger(net, digest)
+        return exposure_fusion.load_merger(weights)
+    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
     from hdrgen.export.graphs import exposure_fusion_graph  # noqa: PLC0415
 
     return ExportedMerger(net, digest, OnnxGraph(exported(exposure_fusion_graph(net), digest), runtime))
