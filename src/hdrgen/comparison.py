@@ -11,7 +11,7 @@ from hdrgen.comparison_plots import write_comparison_plot
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.metrics.correction import ScaleBy
-from hdrgen.metrics.full_reference import SMALLEST_SIDE, Comparison, correct, figures_of
+from hdrgen.metrics.full_reference import SMALLEST_SIDE, Comparison, compare_corrected, correct
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -48,7 +48,7 @@ def compare_files(
     if min(linear_awg4[0].shape[:2]) < SMALLEST_SIDE:
         raise HdrgenError(f"{test}: is {sizes[0]}; SSIM needs at least {SMALLEST_SIDE}x{SMALLEST_SIDE}")
     corrected, correction = correct(*linear_awg4, scale=scale, crf=crf)
-    comparison = Comparison(figures_of(corrected, linear_awg4[1], metrics), correction)
+    comparison = compare_corrected(corrected, linear_awg4[1], correction, metrics)
     if plot is not None:
         title = f"{test.name} against {reference.name}, correction: {correction}"
         write_comparison_plot(plot, corrected, linear_awg4[1], title)

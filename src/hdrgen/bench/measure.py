@@ -6,44 +6,41 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import psutil
 
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.inference.onnx_graph import PROVIDERS, present_runtimes
+from hdrgen.bench.worker import Kind
+from hdrgen.inference.backends import Fastest
+from hdrgen.inference.onnx_graph import PROVIDERS, Runtime, why_absent
+from hdrgen.routes.generation.trained import find_trained
 from hdrgen.runtime.errors import HdrgenError
 
+GENERATE_STEP = "generate_step"
 GENERATE_STEPS = (2, 52)
 """Two lengths of sampling: their difference is what steps cost without loading and decoding, whose time varies."""
+SAMPLED_EVERY_S = 0.1
+"""How often the memory of all processes of a run is looked at."""
 
 WORKER = """
-import importlib, json, sys, time
-kind, modules, *rest = sys.argv[1:]
-for module in modules.split(","):  # what it imports when it runs
-    importlib.import_module(module)
-if kind == "peer":
-    from pathlib import Path
-    from hdrgen.bench.peers import PEERS
-    work = lambda: PEERS[rest[0]].work(Path(rest[1])) or 0
-elif kind == "memory":
-    from pathlib import Path
-    from hdrgen.bench.in_memory import prepared
-    alone = prepared(rest[0], rest[1], Path(rest[2]))
-    work = lambda: alone() is None
-else:
-    from hdrgen import cli
-    work = lambda: cli.run(rest)
-wall, cpu = time.perf_counter(), time.process_time()
-code = work()
-seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-# Not ru_maxrss: a child inherits that from the process that started it.
-peak_kib = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print("\\n" + json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": peak_kib / 1024}))
+import json, sys
+from hdrgen.bench.worker import timed_calls
+from hdrgen.runtime.errors import HdrgenError
+kind, modules, calls, *arguments = sys.argv[1:]
+try:
+    code, figures = timed_calls(kind, modules.split(","), arguments, int(calls))
+except HdrgenError as error:
+    sys.exit(str(error))
+print("\\n" + json.dumps(figures))
 sys.exit(code)
 """
 
@@ -59,20 +56,25 @@ class Timing:
         or whose program.
     width, height
         Of the picture.
+    runs
+        How many were timed: processes, or calls in one process where a model is in memory.
     median_s, fastest_s, slowest_s
         Of the runs, after what is imported.
     cpu_s
-        Median processor time of all threads of the process.
+        Median processor time of all threads, and of the processes it started.
     process_s
-        Median from start to exit, imports and all.
+        Median from start to exit, imports and all; of a model in memory, with all of its calls.
     peak_mib
-        Largest memory of the process.
+        Largest memory of the process and those it started together, looked at ten times a second; pages that they
+        share count in each. Of the process alone it is the true peak where the system tells (Linux).
     matrix_share
         Operations of the network over the time, as a share of the measured ceiling; None where there is no network.
     memory_share
         Bytes of the pictures over the time, as a share of the measured ceiling.
     of_ours
-        Times of the operation's first row that it takes.
+        Times of the operation's first row that it takes; None where ours failed.
+    first_call_s
+        Of a model in memory, the call before those that are timed, which loads graphs and prepares kernels; else None.
     """
 
     operation: str
@@ -88,107 +90,120 @@ class Timing:
     peak_mib: float
     matrix_share: float | None
     memory_share: float | None
-    of_ours: float
+    of_ours: float | None
+    first_call_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What there is no timing of, and why: it failed, or it cannot be run here."""
+
+    what: str
+    why: str
+    failed: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
 
 
 def measure(
-    names: Sequence[str], sizes: Sequence[tuple[int, int]], runs: int, ceilings: Ceilings
-) -> Iterator[Timing | str]:
-    """Yield a timing for each operation, size, and way; text where a way is not installed.
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    runs: int,
+    ceilings: Ceilings,
+    models: Path,
+    on_start: Callable[[str], None] = lambda _: None,
+) -> Iterator[Timing | Missing]:
+    """Yield a timing for each operation, size, and way, as soon as it is there, or why there is none.
 
-    Raises
-    ------
-    HdrgenError
-        A command fails.
+    Parameters
+    ----------
+    names
+        Keys of `OPERATIONS`, and `GENERATE_STEP`.
+    sizes
+        Width and height of the pictures, in pixels.
+    runs
+        Of each; the median counts.
+    ceilings
+        Of this machine, with as many threads as the commands use.
+    models
+        Folder of what was trained, to generate with.
+    on_start
+        Called with what is about to be measured.
     """
     for name in names:
-        operation = OPERATIONS[name]
-        ways, absent = _ways(operation)
-        yield from (f"{name}: {reason}" for reason in absent)
+        if name == GENERATE_STEP:
+            on_start(name)
+            yield _generate_step(models, runs)
+            continue
+        ways, absent = _ways(OPERATIONS[name])
+        yield from (Missing(name, why, failed=False) for why in absent)
         for width, height in sizes:
             with tempfile.TemporaryDirectory() as folder:
                 pictures = Path(folder) / "pictures"
                 pictures.mkdir()
-                operation.write_pictures(scene(width, height), pictures)
+                OPERATIONS[name].write_pictures(scene(width, height), pictures)
                 ours: float | None = None
                 for way in ways:
-                    found = [_run(name, way, pictures) for _ in range(runs + way.warm_ups)]
-                    timing = _timing(name, way, (width, height), found[way.warm_ups :], ceilings, ours)
-                    ours = ours or timing.median_s
+                    what = f"{name} by {way.name}, {width}x{height}"
+                    on_start(what)
+                    try:
+                        found = _runs(name, way, pictures, runs)
+                    except HdrgenError as error:
+                        yield Missing(what, str(error), failed=True)
+                        continue
+                    timing = _timing(name, way, (width, height), found, ceilings, ours)
+                    ours = timing.median_s if ours is None and not way.peer else ours
                     yield timing
 
 
-def measure_generate_step(models: Path, runs: int) -> Timing | str:
-    """Return what a denoising step takes at the size the model was trained at, the four pictures of a bracket together."""
-    took: dict[int, list[dict[str, float]]] = {steps: [] for steps in GENERATE_STEPS}
-    facts: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "out.exr"
-        for steps in GENERATE_STEPS * runs:
-            arguments = ("generate", "night street", "-o", str(target), "--models", str(models), "--json")
-            try:
-                run = _process(
-                    "hdrgen", ("hdrgen.routes.generation.load",), (*arguments, "--steps", str(steps))
-                )
-            except HdrgenError as error:
-                return f"generate_step: {error}"
-            took[steps].append(run)
-            facts = run["said"]["files"][0]
-    few, many = (statistics.median(run["seconds"] for run in took[steps]) for steps in GENERATE_STEPS)
-    between = GENERATE_STEPS[1] - GENERATE_STEPS[0]
-    each = [(b["seconds"] - a["seconds"]) / between for a, b in zip(*took.values(), strict=True)]
-    longest = took[GENERATE_STEPS[1]]
-    return Timing(
-        "generate_step",
-        "hdrgen",
-        facts["width"],
-        facts["height"],
-        runs,
-        (many - few) / between,
-        min(each),
-        max(each),
-        statistics.median(
-            (b["cpu_seconds"] - a["cpu_seconds"]) / between for a, b in zip(*took.values(), strict=True)
-        ),
-        statistics.median(run["process_seconds"] for run in longest),
-        max(run["peak_mib"] for run in longest),
-        None,
-        None,
-        1.0,
-    )
-
-
-def fastest_backends(timings: Iterable[Timing]) -> dict[str, str]:
-    """Return the fastest backend of each model whose backends were compared, over all sizes together."""
-    totals: dict[str, dict[str, float]] = {}
+def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
+    """Return the fastest backend of each model, at the largest size at which several were measured."""
+    found: dict[str, Fastest] = {}
+    by_size: dict[tuple[str, int], dict[str, float]] = {}
     for timing in timings:
         operation = OPERATIONS.get(timing.operation)
         if operation and timing.by in operation.backends:
-            model = totals.setdefault(operation.model, {})
-            model[timing.by] = model.get(timing.by, 0.0) + timing.median_s
-    return {model: min(times, key=times.__getitem__) for model, times in totals.items() if len(times) > 1}
+            pixels = timing.width * timing.height
+            by_size.setdefault((operation.model, pixels), {})[timing.by] = timing.median_s
+    for (model, pixels), seconds in sorted(by_size.items()):
+        if len(seconds) > 1:
+            found[model] = Fastest(min(seconds, key=seconds.__getitem__), pixels)
+    return found
 
 
-def as_json(timings: Iterable[Timing], ceilings: Ceilings, absent: Sequence[str]) -> dict[str, Any]:
+def as_json(timings: Iterable[Timing], ceilings: Ceilings, missing: Sequence[Missing]) -> dict[str, Any]:
     """Return everything for a JSON file."""
     return {
         "ceilings": asdict(ceilings),
         "timings": [asdict(timing) for timing in timings],
-        "absent": list(absent),
+        "absent": [str(one) for one in missing if not one.failed],
+        "failed": [str(one) for one in missing if one.failed],
     }
 
 
 @dataclass(frozen=True)
 class _Way:
     name: str
-    backend: str = ""
+    backend: Literal["", "torch"] | Runtime = ""
     peer: str = ""
     in_memory: bool = False
 
     @property
     def warm_ups(self) -> int:
         """An exported graph is made when it is first asked for."""
-        return int(self.backend in PROVIDERS and not self.in_memory)
+        return int(self.backend in PROVIDERS)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A process: the seconds of each of its calls, and what its command said on stdout."""
+
+    seconds: list[float]
+    cpu_seconds: list[float]
+    process_seconds: float
+    peak_mib: float
+    said: str
 
 
 def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
@@ -196,10 +211,11 @@ def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
     ways = [_Way("hdrgen")] if not operation.backends else []
     absent = []
     for backend in operation.backends:
-        if backend == "torch" or _can_run(backend):
+        why = None if backend == "torch" else _why_absent(backend)
+        if why is None:
             ways.append(_Way(backend, backend=backend))
         else:
-            absent.append(f"{backend} is not installed; pip install 'hdrgen[{backend}]'")
+            absent.append(f"{backend} is absent, because {why}")
     ways += [
         _Way(f"{way.name} in memory", backend=way.backend, in_memory=True) for way in ways if way.backend
     ]
@@ -212,17 +228,22 @@ def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
     return ways, absent
 
 
-def _can_run(backend: str) -> bool:
-    try:
-        return importlib.util.find_spec("onnxscript") is not None and backend in present_runtimes()
-    except HdrgenError:
-        return False
+def _why_absent(backend: Runtime) -> str | None:
+    """Return why a backend cannot be measured here; its graphs have to be exported, too."""
+    if importlib.util.find_spec("onnxscript") is None:
+        return f"onnxscript is not installed; pip install 'hdrgen[{backend}]'"
+    return why_absent(backend)
 
 
-def _run(name: str, way: _Way, pictures: Path) -> dict[str, Any]:
+def _runs(name: str, way: _Way, pictures: Path, runs: int) -> list[_Run]:
+    """Return so many runs of a way; in memory, one with a first call and as many more."""
     operation = OPERATIONS[name]
     if way.in_memory:
-        return _process("memory", operation.modules, (name, way.backend, str(pictures)))
+        return [_process("memory", operation.modules, (name, way.backend, str(pictures)), calls=1 + runs)]
+    return [_run(operation, way, pictures) for _ in range(way.warm_ups + runs)][way.warm_ups :]
+
+
+def _run(operation: Operation, way: _Way, pictures: Path) -> _Run:
     if way.peer:
         return _process("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
     with tempfile.TemporaryDirectory() as out:
@@ -232,50 +253,145 @@ def _run(name: str, way: _Way, pictures: Path) -> dict[str, Any]:
         return _process("hdrgen", operation.modules, arguments)
 
 
-def _process(kind: str, modules: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
-    """Run a worker and return its figures, its seconds from start to exit, and the JSON it was asked for, if any."""
+def _process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> _Run:
+    """Run a worker, see `worker.timed_calls`.
+
+    Raises
+    ------
+    HdrgenError
+        It failed; the last line that it said is the reason.
+    """
     start = time.perf_counter()
-    done = subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", WORKER, kind, ",".join(modules), *arguments],
-        capture_output=True,
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
+    ) as process:
+        try:
+            with _sampled_peak(process.pid) as sampled_bytes:
+                out, err = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
     process_seconds = time.perf_counter() - start
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {said}")
-    said, _, figures = done.stdout.rstrip().rpartition("\n")
-    answer: dict[str, Any] = json.loads(figures) | {"process_seconds": process_seconds}
-    if "--json" in arguments:
-        answer["said"] = json.loads(said)
-    return answer
+    if process.returncode:
+        reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
+        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
+    said, _, last = out.rstrip().rpartition("\n")
+    figures = json.loads(last)
+    return _Run(
+        figures["seconds"],
+        figures["cpu_seconds"],
+        process_seconds,
+        max(figures["peak_mib"], sampled_bytes() / 2**20),
+        said,
+    )
+
+
+@contextmanager
+def _sampled_peak(pid: int) -> Iterator[Callable[[], int]]:
+    """Look at the memory of a process and those it started while the block runs; yields what tells the most, in bytes."""
+    most, over = 0, threading.Event()
+
+    def sample() -> None:
+        nonlocal most
+        while not over.wait(SAMPLED_EVERY_S):
+            most = max(most, _resident_bytes(pid))
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield lambda: most
+    finally:
+        over.set()
+        sampler.join()
+
+
+def _resident_bytes(pid: int) -> int:
+    total = 0
+    with suppress(psutil.Error):  # it has ended
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += one.memory_info().rss
+    return total
 
 
 def _timing(
     name: str,
     way: _Way,
     size: tuple[int, int],
-    runs: Sequence[dict[str, Any]],
+    found: Sequence[_Run],
     ceilings: Ceilings,
     ours: float | None,
 ) -> Timing:
     operation, pixels = OPERATIONS[name], size[0] * size[1]
-    seconds = [run["seconds"] / operation.pictures for run in runs]
+    first = int(way.in_memory)  # calls that are not counted
+    seconds = [s / operation.pictures for run in found for s in run.seconds[first:]]
+    cpu_seconds = [s / operation.pictures for run in found for s in run.cpu_seconds[first:]]
     median = statistics.median(seconds)
     flop = operation.flop_per_pixel() * pixels if operation.flop_per_pixel and not way.peer else None
     return Timing(
-        name,
-        way.name,
-        *size,
-        len(runs),
-        median,
-        min(seconds),
-        max(seconds),
-        statistics.median(run["cpu_seconds"] for run in runs) / operation.pictures,
-        statistics.median(run["process_seconds"] for run in runs) / operation.pictures,
-        max(run["peak_mib"] for run in runs),
-        flop / median / ceilings.matrix_flops if flop else None,
-        operation.bytes_per_pixel * pixels / median / ceilings.memory_bytes_per_s,
-        median / (ours or median),
+        operation=name,
+        by=way.name,
+        width=size[0],
+        height=size[1],
+        runs=len(seconds),
+        median_s=median,
+        fastest_s=min(seconds),
+        slowest_s=max(seconds),
+        cpu_s=statistics.median(cpu_seconds),
+        process_s=statistics.median(run.process_seconds for run in found) / operation.pictures,
+        peak_mib=max(run.peak_mib for run in found),
+        matrix_share=flop / median / ceilings.matrix_flops if flop else None,
+        memory_share=operation.bytes_per_pixel * pixels / median / ceilings.memory_bytes_per_s,
+        of_ours=median / ours if ours else None if way.peer else 1.0,
+        first_call_s=found[0].seconds[0] if way.in_memory else None,
+    )
+
+
+def _generate_step(models: Path, runs: int) -> Timing | Missing:
+    """Return what a denoising step takes at the size the model was trained at, the four pictures of a bracket together."""
+    try:
+        find_trained(models, "brackets")
+    except HdrgenError as error:
+        return Missing(GENERATE_STEP, str(error), failed=False)
+    took: dict[int, list[_Run]] = {steps: [] for steps in GENERATE_STEPS}
+    with tempfile.TemporaryDirectory() as folder:
+        target = str(Path(folder) / "out.exr")
+        arguments = ("generate", "night street", "-o", target, "--models", str(models), "--json")
+        for steps in GENERATE_STEPS * runs:
+            try:
+                run = _process(
+                    "hdrgen", ("hdrgen.routes.generation.load",), (*arguments, "--steps", str(steps))
+                )
+            except HdrgenError as error:
+                return Missing(GENERATE_STEP, str(error), failed=True)
+            took[steps].append(run)
+    few, many = took.values()
+    between = GENERATE_STEPS[1] - GENERATE_STEPS[0]
+    seconds, cpu_seconds = (
+        [(b - a) / between for a, b in pairs]
+        for pairs in (
+            [(a.seconds[0], b.seconds[0]) for a, b in zip(few, many, strict=True)],
+            [(a.cpu_seconds[0], b.cpu_seconds[0]) for a, b in zip(few, many, strict=True)],
+        )
+    )
+    facts = json.loads(many[0].said)["files"][0]
+    return Timing(
+        operation=GENERATE_STEP,
+        by="hdrgen",
+        width=facts["width"],
+        height=facts["height"],
+        runs=runs,
+        median_s=statistics.median(seconds),
+        fastest_s=min(seconds),
+        slowest_s=max(seconds),
+        cpu_s=statistics.median(cpu_seconds),
+        process_s=statistics.median(run.process_seconds for run in many),
+        peak_mib=max(run.peak_mib for run in many),
+        matrix_share=None,
+        memory_share=None,
+        of_ours=1.0,
     )

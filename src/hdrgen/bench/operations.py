@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from hdrgen.colour.primaries import AP0
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import write_exr
+from hdrgen.inference.onnx_graph import Runtime
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import SLOTS, load_exposure_fusion
 from hdrgen.models.tone_fusion import load_tone_fuser
@@ -59,7 +62,7 @@ class Operation:
     modules: tuple[str, ...]
     write_pictures: Callable[[Light, Path], None]
     bytes_per_pixel: int
-    backends: tuple[str, ...] = ()
+    backends: tuple[Literal["torch"] | Runtime, ...] = ()
     model: str = ""
     flop_per_pixel: Callable[[], float] | None = None
     peers: tuple[str, ...] = ()
@@ -118,21 +121,24 @@ def _blank8() -> torch.Tensor:
     return torch.zeros(1, COUNTED_SIDE, COUNTED_SIDE, 3, dtype=torch.uint8)
 
 
+@cache
 def _fuse_flop() -> float:
     return _flop_per_pixel(load_tone_fuser(released_weights("tone_fusion")), _blank8(), _blank8())
 
 
+@cache
 def _expand_flop() -> float:
     return _flop_per_pixel(load_bit_depth(released_weights("bit_depth")), _blank8(), _blank8().float())
 
 
+@cache
 def _merge_flop() -> float:
     stack = torch.ones(1, SLOTS, COUNTED_SIDE, COUNTED_SIDE, 3)
     net = load_exposure_fusion(released_weights("exposure_fusion"))
     return _flop_per_pixel(net, stack, stack, torch.tensor([1]))
 
 
-BACKENDS = ("torch", "onnx", "tensorrt")
+BACKENDS: tuple[Literal["torch"] | Runtime, ...] = ("torch", "onnx", "tensorrt")
 _FUSE_MODULES = ("hdrgen.routes.dual", "hdrgen.inference.backends")
 OPERATIONS: Mapping[str, Operation] = {
     "fuse": Operation(

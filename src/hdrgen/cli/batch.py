@@ -125,13 +125,14 @@ def run_jobs(
     as_json: bool,
     skip_existing: bool = False,
     dry_run: bool = False,
-    summary: Callable[[], str] | None = None,
+    summary: Callable[[], Any] | None = None,
+    summary_facts: Callable[[], dict[str, Any]] | None = None,
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
     Work in steps is overlapped: while one job is worked on, the next is read and the one before is written.
     Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
-    many, what `summary` says of them.
+    many, what `summary` says of those that did not fail; in the JSON, whatever their number, `summary_facts`.
 
     Raises
     ------
@@ -164,8 +165,9 @@ def run_jobs(
             results.append(facts)
             step(done)
     if as_json:
-        print(json.dumps({"files": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
-    elif summary and len(jobs) > 1:
+        answer = {"files": results, **(summary_facts() if summary_facts else {})}
+        print(json.dumps(answer, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+    elif summary and len(jobs) > 1 and failed < len(jobs):
         show(summary())
     if failed and len(jobs) > 1:
         say_error(f"{failed} of {len(jobs)} failed, see above")

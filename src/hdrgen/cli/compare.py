@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, show
+from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, say
 from hdrgen.cli.options import JsonOption, examples, threads
 from hdrgen.runtime.errors import HdrgenError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Scale = Literal["none", "median", "least_squares"]
 """As `metrics.correction.ScaleBy`; a test holds the two together."""
+_SUMMARY_PLOT = Path("_all.png")
+_MOST_NAMED = 5
+"""Of references without a test."""
 
 
 def compare(
@@ -39,8 +42,9 @@ def compare(
 
     By PU21 PSNR and SSIM, errors in stops by luminance, peaks, Delta E ITP, JOD where ColorVideoVDP is installed, and
     what papers report beside them. Both are brought to linear ARRI Wide Gamut 4 by their own primaries; 1.0 counts as
-    100 nit. Files of two folders belong together by name, whatever their suffix. What was taken out is said with
-    every result.
+    100 nit. PU21 and Delta E ITP end at 10,000 nit, and how much of a reference is above is said with every result, as
+    is what was taken out. Files of two folders belong together by name, whatever their suffix. The JSON also has the
+    means, and what each figure is.
     """
     from hdrgen.comparison import compare_files
     from hdrgen.metrics.full_reference import chosen
@@ -48,6 +52,14 @@ def compare(
     threads()
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     chosen(names)
+    pairs, left = _pairs(test, reference)
+    if plots and any(file.stem == _SUMMARY_PLOT.stem for file, _ in pairs):
+        raise HdrgenError(
+            f"{test}: a picture called {_SUMMARY_PLOT.stem} has the name of the plot of all; rename it"
+        )
+    if left:
+        shown = ", ".join(file.name for file in left[:_MOST_NAMED]) + ", ..." * (len(left) > _MOST_NAMED)
+        say("note", f"{reference}: {len(left)} of the references have no test in {test}: {shown}")
     found: list[tuple[Job, Comparison]] = []
 
     def work(job: Job) -> Report:
@@ -57,29 +69,51 @@ def compare(
         facts = {
             "reference": str(job.inputs[1]),
             "correction": asdict(comparison.correction),
+            "reference_above_10000_nit_share": comparison.reference_above_10000_nit_share,
             "metrics": comparison.figures,
         }
         return Report(facts, _table(job, comparison))
 
-    jobs = [Job(pair) for pair in _pairs(test, reference)]
+    def rows() -> list[dict[str, float]]:
+        return [comparison.figures for _, comparison in found]
+
     try:
-        run_jobs("compare", jobs, work, as_json=as_json)
+        run_jobs(
+            "compare",
+            [Job(pair) for pair in pairs],
+            work,
+            as_json=as_json,
+            summary=lambda: _summary(rows()),
+            summary_facts=lambda: _summary_facts(rows()) | {"references_without_test": [*map(str, left)]},
+        )
     finally:
         if csv and found:
             _write_csv(csv, found)
-        if len(found) > 1:
-            _of_all([comparison.figures for _, comparison in found], plots, as_json=as_json)
+        if plots and len(found) > 1:
+            from hdrgen.comparison_plots import write_summary_plot
+
+            write_summary_plot(plots / _SUMMARY_PLOT, rows())
 
 
-def _pairs(test: Path, reference: Path) -> list[tuple[Path, Path]]:
+def _pairs(test: Path, reference: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Return what belongs together, and the references that have no test."""
     if not test.is_dir() and not reference.is_dir():
-        return [(test, reference)]
+        return [(test, reference)], []
     if not (test.is_dir() and reference.is_dir()):
         raise HdrgenError(f"{test} and {reference}: must be two files or two folders")
-    references = {file.stem: file for file in pictures([reference], SCENE_SUFFIXES)}
-    tests = pictures([test], SCENE_SUFFIXES)
+    references, tests = _by_name(reference), _by_name(test)
     # One without a partner fails as a missing file would, and the rest is compared.
-    return [(file, references.get(file.stem, reference / file.name)) for file in tests]
+    pairs = [(file, references.get(name, reference / file.name)) for name, file in tests.items()]
+    return pairs, [file for name, file in references.items() if name not in tests]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for file in pictures([folder], SCENE_SUFFIXES):
+        if file.stem in named:
+            raise HdrgenError(f"{named[file.stem]} and {file}: have one name; compare them apart")
+        named[file.stem] = file
+    return named
 
 
 def _table(job: Job, comparison: "Comparison") -> Any:
@@ -87,7 +121,7 @@ def _table(job: Job, comparison: "Comparison") -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from hdrgen.metrics.full_reference import metric_of
+    from hdrgen.metrics.full_reference import CEILING_LINEAR, metric_of
 
     table = Table.grid(padding=(0, 2))
     for name, value in comparison.figures.items():
@@ -95,16 +129,12 @@ def _table(job: Job, comparison: "Comparison") -> Any:
         said = f"{metric.unit}{'' if metric.decides else ' (for comparison only)'}"
         table.add_row(Text(f"  {name}"), Text(f"{value:.4g}", justify="right"), Text(said, style="dim"))
     title = Text(f"{job.inputs[0]} against {job.inputs[1]}", style="bold")
-    return Group(title, Text(f"  correction: {comparison.correction}", style="dim"), table)
-
-
-def _of_all(rows: list[dict[str, float]], plots: Path | None, *, as_json: bool) -> None:
-    if plots:
-        from hdrgen.comparison_plots import write_summary_plot
-
-        write_summary_plot(plots / "all.png", rows)
-    if not as_json:
-        show(_summary(rows))
+    about = (
+        f"  correction: {comparison.correction}\n"
+        f"  above {CEILING_LINEAR:g} (10,000 nit), where PU21 and Delta E ITP end: "
+        f"{comparison.reference_above_10000_nit_share:.2%} of the reference"
+    )
+    return Group(title, Text(about, style="dim"), table)
 
 
 def _summary(rows: list[dict[str, float]]) -> Any:
@@ -120,6 +150,18 @@ def _summary(rows: list[dict[str, float]]) -> Any:
     return table
 
 
+def _summary_facts(rows: list[dict[str, float]]) -> dict[str, Any]:
+    from hdrgen.metrics.full_reference import metric_of
+    from hdrgen.metrics.quality import summarise
+
+    summary = summarise(rows)
+    told = ("unit", "better", "decides", "ceiling_linear", "source")
+    return {
+        "summary": summary,
+        "metrics": {name: {key: getattr(metric_of(name), key) for key in told} for name in summary},
+    }
+
+
 def _write_csv(path: Path, found: "list[tuple[Job, Comparison]]") -> None:
     import polars as pl
 
@@ -130,6 +172,7 @@ def _write_csv(path: Path, found: "list[tuple[Job, Comparison]]") -> None:
             "test": str(job.inputs[0]),
             "reference": str(job.inputs[1]),
             **asdict(comparison.correction),
+            "reference_above_10000_nit_share": comparison.reference_above_10000_nit_share,
             **comparison.figures,
         }
         for job, comparison in found

@@ -13,6 +13,7 @@ import typer
 
 from hdrgen.cli.batch import Job, Report, outputs_in, run_jobs
 from hdrgen.cli.options import (
+    BackendOption,
     ClampOption,
     CompressionOption,
     DryRunOption,
@@ -67,6 +68,7 @@ def generate(
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to work; auto takes a GPU where there is one."),
     ] = "auto",
+    backend: BackendOption = "auto",
     keep_intermediates: Annotated[
         bool, typer.Option("--keep-intermediates", help="Also write the 8-bit pictures it is made of.")
     ] = False,
@@ -96,7 +98,7 @@ def generate(
     def generator() -> "Generator":
         from hdrgen.routes.generation.load import load_generator
 
-        return load_generator(models, route, device=device)
+        return load_generator(models, route, device=device, backend=backend)
 
     left = {job: wish for job, wish in jobs if not (skip_existing and job.outputs[0].is_file())}
     places = {job: place for place, job in enumerate(left)}

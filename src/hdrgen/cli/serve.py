@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hdrgen.cli.options import examples, threads
+from hdrgen.cli.options import BackendOption, examples, threads
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -25,6 +25,7 @@ def serve(
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Where to work; auto takes a GPU where there is one."),
     ] = "auto",
+    backend: BackendOption = "auto",
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:
     """Generate, expand, merge and look at pictures in a browser.
@@ -52,6 +53,7 @@ def serve(
             port=port,
             token=os.environ.get("HDRGEN_TOKEN") or None,
             device=device,
+            backend=backend,
             threads=threads(),
             on_listening=on_listening,
         )

@@ -9,11 +9,12 @@ import folder_paths
 from comfy_api.latest import io
 
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
+from hdrgen.inference.backends import Backend
 from hdrgen.routes.generation.load import load_generator
 from hdrgen.routes.generation.trained import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 
-from .wires import CATEGORY
+from .wires import CATEGORY, backend_input
 
 FOLDER = "hdrgen"
 ENVIRONMENT = "$HDRGEN_MODELS"
@@ -105,6 +106,7 @@ class LoadHdrFlux(io.ComfyNode):
                 io.Boolean.Input(
                     "align", default=True, tooltip="Of brackets: align the exposures before they are merged."
                 ),
+                backend_input(),
             ],
             outputs=[GeneratorWire.Output("flux", tooltip="For the HDR Flux Sampler (folder).")],
         )
@@ -114,12 +116,16 @@ class LoadHdrFlux(io.ComfyNode):
         return changed(folder_named(models))
 
     @classmethod
-    def execute(cls, models: str, route: Any, device: Any, strength: float, align: bool) -> Any:
+    def execute(
+        cls, models: str, route: Any, device: Any, strength: float, align: bool, backend: Backend = "auto"
+    ) -> Any:
         folder = folder_named(models)
         if device != "cpu":
             comfy.model_management.unload_all_models()
             comfy.model_management.soft_empty_cache()
-        return io.NodeOutput(load_generator(folder, route, device=device, strength=strength, align=align))
+        return io.NodeOutput(
+            load_generator(folder, route, device=device, backend=backend, strength=strength, align=align)
+        )
 
 
 class LoadHdrVae(io.ComfyNode):

@@ -1,6 +1,6 @@
 """Nodes that make light of code values: bit depth, exposure stacks, tone-mapped pairs."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import from_chromaticities
 from hdrgen.ev_list import parse_evs
-from hdrgen.inference.bit_depth import Expander, load_expander
-from hdrgen.inference.exposure_fusion import StackMerger, load_merger
-from hdrgen.inference.tone_fusion import Fuser, load_fuser
+from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
+from hdrgen.inference.bit_depth import Expander
+from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.models.bracket_cells import encode_level16
 from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
@@ -29,6 +30,7 @@ from .wires import (
     CATEGORY,
     Metadata,
     attributes,
+    backend_input,
     codes_of,
     image_of,
     pictures_of,
@@ -41,18 +43,18 @@ LIGHT = "light (ACEScg)"
 
 
 @cache
-def _expander() -> Expander:
-    return load_expander()
+def _expander(backend: Backend) -> Expander:
+    return load_expander(backend=backend)
 
 
 @cache
-def _merger() -> StackMerger:
-    return load_merger()
+def _merger(backend: Backend) -> StackMerger:
+    return load_merger(backend=backend)
 
 
 @cache
-def _fuser() -> Fuser:
-    return load_fuser()
+def _fuser(backend: Backend) -> Fuser:
+    return load_fuser(backend=backend)
 
 
 class BitDepthExpander(io.ComfyNode):
@@ -85,6 +87,7 @@ class BitDepthExpander(io.ComfyNode):
                     tooltip="0 for clean pictures: each value stays in the cell of its code. 1 for generated ones, whose noise is taken away.",
                 ),
                 space_input(tooltip="Scene-linear space of the output `light`."),
+                backend_input(),
             ],
             outputs=[
                 io.Image.Output("codes", tooltip="Float code values 0 to 1, for the Luminance Stack Merger."),
@@ -93,13 +96,15 @@ class BitDepthExpander(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, pictures: Tensor, encoding: str, strength: float, space: str) -> Any:
+    def execute(
+        cls, pictures: Tensor, encoding: str, strength: float, space: str, backend: Backend = "auto"
+    ) -> Any:
         curve = encoding_named(encoding)
         move = progress(len(pictures))
         codes, light = [], []
         for number, picture in enumerate(pictures_of(pictures), 1):
             code8 = quantise8(picture)
-            code = _expander().expand(code8, strength=strength, threads=cores())
+            code = _expander(backend).expand(code8, strength=strength, threads=cores())
             linear = np.asarray(curve.decode(code), np.float32)
             light.append(from_chromaticities(linear, curve.chromaticities, space, threads=cores()))
             code[code8 == 255] = 1  # what was clipped says "at least", which the merger has to know
@@ -159,6 +164,7 @@ class LuminanceStackMerger(io.ComfyNode):
                 Metadata.Input(
                     "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."
                 ),
+                backend_input(),
             ],
             outputs=[
                 io.Image.Output("light", tooltip="Scene-linear light at EV 0, values above 1 kept."),
@@ -181,13 +187,19 @@ class LuminanceStackMerger(io.ComfyNode):
         check_evs: bool,
         space: str,
         metadata: Attributes | None = None,
+        backend: Backend = "auto",
     ) -> Any:
         move = progress(2)
         stack = _stack(pictures_of(pictures), evs, encoding, checked=check_evs)
         move(1, 2)
         nearest = min(stack.evs, key=lambda ev: abs(ev - reference_ev))
         merged = merge_stack(
-            stack, _merger, method=method, align=align, reference_ev=nearest, threads=cores()
+            stack,
+            partial(_merger, backend),
+            method=method,
+            align=align,
+            reference_ev=nearest,
+            threads=cores(),
         )
         light = from_chromaticities(
             merged.linear, stack.chromaticities, space, threads=cores(), in_place=True
@@ -267,6 +279,7 @@ class ToneFusion(io.ComfyNode):
                 Metadata.Input(
                     "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."
                 ),
+                backend_input(),
             ],
             outputs=[
                 io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept."),
@@ -276,16 +289,22 @@ class ToneFusion(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, reinhard: Tensor, log: Tensor, primaries: str, space: str, metadata: Attributes | None = None
+        cls,
+        reinhard: Tensor,
+        log: Tensor,
+        primaries: str,
+        space: str,
+        metadata: Attributes | None = None,
+        backend: Backend = "auto",
     ) -> Any:
         if len(reinhard) != len(log):
             raise HdrgenError(f"{len(reinhard)} Reinhard pictures against {len(log)} log ones")
         pairs = list(zip(pictures_of(reinhard), pictures_of(log), strict=True))
         if primaries not in SPACES:
             raise HdrgenError(f"unknown primaries {primaries!r}; known are {', '.join(SPACES)}")
-        move, light = progress(len(pairs)), []
+        move, light, fuser = progress(len(pairs)), [], _fuser(backend)
         for number, pair in enumerate(pairs, 1):
-            linear = _fuser().fuse(*map(quantise8, pair), threads=cores())
+            linear = fuser.fuse(*map(quantise8, pair), threads=cores())
             light.append(
                 from_chromaticities(linear, SPACES[primaries], space, threads=cores(), in_place=True)
             )
@@ -293,7 +312,7 @@ class ToneFusion(io.ComfyNode):
         made = attributes(
             "dual",
             source_primaries=primaries,
-            log_ceiling=_fuser().log_ceiling_linear,
-            fuse_weights=_fuser().digest,
+            log_ceiling=fuser.log_ceiling_linear,
+            fuse_weights=fuser.digest,
         )
         return io.NodeOutput(image_of(light), {**(metadata or {}), **made})

@@ -6,7 +6,7 @@ nothing is edited in place.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import comfy.model_management
 import comfy.utils
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import LINEAR_SPACES
+from hdrgen.inference.backends import Backend
 from hdrgen.provenance import Attributes, made_by
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
@@ -31,6 +32,17 @@ Metadata = io.Custom("HDRGEN_METADATA")
 def space_input(name: str = "space", *, tooltip: str) -> Any:
     """Return a menu of scene-linear spaces."""
     return io.Combo.Input(name, options=list(LINEAR_SPACES), default=LIGHT_SPACE, tooltip=tooltip)
+
+
+def backend_input() -> Any:
+    """Return a menu of what runs the networks; workflows of before lack it, and take what is fastest."""
+    return io.Combo.Input(
+        "backend",
+        options=list(get_args(Backend)),
+        default="auto",
+        optional=True,
+        tooltip="What runs the networks of hdrgen: auto is what `hdrgen bench` found fastest, else torch.",
+    )
 
 
 def pictures_of(image: Tensor) -> list[NDArray[np.float32]]:

@@ -1,16 +1,16 @@
 """What does a model's work: torch, or onnxruntime on the exported graph, with or without TensorRT.
 
-``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked. Graphs are
-exported when they are first asked for, and kept in the user's cache by the digest of their weights.
+``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked. What people
+use loads its models here; stages that judge them load those in torch, whatever was found. Graphs are exported when they
+are first asked for, and kept in the user's cache by the digest of their weights.
 """
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.inference.network import net_and_digest
-from hdrgen.inference.onnx_graph import OnnxGraph, Runtime
+from hdrgen.inference.onnx_graph import OnnxGraph, Runtime, cache_folder
 from hdrgen.inference.tiles import Tile
 from hdrgen.models.bit_depth import MODEL as BIT_DEPTH
 from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
@@ -36,6 +36,13 @@ Backend = Literal["auto", "torch", "onnx", "tensorrt"]
 FASTEST = "fastest_backends.json"
 
 
+class Fastest(NamedTuple):
+    """The backend that was measured to be fastest on pictures of so many pixels."""
+
+    backend: str
+    pixels: int
+
+
 def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_fusion.Fuser:
     """Load the fuser with these weights, or with the released ones.
 
@@ -44,10 +51,10 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
     HdrgenError
         The file is missing, damaged, or holds another model; or the backend is not installed.
     """
-    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
     runtime = chosen(TONE_FUSION, backend)
     if runtime == "torch":
-        return tone_fusion.Fuser(net, digest)
+        return tone_fusion.load_fuser(weights)
+    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
     from hdrgen.export.graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
 
     return ExportedFuser(net, digest, OnnxGraph(exported(tone_fusion_graph(net), digest), runtime))
@@ -55,10 +62,10 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
 
 def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit_depth.Expander:
     """Load the expander; see `load_fuser`."""
-    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
     runtime = chosen(BIT_DEPTH, backend)
     if runtime == "torch":
-        return bit_depth.Expander(net, digest)
+        return bit_depth.load_expander(weights)
+    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
     from hdrgen.export.graphs import bit_depth_graph  # noqa: PLC0415
 
     return ExportedExpander(net, digest, OnnxGraph(exported(bit_depth_graph(net), digest), runtime))
@@ -66,10 +73,10 @@ def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit
 
 def load_merger(weights: Path | None = None, backend: Backend = "auto") -> exposure_fusion.StackMerger:
     """Load the merger; see `load_fuser`."""
-    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
     runtime = chosen(EXPOSURE_FUSION, backend)
     if runtime == "torch":
-        return exposure_fusion.StackMerger(net, digest)
+        return exposure_fusion.load_merger(weights)
+    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
     from hdrgen.export.graphs import exposure_fusion_graph  # noqa: PLC0415
 
     return ExportedMerger(net, digest, OnnxGraph(exported(exposure_fusion_graph(net), digest), runtime))
@@ -164,7 +171,7 @@ def exported(graph: "Graph", digest: str) -> Path:
     HdrgenError
         It is not there, and what exports it is not installed.
     """
-    path = _cache() / f"{graph.model}-{digest}-{__version__}.onnx"
+    path = cache_folder() / f"{graph.model}-{digest}-{__version__}.onnx"
     if not path.is_file():
         from hdrgen.export.onnx_file import write_onnx  # noqa: PLC0415 - an extra
 
@@ -177,25 +184,40 @@ def chosen(model: str, backend: Backend) -> Literal["torch"] | Runtime:
     if backend != "auto":
         return backend
     try:
-        fastest = json.loads((_cache() / FASTEST).read_text(encoding="utf-8"))[_machine()][model]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # Runtime: there is no home
+        fastest = str(_remembered()[_machine()][model]["backend"])
+    except (RuntimeError, KeyError, TypeError):  # Runtime: there is no home
         return "torch"
     known: dict[str, Literal["torch"] | Runtime] = {"torch": "torch", "onnx": "onnx", "tensorrt": "tensorrt"}
     return known.get(fastest, "torch")
 
 
-def remember_fastest(fastest: Mapping[str, str]) -> None:
-    """Keep which backend was measured to be fastest, model by model, for ``auto``."""
-    path = _cache() / FASTEST
+def remember_fastest(fastest: Mapping[str, Fastest]) -> None:
+    """Keep which backend was measured to be fastest, model by model, for ``auto``.
+
+    What was found on smaller pictures than before is not kept: large ones are what people wait for.
+    """
+    known = _remembered()
+    here = known.get(_machine())
+    models = here if isinstance(here, dict) else {}
+    for model, found in fastest.items():
+        if found.pixels >= _pixels(models.get(model)):
+            models[model] = found._asdict()
+    with replacing(cache_folder() / FASTEST) as temporary:
+        temporary.write_text(json.dumps({**known, _machine(): models}, indent=2) + "\n", encoding="utf-8")
+
+
+def _remembered() -> dict[str, Any]:
+    """Return what is kept: by machine, by model, ``backend`` and ``pixels``; empty where it cannot be read."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads((cache_folder() / FASTEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        known = {}
-    if not isinstance(known, dict):
-        known = {}
-    known[_machine()] = known.get(_machine(), {}) | dict(fastest)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _pixels(entry: Any) -> int:
+    pixels = entry.get("pixels") if isinstance(entry, dict) else None
+    return pixels if isinstance(pixels, int) else 0
 
 
 def _machine() -> str:
@@ -207,7 +229,3 @@ def _machine() -> str:
         except metadata.PackageNotFoundError:
             continue
     return ", ".join((platform.node(), platform.machine(), *versions))
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hdrgen"

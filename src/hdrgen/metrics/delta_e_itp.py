@@ -49,6 +49,8 @@ def delta_e_itp_between(ictcp_1: Array, ictcp_2: Array) -> Array:
 def delta_e_itp(test: Array, reference: Array) -> Array:
     """Return the colour difference of each pixel in Delta E ITP, shape ``(H, W)``.
 
+    Light above 10,000 nit, 100.0, is all one to it.
+
     Parameters
     ----------
     test, reference

@@ -16,16 +16,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hdrgen.colour.pu21 import MAX_NITS
 from hdrgen.metrics import quality
 from hdrgen.metrics.correction import SCALES, ScaleBy, crf_corrected, scale_stops
 from hdrgen.metrics.delta_e_itp import delta_e_itp
-from hdrgen.metrics.jod import is_installed, jod
+from hdrgen.metrics.jod import PEAK_NITS, is_installed, jod
 from hdrgen.metrics.mu_law import psnr_mu
 from hdrgen.runtime.errors import HdrgenError
 
 Picture = NDArray[np.floating]
 SMALLEST_SIDE = 11
 """Pixels that the window of SSIM needs."""
+CEILING_LINEAR = MAX_NITS / quality.NITS_PER_UNIT
+"""10,000 nit, where PU21 and PQ end: metrics over them see no difference between what is above."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Metric:
     """A metric of the suite.
 
     ``measure`` returns a figure for a test and a reference, or several by name. ``decides`` tells those that models
-    are judged by from those that are there for comparison with published figures.
+    are judged by from those that are there for comparison with published figures. Light above ``ceiling_linear`` is all
+    one to it.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Metric:
     decides: bool
     source: str
     measure: Callable[[Picture, Picture], float | Mapping[str, float]]
+    ceiling_linear: float | None = None
     is_available: Callable[[], bool] = lambda: True
 
 
@@ -64,12 +69,12 @@ _PEAK = "over the reference's peak"
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("pu21_psnr", "dB", "higher", True, _PU21, quality.pu21_psnr),
-        Metric("pu21_ssim", "", "higher", True, f"{_PU21}; {_SSIM}", quality.pu21_ssim),
+        Metric("pu21_psnr", "dB", "higher", True, _PU21, quality.pu21_psnr, CEILING_LINEAR),
+        Metric("pu21_ssim", "", "higher", True, f"{_PU21}; {_SSIM}", quality.pu21_ssim, CEILING_LINEAR),
         Metric("stops_rmse", "stops", "lower", True, "log2 of luminance", _stops),
         Metric("peak_ratio", "", "nearer 1", True, "99.99th percentiles", quality.peak_ratio),
-        Metric("delta_e_itp", "", "lower", True, "ITU-R BT.2124-0, 2019", _delta_e),
-        Metric("jod", "JOD", "higher", True, _CVVDP, jod, is_installed),
+        Metric("delta_e_itp", "", "lower", True, "ITU-R BT.2124-0, 2019", _delta_e, CEILING_LINEAR),
+        Metric("jod", "JOD", "higher", True, _CVVDP, jod, PEAK_NITS / quality.NITS_PER_UNIT, is_installed),
         Metric("psnr_mu", "dB", "higher", False, _MU_LAW, psnr_mu),
         Metric("psnr_linear", "dB", "higher", False, f"PSNR-L: linear RGB {_PEAK}", quality.psnr_linear),
         Metric("ssim_linear", "", "higher", False, f"{_SSIM}, {_PEAK}", quality.ssim_linear),
@@ -98,10 +103,14 @@ class Correction:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Figures of one picture, and what was corrected before."""
+    """Figures of one picture, what was corrected before, and how much of the reference some of them cannot see.
+
+    ``reference_above_10000_nit_share`` is the share of the reference's pixels with a component above `CEILING_LINEAR`.
+    """
 
     figures: dict[str, float]
     correction: Correction
+    reference_above_10000_nit_share: float
 
 
 def correct(
@@ -172,13 +181,16 @@ def compare_pictures(
         The pictures differ in size, or hold NaN or Inf.
     """
     corrected, correction = correct(test, reference, scale=scale, crf=crf)
-    return Comparison(figures_of(corrected, reference, metrics), correction)
+    return compare_corrected(corrected, reference, correction, metrics)
 
 
-def figures_of(test: Picture, reference: Picture, metrics: Sequence[str] | None = None) -> dict[str, float]:
-    """Return the figures of a picture as it is; see `compare_pictures`, which corrects it before."""
+def compare_corrected(
+    test: Picture, reference: Picture, correction: Correction, metrics: Sequence[str] | None = None
+) -> Comparison:
+    """Judge what `correct` returned; see `compare_pictures`."""
     figures: dict[str, float] = {}
     for metric in chosen(metrics):
         found = metric.measure(test, reference)
         figures |= found if isinstance(found, Mapping) else {metric.name: found}
-    return figures
+    above = (reference > CEILING_LINEAR).any(axis=-1)
+    return Comparison(figures, correction, float(above.mean()))

@@ -65,7 +65,8 @@ def _pu21(linear: Picture) -> NDArray[np.float32]:
 def pu21_psnr(test: Picture, reference: Picture) -> float:
     """Return PSNR in dB over PU21-encoded RGB, peak 595.39, at most 100 (Mantiuk and Azimi 2021).
 
-    The authors' own code takes the code of 100 nit, 256, for the peak: its figures are 7.33 dB lower.
+    Light above 10,000 nit, 100.0, is all one to it. The authors' own code takes the code of 100 nit, 256, for the peak:
+    for the same RGB its figure is 7.33 dB lower.
 
     Examples
     --------
@@ -81,6 +82,9 @@ def pu21_psnr(test: Picture, reference: Picture) -> float:
 
 def pu21_ssim(test: Picture, reference: Picture) -> float:
     """Return SSIM over PU21-encoded luminance, Gaussian windows of sigma 1.5 (Wang et al. 2004, equation 13).
+
+    Light above 10,000 nit, 100.0, is all one to it. Its range is 595.39; figures of another, such as the 256 of the
+    authors' own code, cannot be converted.
 
     Examples
     --------
@@ -156,9 +160,11 @@ def ssim_linear(test: Picture, reference: Picture) -> float:
 
     Examples
     --------
-    >>> reference = np.geomspace(0.01, 100, 3 * 32 * 32).reshape(32, 32, 3)
-    >>> round(ssim_linear(reference, reference), 6)
-    1.0
+    Of a plain picture at half its light, only ``(2 a b + C1) / (a^2 + b^2 + C1)`` is left, C1 being 0.0001.
+
+    >>> reference = np.ones((16, 16, 3))
+    >>> round(ssim_linear(0.5 * reference, reference), 5)
+    0.80002
     """
     test, reference = _checked(test, reference)
     peak = max(float(reference.max()), FLOOR_LINEAR)

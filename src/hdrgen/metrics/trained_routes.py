@@ -47,7 +47,11 @@ class TrainedRoutes:
             return [read_as_logc4(code8) for code8 in self._base_code8(prompts, seeds)]
         asked = self._settings
         generator = load_generator(
-            self._models, cast("Route", route), device=asked.device, shared_noise=shared_noise
+            self._models,
+            cast("Route", route),
+            device=asked.device,
+            backend="torch",
+            shared_noise=shared_noise,
         )
         wishes = [Wish(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         sampling = Sampling(asked.size, asked.size, asked.steps, asked.guidance)

@@ -30,7 +30,7 @@ DEFAULT_PRIMARIES = "awg4"
 
 
 class Fuser(Protocol):
-    """What `inference.tone_fusion.load_fuser` returns, as far as files are concerned."""
+    """What `inference.backends.load_fuser` returns, as far as files are concerned."""
 
     digest: str
     log_ceiling_linear: float
@@ -137,7 +137,7 @@ def fuse_files(
     target
         The EXR.
     fuser
-        From `inference.tone_fusion.load_fuser`.
+        From `inference.backends.load_fuser`.
     primaries
         A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
     delivery

@@ -19,7 +19,7 @@ from hdrgen.steps import Steps, in_steps
 
 
 class Expander(Protocol):
-    """What `inference.bit_depth.load_expander` returns, as far as files are concerned."""
+    """What `inference.backends.load_expander` returns, as far as files are concerned."""
 
     digest: str
 
@@ -70,7 +70,7 @@ def expand_file(
     target
         The EXR.
     expander
-        Gives what `inference.bit_depth.load_expander` returns; called only where a picture has 8 bits.
+        Gives what `inference.backends.load_expander` returns; called only where a picture has 8 bits.
     encoding
         ``logc4``, ``srgb`` or ``logc3``; None takes what the picture says, see `routes.encoded`.
     strength

@@ -45,7 +45,7 @@ class Merged(Protocol):
 
 
 class StackMerger(Protocol):
-    """What `inference.exposure_fusion.load_merger` returns, as far as files are concerned."""
+    """What `inference.backends.load_merger` returns, as far as files are concerned."""
 
     digest: str
 
@@ -116,7 +116,7 @@ def merge_files(
     target
         The EXR, light at EV 0.
     merger
-        Gives what `inference.exposure_fusion.load_merger` returns; called only by the method ``learned``.
+        Gives what `inference.backends.load_merger` returns; called only by the method ``learned``.
     method
         The network, or a classical one: inverse variance, OpenCV's Debevec or Robertson.
     align

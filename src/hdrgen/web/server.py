@@ -31,6 +31,7 @@ def serve(
     port: int = 8474,
     token: str | None = None,
     device: str = "auto",
+    backend: str = "auto",
     threads: int = 2,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -40,7 +41,7 @@ def serve(
     ----------
     output
         Folder of the pictures and their history.
-    models, device, threads
+    models, device, backend, threads
         See `web.work.Bench`.
     host, port
         Where to listen; port 0 takes any that is free.
@@ -62,7 +63,7 @@ def serve(
         token = secrets.token_urlsafe(24)
     with _listening(host, port) as listener:
         history = History(output)
-        worker = Worker(models, device=device, threads=threads)
+        worker = Worker(models, device=device, backend=backend, threads=threads)
         tempfile.tempdir = str(history.incoming())  # large uploads; elsewhere may be memory
         app = make_app(history, worker, models, token=token)
         config = uvicorn.Config(

@@ -1,7 +1,7 @@
 """A job becomes a picture: the route writes the EXR, and what the viewer shows is made of that file."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,16 @@ class Bench:
 
     Parameters
     ----------
-    models, device
+    models, device, backend
         See `load_generator`.
     threads
         Threads to work with.
     """
 
-    def __init__(self, models: Path, *, device: Any = "auto", threads: int = 2) -> None:
-        self._models, self._device, self._threads = models, device, threads
+    def __init__(
+        self, models: Path, *, device: Any = "auto", backend: Any = "auto", threads: int = 2
+    ) -> None:
+        self._models, self._device, self._backend, self._threads = models, device, backend, threads
         self._generator: Any = None
 
     def make(self, record: Record, folder: Path, on_phase: OnPhase) -> Picture:
@@ -96,8 +98,20 @@ class Bench:
             from hdrgen.routes.generation.load import load_generator  # noqa: PLC0415
 
             self._generator = None  # its memory first
-            self._generator = load_generator(self._models, route, device=self._device)
+            self._generator = load_generator(self._models, route, device=self._device, backend=self._backend)
         return self._generator
+
+    @cached_property
+    def _expander(self) -> Any:
+        from hdrgen.inference.backends import load_expander  # noqa: PLC0415
+
+        return load_expander(backend=self._backend)
+
+    @cached_property
+    def _merger(self) -> Any:
+        from hdrgen.inference.backends import load_merger  # noqa: PLC0415
+
+        return load_merger(backend=self._backend)
 
     def _expand(
         self, job: ExpandJob, record: Record, folder: Path, on_phase: OnPhase
@@ -109,7 +123,7 @@ class Bench:
         done = expand_file(
             source,
             folder / PICTURE,
-            _expander,
+            lambda: self._expander,
             encoding=job.encoding,
             strength=job.strength,
             delivery=_DELIVERY,
@@ -127,7 +141,7 @@ class Bench:
         done = merge_files(
             [folder / source.file for source in record.sources],
             folder / PICTURE,
-            _merger,
+            lambda: self._merger,
             evs=job.evs,
             encoding=job.encoding,
             align=job.align,
@@ -137,20 +151,6 @@ class Bench:
         source, ev = min(zip(done.sources, done.evs, strict=True), key=lambda one: abs(one[1]))
         _write_plain(folder / Path(source).name, folder / BEFORE, done.encoding, ev)
         return f"EV {ev:+g} alone", done.notes
-
-
-@cache
-def _expander() -> Any:
-    from hdrgen.inference.bit_depth import load_expander  # noqa: PLC0415
-
-    return load_expander()
-
-
-@cache
-def _merger() -> Any:
-    from hdrgen.inference.exposure_fusion import load_merger  # noqa: PLC0415
-
-    return load_merger()
 
 
 def _in_names(text: str, record: Record, folder: Path) -> str:

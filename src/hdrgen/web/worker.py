@@ -31,13 +31,15 @@ class Worker:
 
     Parameters
     ----------
-    models, device, threads
+    models, device, backend, threads
         See `web.work.Bench`.
     """
 
-    def __init__(self, models: Path, *, device: str = "auto", threads: int = 2) -> None:
+    def __init__(
+        self, models: Path, *, device: str = "auto", backend: str = "auto", threads: int = 2
+    ) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._bench = {"models": models, "device": device, "threads": threads}
+        self._bench = {"models": models, "device": device, "backend": backend, "threads": threads}
         self._cancelled: Event = self._context.Event()
         self._process: Any = None
         self._connection: Connection | None = None

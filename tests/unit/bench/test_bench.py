@@ -1,21 +1,26 @@
 """`hdrgen bench`: real commands in processes of their own, in one table and one JSON."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from hdrgen.bench import measure as bench
+from hdrgen.bench import worker
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.in_memory import prepared
-from hdrgen.bench.measure import Timing, fastest_backends, measure, measure_generate_step
+from hdrgen.bench.measure import Missing, Timing, fastest_backends, measure
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
 from hdrgen.cli import bench as command
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
 from hdrgen.images.exr import read_exr
-from hdrgen.inference import backends
+from hdrgen.inference.backends import Fastest
 from hdrgen.runtime.errors import HdrgenError
 
 CEILINGS = Ceilings(2, "float32", 1e11, 1e10)
@@ -42,9 +47,9 @@ def test_pictures_are_those_that_the_command_takes(name, tmp_path):
             assert path.exists(), path
 
 
-def test_convert_beside_openexr_alone():
+def test_convert_beside_openexr_alone(tmp_path):
     """A real measurement, small: ours first, the peers by how many times of ours they take."""
-    found = list(measure(["convert"], [(48, 32)], 1, CEILINGS))
+    found = list(measure(["convert"], [(48, 32)], 1, CEILINGS, tmp_path))
     timings = [one for one in found if isinstance(one, Timing)]
     ours, openexr = timings[:2]
     assert (ours.by, ours.of_ours, ours.matrix_share) == ("hdrgen", 1.0, None)
@@ -55,7 +60,7 @@ def test_convert_beside_openexr_alone():
     assert ours.peak_mib > 20
     # What is not installed is said, not left out in silence.
     named = {timing.by for timing in timings[1:]} | {
-        str(note).split(": ")[1].split(" needs")[0] for note in found if isinstance(note, str)
+        note.why.split(" needs")[0] for note in found if isinstance(note, Missing)
     }
     assert named == set(OPERATIONS["convert"].peers)
 
@@ -90,46 +95,184 @@ def test_a_command_that_fails_is_one_line():
         bench._process("hdrgen", ("json",), ("convert", "no-such-file.exr", "-o", "a.exr"))
 
 
-def test_without_models_the_generate_step_is_said_to_be_missing(tmp_path):
-    said = measure_generate_step(tmp_path, 1)
-    assert isinstance(said, str)
-    assert said.startswith("generate_step: ")
+def run_of(*seconds):
+    return bench._Run([*seconds], [2 * s for s in seconds], 9.0, 100.0, "")
 
 
-def timing(operation, by, seconds):
-    return Timing(operation, by, 1, 1, 1, seconds, seconds, seconds, seconds, seconds, 1.0, None, None, 1.0)
+def test_a_model_in_memory_is_called_again_in_one_process_after_a_first_call(tmp_path):
+    OPERATIONS["fuse"].write_pictures(scene(48, 32), tmp_path)
+    way = bench._Way("torch in memory", backend="torch", in_memory=True)
+    (run,) = bench._runs("fuse", way, tmp_path, 3)
+    assert len(run.seconds) == len(run.cpu_seconds) == 4
+    found = bench._timing("fuse", way, (48, 32), [run_of(5.0, 1.0, 3.0, 2.0)], CEILINGS, 4.0)
+    assert (found.runs, found.median_s, found.fastest_s, found.slowest_s) == (3, 2.0, 1.0, 3.0)
+    assert (found.first_call_s, found.cpu_s, found.of_ours) == (5.0, 4.0, 0.5)
 
 
-def test_the_fastest_backend_is_that_over_all_sizes():
+def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
+    """Ours is the first that works; where none of ours does, nobody is so many times of it."""
+    failing = {"torch"}
+
+    def process(kind, _modules, arguments, *, calls=1):
+        if kind != "peer" and failing & set(arguments):
+            raise HdrgenError("out of disk")
+        return run_of(*[2.0] * calls)
+
+    monkeypatch.setattr(bench, "_process", process)
+    monkeypatch.setattr(bench, "_why_absent", lambda backend: "of a reason" if backend != "onnx" else None)
+    started = []
+    found = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append))
+    assert [str(one) for one in found if isinstance(one, Missing)] == [
+        "fuse: tensorrt is absent, because of a reason",
+        "fuse by torch, 48x32: out of disk",
+        "fuse by torch in memory, 48x32: out of disk",
+    ]
+    assert [one.failed for one in found if isinstance(one, Missing)] == [False, True, True]
+    ours = {one.by: one.of_ours for one in found if isinstance(one, Timing)}
+    assert ours == {"onnx": 1.0, "onnx in memory": 1.0, "OpenCV Mertens": 1.0}
+    assert started[0] == "fuse by torch, 48x32"
+    failing.add("onnx")
+    again = measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path)
+    assert {one.by: one.of_ours for one in again if isinstance(one, Timing)} == {"OpenCV Mertens": None}
+
+
+def test_processor_time_and_memory_are_of_the_processes_that_were_started_too():
+    code = """
+import time
+held = bytearray(64 << 20)
+while time.process_time() < 0.3: pass
+print("done", flush=True)
+input()
+"""
+    before = worker._cpu_seconds()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        assert worker._cpu_seconds() - before >= 0.28  # the system counts in hundredths
+        alone = psutil.Process().memory_info().rss
+        assert bench._resident_bytes(os.getpid()) - alone > 60 << 20
+        child.communicate(b"\n")
+    assert worker._cpu_seconds() - before >= 0.28
+    assert bench._resident_bytes(child.pid) == 0  # it is gone
+
+
+def test_the_peak_is_what_was_seen_while_the_block_ran(monkeypatch):
+    seen = iter([3, 7, 5])
+    last = bench.threading.Event()
+
+    def resident(_pid):
+        value = next(seen, None)
+        if value is None:
+            last.set()
+        return value or 0
+
+    monkeypatch.setattr(bench, "SAMPLED_EVERY_S", 0.001)
+    monkeypatch.setattr(bench, "_resident_bytes", resident)
+    with bench._sampled_peak(1) as peak:
+        assert last.wait(60)
+    assert peak() == 7
+
+
+def test_without_models_the_generate_step_is_missing_and_one_that_fails_has_failed(tmp_path, monkeypatch):
+    (missing,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path / "none")
+    assert (missing.what, missing.failed) == ("generate_step", False)
+    assert "no such folder of models" in missing.why
+
+    def process(*_arguments):
+        raise HdrgenError("the transformer is damaged")
+
+    monkeypatch.setattr(bench, "find_trained", lambda *_: None)
+    monkeypatch.setattr(bench, "_process", process)
+    (failed,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path)
+    assert (str(failed), failed.failed) == ("generate_step: the transformer is damaged", True)
+
+
+def test_a_generate_step_is_the_difference_of_two_lengths(tmp_path, monkeypatch):
+    said = json.dumps({"files": [{"width": 64, "height": 48}]})
+
+    def process(_kind, _modules, arguments):
+        return bench._Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
+
+    monkeypatch.setattr(bench, "find_trained", lambda *_: None)
+    monkeypatch.setattr(bench, "_process", process)
+    (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path)
+    assert (step.width, step.height, step.runs) == (64, 48, 2)
+    assert (step.median_s, step.fastest_s, step.slowest_s, step.cpu_s) == (0.5, 0.5, 0.5, 2.0)
+
+
+def timing(operation, by, seconds, side=1):
+    return Timing(
+        operation, by, side, side, 1, seconds, seconds, seconds, seconds, seconds, 1.0, None, None, 1.0
+    )
+
+
+def test_the_fastest_backend_is_that_on_the_largest_pictures():
     found = fastest_backends(
         [
-            timing("fuse", "torch", 1.0),
-            timing("fuse", "onnx", 0.5),
-            timing("fuse", "torch", 2.0),
-            timing("fuse", "onnx", 3.0),
-            timing("fuse", "OpenCV Mertens", 0.1),
+            timing("fuse", "torch", 2.0, 20),
+            timing("fuse", "onnx", 1.5, 20),
+            timing("fuse", "torch", 1.0, 10),
+            timing("fuse", "onnx", 9.0, 10),
+            timing("fuse", "torch", 8.0, 30),  # where onnx failed
+            timing("fuse", "OpenCV Mertens", 0.1, 20),
             timing("expand", "torch", 1.0),
             timing("convert", "hdrgen", 1.0),
         ]
     )
-    assert found == {"tone_fusion": "torch"}  # of expand only one was measured
-    backends.remember_fastest({"tone_fusion": "onnx"})
-    assert backends.chosen("tone_fusion", "auto") == "onnx"
+    assert found == {"tone_fusion": Fastest("onnx", 400)}  # of expand only one was measured
 
 
-def test_the_command_writes_one_json(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("hdrgen.bench.ceilings.measure_ceilings", lambda _: CEILINGS)
-    monkeypatch.setattr(
-        bench, "measure", lambda *_: iter([timing("convert", "hdrgen", 0.5), "convert: x is not installed"])
+@pytest.fixture
+def measuring(cli, tmp_path, monkeypatch):
+    """Run the command with these findings: its answer, and the file that it wrote."""
+
+    def call(*found):
+        def measured(*_arguments):
+            for one in found:
+                if isinstance(one, BaseException):
+                    raise one
+                yield one
+
+        monkeypatch.setattr("hdrgen.bench.ceilings.measure_ceilings", lambda _: CEILINGS)
+        monkeypatch.setattr(bench, "measure", measured)
+        said = cli("bench", "convert", "-o", tmp_path / "bench.json")
+        return said, json.loads((tmp_path / "bench.json").read_text())
+
+    return call
+
+
+def test_the_command_writes_one_json(measuring):
+    said, written = measuring(
+        timing("convert", "hdrgen", 0.5), Missing("convert", "x is not installed", failed=False)
     )
-    said = cli("bench", "convert", "-o", tmp_path / "bench.json")
     assert said.code == 0
-    assert "convert" in said.out
-    assert "x is not installed" in said.err
-    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["convert", "hdrgen"]
+    assert "note: convert: x is not installed" in said.err
     assert written["ceilings"]["matrix_flops"] == 1e11
     assert [row["median_s"] for row in written["timings"]] == [0.5]
     assert written["absent"] == ["convert: x is not installed"]
+    assert written["failed"] == []
+
+
+def test_what_failed_is_the_exit_code_and_in_the_json(measuring):
+    said, written = measuring(
+        Missing("convert by hdrgen, 1x1", "no disk", failed=True), timing("convert", "OpenImageIO", 0.5)
+    )
+    assert said.code == 1
+    assert "failed: convert by hdrgen, 1x1: no disk" in said.err
+    assert "OpenImageIO" in said.out
+    assert written["failed"] == ["convert by hdrgen, 1x1: no disk"]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 2)]
+)
+def test_what_was_measured_is_shown_and_written_whatever_ends_it(measuring, end, code):
+    said, written = measuring(timing("convert", "hdrgen", 0.5), end)
+    assert said.code == code
+    assert "hdrgen" in said.out.splitlines()[-1]
+    assert [row["by"] for row in written["timings"]] == ["hdrgen"]
 
 
 def test_a_size_that_is_none_is_one_line(cli):

@@ -12,7 +12,7 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.flux.hdr_vae import load_hdr_vae
-from hdrgen.inference.tone_fusion import load_fuser
+from hdrgen.inference.backends import load_fuser
 from hdrgen.routes.generation.load import load_generator
 from hdrgen.routes.generation.wishes import Sampling, Wish
 from hdrgen.runtime.errors import HdrgenError
@@ -338,3 +338,28 @@ def test_lora_says_its_scale(models, tmp_path):
 def test_the_tiny_transformer_is_refused_where_comfyui_could_not_run_it(nodes, data):
     with pytest.raises(HdrgenError, match=r"Load HDR Flux \(folder\) alone"):
         nodes.LoadHdrFluxModel.execute(models=data)
+
+
+def test_the_backend_loads_every_network_and_workflows_without_one_take_what_is_fastest(
+    nodes, data, pictures, monkeypatch
+):
+    asked = []
+
+    def load(*_arguments, backend, **_options):
+        asked.append(backend)
+        raise LookupError
+
+    for loader in ("load_expander", "load_merger", "load_fuser"):
+        monkeypatch.setattr(f"{nodes.BitDepthExpander.__module__}.{loader}", load)
+    monkeypatch.setattr(f"{nodes.LoadHdrFlux.__module__}.load_generator", load)
+    expand = {"pictures": pictures[:1], "encoding": "logc4", "strength": 0.0, "space": "acescg"}
+    merge = {"pictures": pictures, "evs": "-2 0 2 4", "encoding": "logc4", "method": "learned", "align": False,
+             "reference_ev": 0.0, "check_evs": False, "space": "acescg"}  # fmt: skip
+    fuse = {"reinhard": pictures[:1], "log": pictures[:1], "primaries": "awg4", "space": "acescg"}
+    flux = {"models": data, "route": "dual", "device": "cpu", "strength": 1.0, "align": True}
+    for node, inputs in ((nodes.BitDepthExpander, expand), (nodes.LuminanceStackMerger, merge),
+                         (nodes.ToneFusion, fuse), (nodes.LoadHdrFlux, flux)):  # fmt: skip
+        for more in ({}, {"backend": "onnx"}):
+            with pytest.raises(LookupError):
+                node.execute(**inputs, **more)
+    assert asked == ["auto", "onnx"] * 4

@@ -11,7 +11,7 @@ from hdrgen.export.decoders import hdr_vae_graph
 from hdrgen.export.graphs import Contract, Graph, tone_fusion_graph
 from hdrgen.export.onnx_file import write_onnx
 from hdrgen.export.parity import Export, Exportable, export_models, parity, trained_models
-from hdrgen.inference import backends, onnx_graph
+from hdrgen.inference import backends
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.onnx_graph import OnnxGraph
@@ -155,30 +155,9 @@ def test_a_graph_that_differs_is_refused_and_removed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(HdrgenError, match=r"pip install 'hdrgen\[onnx\]'"):
-        OnnxGraph(tmp_path / "a.onnx")
+def test_what_is_not_installed_is_named():
     with pytest.raises(HdrgenError, match=r"no_such_package is not installed; pip install 'hdrgen\[onnx\]'"):
         onnx_file.optional("no_such_package", "onnx")
-
-
-def test_tensorrt_without_a_gpu_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(onnx_graph, "present_runtimes", lambda: ["onnx"])
-    with pytest.raises(HdrgenError, match=r"pip install 'hdrgen\[tensorrt\]'"):
-        OnnxGraph(tmp_path / "a.onnx", "tensorrt")
-
-
-@pytest.mark.usefixtures("cache")
-def test_auto_is_torch_until_something_was_measured_to_be_faster(monkeypatch):
-    assert backends.chosen("tone_fusion", "auto") == "torch"
-    backends.remember_fastest({"tone_fusion": "onnx", "bit_depth": "torch"})
-    backends.remember_fastest({"exposure_fusion": "onnx"})
-    found = [backends.chosen(name, "auto") for name in ("tone_fusion", "bit_depth", "exposure_fusion")]
-    assert found == ["onnx", "torch", "onnx"]
-    assert backends.chosen("tone_fusion", "torch") == "torch"
-    monkeypatch.setattr("platform.node", lambda: "another")
-    assert backends.chosen("tone_fusion", "auto") == "torch"
 
 
 @pytest.mark.usefixtures("cache")

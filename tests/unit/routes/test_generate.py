@@ -354,3 +354,16 @@ def test_light_beyond_half_floats_is_refused_or_clamped(generators, tmp_path):
     with pytest.raises(HdrgenError):
         write_generated(made, tmp_path / "a.exr", "dual")
     assert not (tmp_path / "a.exr").exists()
+
+
+@pytest.mark.parametrize(
+    ("route", "networks"), [("brackets", {"bit_depth", "exposure_fusion"}), ("dual", {"tone_fusion"})]
+)
+def test_the_backend_runs_the_networks_of_a_route(models, tmp_path, monkeypatch, cli, route, networks):
+    asked = {}
+    monkeypatch.setattr(
+        "hdrgen.inference.backends.chosen", lambda model, backend: asked.update({model: backend}) or "torch"
+    )
+    target = tmp_path / "a.exr"
+    assert cli(*generate(models, "-o", target, "--route", route, "--backend", "onnx")).code == 0
+    assert asked == dict.fromkeys(networks, "onnx")

@@ -10,6 +10,7 @@ from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE
 from hdrgen.web.jobs import Limits, read_job
 from hdrgen.web.server import is_loopback, serve
+from hdrgen.web.work import Bench
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - a test's
 
@@ -216,3 +217,26 @@ def test_a_bug_is_no_answer_about_the_machine(open_site, monkeypatch, tmp_path):
             False,
             False,
         )
+
+
+def test_the_backend_of_the_command_line_loads_every_network(tmp_path, monkeypatch, cli):
+    """From `serve` to the process that works."""
+    asked = []
+    workers = []
+
+    def make_app(_history, worker, *_arguments, **_options):
+        workers.append(worker)
+        raise HdrgenError("that is enough")
+
+    def load(*_arguments, backend, **_options):
+        asked.append(backend)
+
+    monkeypatch.setattr("hdrgen.web.server.make_app", make_app)
+    for loader in ("inference.backends.load_expander", "inference.backends.load_merger",
+                   "routes.generation.load.load_generator"):  # fmt: skip
+        monkeypatch.setattr(f"hdrgen.{loader}", load)
+    said = cli("serve", "-o", tmp_path, "--models", tmp_path, "--port", 0, "--backend", "onnx")
+    assert "that is enough" in said.err
+    bench = Bench(**workers[0]._bench)
+    assert (bench._expander, bench._merger, bench._loaded("dual")) == (None, None, None)
+    assert asked == ["onnx"] * 3

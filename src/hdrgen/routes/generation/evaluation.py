@@ -91,7 +91,9 @@ def _generate(
     on_progress: OnProgress | None,
     threads: int,
 ) -> dict[str, Any]:
-    generator = load_generator(models, route, device=settings.device, strength=settings.strength)
+    generator = load_generator(
+        models, route, device=settings.device, backend="torch", strength=settings.strength
+    )
     wishes = [Wish(prompt, seed) for prompt in settings.prompts for seed in settings.seeds]
     sampling = Sampling(
         settings.size, settings.size, settings.steps, settings.guidance, settings.negative_prompt

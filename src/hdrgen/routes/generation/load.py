@@ -14,9 +14,7 @@ from transformers.utils import logging as transformers_bars
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.flux.family import Flux, load_flux
 from hdrgen.flux.hdr_vae import load_hdr_vae
-from hdrgen.inference.bit_depth import load_expander
-from hdrgen.inference.exposure_fusion import load_merger
-from hdrgen.inference.tone_fusion import load_fuser
+from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
 from hdrgen.routes.generation.generator import (
     BracketsGenerator,
     DualGenerator,
@@ -34,6 +32,7 @@ def load_generator(
     route: Route,
     *,
     device: Device = "auto",
+    backend: Backend = "auto",
     strength: float = 1.0,
     align: bool = True,
     shared_noise: bool = True,
@@ -51,13 +50,15 @@ def load_generator(
         ``brackets``, ``dual`` or ``latent``.
     device
         ``auto`` is the GPU where there is one.
+    backend
+        What runs the networks of the routes brackets and dual, see `inference.backends`.
     strength, align, shared_noise
         Of the route brackets, see `BracketsGenerator`.
 
     Raises
     ------
     HdrgenError
-        As `find_trained`; or there is no GPU, or not enough memory.
+        As `find_trained`; or there is no GPU, or not enough memory; or the backend is not installed.
     """
     trained = find_trained(models, route)
     where = _device(device)
@@ -81,11 +82,11 @@ def load_generator(
         decoder.vae.to(where)
         return LatentGenerator(flux, decoder, facts)
     if route == "dual":
-        return DualGenerator(flux, load_fuser(), facts)
+        return DualGenerator(flux, load_fuser(backend=backend), facts)
     return BracketsGenerator(
         flux,
-        load_expander(),
-        load_merger(),
+        load_expander(backend=backend),
+        load_merger(backend=backend),
         trained.evs,
         facts,
         strength=strength,
