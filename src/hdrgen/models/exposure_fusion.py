@@ -12,7 +12,8 @@ as `hdrgen.models.tone_fusion` holds it for two tone maps.
 Pictures are ``(N, H, W, 3)``; stacks have their exposures first of all, ``(N, K, H, W, 3)``, darkest first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -128,7 +129,7 @@ class Stack(NamedTuple):
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return the intersection of all brackets' cells, ``(N, H, W, 3)`` each; crossed where they do not meet."""
-        return self.lower.amax(1), self.upper.amin(1)
+        return _over_brackets(torch.maximum, self.lower), _over_brackets(torch.minimum, self.upper)
 
     def clean(self) -> Tensor:
         """Return how clean the stack is around each pixel, 0 to 1, ``(N, H, W, 1)``."""
@@ -322,11 +323,16 @@ def _planes(picture: Tensor) -> Tensor:
     return F.pixel_unshuffle(picture.movedim(-1, -3), FOLD)
 
 
+def _over_brackets(operation: Callable[[Tensor, Tensor], Tensor], stack: Tensor) -> Tensor:
+    """Reduce a stack over its brackets, bracket by bracket: several times as fast as along so short an axis."""
+    return reduce(operation, stack.unbind(1))
+
+
 def weighted_average(level: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return the weighted mean over exposures and its standard deviation, ``(N, H, W, 3)`` each."""
-    total = weight.sum(1)
+    total = _over_brackets(torch.add, weight)
     # A highlight that only a long exposure is left to tell of weighs next to nothing, and still more than nothing.
-    average = (level * weight).sum(1) / total.clamp_min(torch.finfo(torch.float32).tiny)
+    average = _over_brackets(torch.add, level * weight) / total.clamp_min(torch.finfo(torch.float32).tiny)
     return average, total.clamp_min(MOST_SD_LEVELS**-2).rsqrt()
 
 
