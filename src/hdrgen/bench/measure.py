@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,6 +176,7 @@ def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
 def as_json(timings: Iterable[Timing], ceilings: Ceilings, missing: Sequence[Missing]) -> dict[str, Any]:
     """Return everything for a JSON file."""
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "ceilings": asdict(ceilings),
         "timings": [asdict(timing) for timing in timings],
         "absent": [str(one) for one in missing if not one.failed],

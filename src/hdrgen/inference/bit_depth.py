@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.inference.network import FoldedNetwork, net_and_digest, torch_threads
+from hdrgen.inference.folded_network import FoldedNetwork
+from hdrgen.inference.network import net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bit_depth import (
     FEATURES,

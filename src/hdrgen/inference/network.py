@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from hdrgen.models.folded_unet import FoldedUNet
-from hdrgen.models.int8_unet import Int8UNet, has_ranges, int8_supported
 from hdrgen.training.weights import released_weights
 
 NetT = TypeVar("NetT", bound=nn.Module)
@@ -36,39 +34,6 @@ class Network(Generic[NetT]):
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16)
-
-
-class FoldedNetwork(Network[NetT]):
-    """A network whose convolutions are a `FoldedUNet`: they may run in 8-bit integers as well.
-
-    Parameters
-    ----------
-    net, digest
-        As of `Network`; the network's ``unet`` is what runs.
-    dtype
-        uint8 where the processor has 8-bit products in hardware and the weights' ranges were measured, else as of `Network`.
-    """
-
-    def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
-        unet = net.unet
-        assert isinstance(unet, FoldedUNet)
-        if dtype is None and int8_supported() and has_ranges(unet):
-            dtype = torch.uint8
-        super().__init__(net, digest, dtype)
-        self._unet = unet
-        self._int8 = Int8UNet(unet) if self._dtype == torch.uint8 else None
-
-    def _as_entered(self, features: Tensor) -> Tensor:
-        """Return folded features as `_answers` takes them."""
-        return self._int8.codes(features) if self._int8 else features.to(self._dtype)
-
-    def _answers(self, entered: Tensor) -> Tensor:
-        """Return what the `FoldedUNet` says of folded features."""
-        if self._int8:
-            return self._int8(entered)
-        with self._autocast():
-            answers: Tensor = self._unet(entered)
-        return answers
 
 
 def net_and_digest(weights: Path | None, model: str, load: Callable[[Path], NetT]) -> tuple[NetT, str]:

@@ -1,16 +1,14 @@
 """What the figures of ``metrics/`` are in: the unit of each, and which way is better.
 
-The suite against a reference says it of its own metrics (`full_reference.METRICS`); here are those that need no
-reference, and those of training and of the data.
+The suite against a reference says it of its own metrics (`full_reference.METRICS`), validation of its figures
+(`validation.figures.FIGURES`); here are those that need no reference, and those of training and of the data.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from hdrgen.metrics.full_reference import METRICS
-
-Better = Literal["", "higher", "lower", "nearer 1"]
+from hdrgen.validation.figures import FIGURES, Better
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,8 @@ QUANTITIES: dict[str, Quantity] = {
     "base_against_brackets_peak_ratio": Quantity("ratio"),
     # Whether a picture survives production: `validation`.
     "way_to_footage": Quantity("", "nearer 1"),
-    "ceiling_share": Quantity(_PIXELS, "lower"),
+    **{name: Quantity(figure.unit, figure.better) for name, figure in FIGURES.items()},
     "clipped_share": Quantity(_PIXELS),
-    "banded_share": Quantity("of flat pixels", "lower"),
-    "noise_floor_stops": Quantity("stops"),
-    "gap_share": Quantity("of bins", "lower"),
-    "comb": Quantity("", "lower"),
-    "highlight_saturation_ratio": Quantity("ratio", "nearer 1"),
-    "highlight_hue_shift_degrees": Quantity("degrees", "lower"),
-    "source_energy_share": Quantity("of light"),
-    "source_energy_ratio": Quantity("ratio", "nearer 1"),
-    "source_area_ratio": Quantity("ratio", "nearer 1"),
     # Training, captions and exports.
     "loss": Quantity("", "lower"),
     "bytes": Quantity("bytes"),

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from hdrgen.metrics.quantities import QUANTITIES, Quantity, quantity_of
 from hdrgen.report.pipeline import Tree
-from hdrgen.validation.figures import FIGURES
 
 MARGINS = "margin_over_best_closed_form"
 ROUTES, BASE, FRAMES = "routes", "base", "frames"
@@ -300,7 +299,7 @@ def validation_table(source: Tree, title: str) -> Table:
             tuple(
                 cell(figures.get(name), _standing_of(source, kind, name)) for kind, figures in kinds.items()
             ),
-            _wish_of_validation(name),
+            _unit_and_wish(name),
         )
         for name in names
     )
@@ -320,15 +319,6 @@ def _standing_of(source: Tree, kind: str, name: str) -> Verdict:
     if name in source["falls_short"].get(kind, ()):
         return "below"
     return "best" if name in source["as_footage"].get(kind, ()) else ""
-
-
-def _wish_of_validation(name: str) -> str:
-    figure = FIGURES.get(name)
-    if figure is None:
-        return ""
-    return ", ".join(
-        filter(None, (figure.unit, f"{figure.better} is better" if figure.better else "not judged"))
-    )
 
 
 def standings(stage: str, tree: Tree) -> Iterator[Standing]:

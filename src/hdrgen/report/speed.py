@@ -105,11 +105,9 @@ def _digits(value: float | None, unit: Literal["", "%"] = "") -> str:
 
 def _machine(said: Mapping[str, Any]) -> str:
     """Return what a file says of its machine, in a text or by name, and what the machine was measured to do at best."""
-    machine, ceilings = said.get("machine", ""), said.get("ceilings", {})
-    if isinstance(machine, Mapping):
-        machine = ", ".join(f"{words(name)} {value}" for name, value in machine.items())
+    ceilings = said.get("ceilings", {})
     parts = [
-        str(machine),
+        ceilings.get("processor", ""),
         f"{ceilings['threads']} threads" if "threads" in ceilings else "",
         f"{ceilings.get('dtype', '')} matrix products {ceilings['matrix_flops'] / 1e9:.0f} GFLOP/s".strip()
         if "matrix_flops" in ceilings

@@ -23,7 +23,7 @@ from hdrgen.images.exr import read_exr
 from hdrgen.inference.backends import Fastest
 from hdrgen.runtime.errors import HdrgenError
 
-CEILINGS = Ceilings(2, "float32", 1e11, 1e10)
+CEILINGS = Ceilings("a processor", 2, "float32", 1e11, 1e10)
 
 
 @pytest.fixture(autouse=True)
