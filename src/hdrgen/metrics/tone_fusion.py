@@ -17,17 +17,15 @@ from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import load_fuser
+from hdrgen.inference.tone_mlp import load_mlp_fuser
 from hdrgen.metrics.judgement import Judgement, table_by_band, table_by_frame, write_tables
 from hdrgen.metrics.quality import FLOOR_LINEAR, judge
 from hdrgen.models.tone_cells import level_decode, tone_cells
-from hdrgen.models.tone_mlp import MODEL as TONE_MLP
-from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.pairs.records import KINDS, judged_crop
 from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.weights import load_model
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +56,6 @@ def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Est
         "inverse_variance": lambda reinhard8, log8: level_decode(cells.average[reinhard8, log8]),
         "reinhard_alone": lambda reinhard8, _: alone[reinhard8],
     }
-
-
-def tone_mlp_estimator(weights: Path) -> Estimator:
-    """Return the published perceptron with these weights, in fp32 as published, a band of rows at a time."""
-    net = load_model(weights, TONE_MLP, lambda _: ToneMlp())
-
-    @torch.inference_mode()
-    def estimate(reinhard_code8: Code8, log_code8: Code8) -> NDArray[np.float32]:
-        codes = torch.from_numpy(np.concatenate([reinhard_code8, log_code8], axis=-1)).reshape(-1, 6)
-        linear = [net(chunk.float() / 255) for chunk in torch.split(codes, 1 << 14)]
-        return torch.cat(linear).numpy().reshape(reinhard_code8.shape)
-
-    return estimate
 
 
 def judge_tone_fusion(
@@ -190,7 +175,8 @@ def estimators(
     A fuser that was made for another log ceiling than the pairs' is left out, with a warning.
     """
     result = closed_forms(log_ceiling_linear, noise_codes)
-    result["published_mlp"] = tone_mlp_estimator(mlp_weights)
+    # In the precision that it was published in.
+    result["published_mlp"] = load_mlp_fuser(mlp_weights, torch.float32).fuse
     for name, path in fuser_weights.items():
         fuser = load_fuser(path)
         if fuser.log_ceiling_linear == log_ceiling_linear:

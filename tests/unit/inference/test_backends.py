@@ -1,6 +1,7 @@
 """What ``auto`` stands for."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -66,7 +67,7 @@ def asked(monkeypatch):
 
 def test_networks_are_judged_in_torch_whatever_was_remembered(asked, monkeypatch):
     paths = {model: released_weights(model) for model in ("bit_depth", "exposure_fusion", "tone_fusion")}
-    monkeypatch.setattr(tone_fusion, "tone_mlp_estimator", lambda _: None)
+    monkeypatch.setattr(tone_fusion, "load_mlp_fuser", lambda *_: Mock())
     bit_depth.expanders({"net": paths["bit_depth"]}, bit_depth.EvaluateBitDepth())
     settings = exposure_fusion.EvaluateExposureFusion()
     exposure_fusion.mergers({"net": paths["exposure_fusion"]}, MakeBracketPairs(seed=0), settings)
