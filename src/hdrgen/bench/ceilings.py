@@ -20,30 +20,40 @@ REPEATS = 10
 class Ceilings:
     """Best rates of matrix products and of memory, measured; the best of ten counts.
 
-    ``processor`` is its name. ``matrix_flops`` is of square products of 2048 in ``dtype``, the fastest there is: int8, bf16
-    or fp32, in operations per second; ``memory_bytes_per_s`` of copying 256 MiB, each byte read and written.
+    ``processor`` is its name. ``matrix_flops`` is of square products of 2048 in ``dtype``, operations per second;
+    ``int8_ops`` of the same in 8-bit integers, None where the processor has none; ``memory_bytes_per_s`` of copying 256 MiB,
+    each byte read and written.
     """
 
     processor: str
     threads: int
     dtype: str
     matrix_flops: float
+    int8_ops: float | None
     memory_bytes_per_s: float
 
 
 def measure_ceilings(threads: int) -> Ceilings:
     """Measure with so many threads."""
-    dtype = torch.int8 if int8_supported() else fastest_dtype()
-    product = torch._int_mm if dtype == torch.int8 else torch.matmul  # noqa: SLF001 - no public name yet
+    dtype = fastest_dtype()
     with torch_threads(threads):
-        a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE).mul_(40).to(dtype) for _ in range(2))
+        a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE).mul_(40) for _ in range(2))
         source, target = (
             torch.zeros(MEMORY_BYTES, dtype=torch.uint8),
             torch.ones(MEMORY_BYTES, dtype=torch.uint8),
         )
-        matrix = 2 * MATRIX_SIDE**3 / _fastest(lambda: product(a, b))
+        float_a, float_b, int8_a, int8_b = a.to(dtype), b.to(dtype), a.to(torch.int8), b.to(torch.int8)
+        matrix = 2 * MATRIX_SIDE**3 / _fastest(lambda: float_a @ float_b)
+        int8_seconds = _fastest(lambda: torch._int_mm(int8_a, int8_b)) if int8_supported() else None  # noqa: SLF001 - no public name
         memory = 2 * MEMORY_BYTES / _fastest(lambda: target.copy_(source))
-    return Ceilings(_processor(), threads, str(dtype).removeprefix("torch."), matrix, memory)
+    return Ceilings(
+        _processor(),
+        threads,
+        str(dtype).removeprefix("torch."),
+        matrix,
+        2 * MATRIX_SIDE**3 / int8_seconds if int8_seconds else None,
+        memory,
+    )
 
 
 def _processor() -> str:

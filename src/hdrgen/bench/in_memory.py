@@ -6,7 +6,9 @@ from pathlib import Path
 from hdrgen.bench.operations import EVS
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
+from hdrgen.inference.tone_mlp import MlpFuser
 from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.runtime.scheduling import cores
 
 Work = Callable[[], object]
@@ -36,4 +38,15 @@ def _merge(backend: Backend, folder: Path) -> Work:
     return lambda: merger.merge(codes, cells, EVS, reference=EVS.index(0), threads=cores())
 
 
-_PREPARE: Mapping[str, Callable[[Backend, Path], Work]] = {"fuse": _fuse, "expand": _expand, "merge": _merge}
+def _tone_mlp(_backend: Backend, folder: Path) -> Work:
+    reinhard, log = (read_code8(folder / f"{name}.png").code for name in ("reinhard", "log"))
+    fuser = MlpFuser(ToneMlp())  # any weights take as long
+    return lambda: fuser.fuse(reinhard, log, threads=cores())
+
+
+_PREPARE: Mapping[str, Callable[[Backend, Path], Work]] = {
+    "fuse": _fuse,
+    "tone_mlp": _tone_mlp,
+    "expand": _expand,
+    "merge": _merge,
+}

@@ -69,7 +69,8 @@ class Timing:
         Largest memory of the process and those it started together, looked at ten times a second; pages that they
         share count in each. Of the process alone it is the true peak where the system tells (Linux).
     matrix_share
-        Operations of the network over the time, as a share of the measured ceiling; None where there is no network.
+        Operations of the network over the time, as a share of the measured ceiling of its kind of numbers: 8-bit integers
+        where it runs in these; None where there is no network.
     memory_share
         Bytes of the pictures over the time, as a share of the measured ceiling.
     of_ours
@@ -218,9 +219,10 @@ def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
             ways.append(_Way(backend, backend=backend))
         else:
             absent.append(f"{backend} is absent, because {why}")
-    ways += [
+    in_memory = [
         _Way(f"{way.name} in memory", backend=way.backend, in_memory=True) for way in ways if way.backend
     ]
+    ways = [*ways, *in_memory] if operation.arguments is not None else in_memory
     for name in operation.peers:
         missing = [module for module in PEERS[name].modules if importlib.util.find_spec(module) is None]
         if missing:
@@ -248,6 +250,7 @@ def _runs(name: str, way: _Way, pictures: Path, runs: int) -> list[_Run]:
 def _run(operation: Operation, way: _Way, pictures: Path) -> _Run:
     if way.peer:
         return _process("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
+    assert operation.arguments is not None, "what no command runs is measured in memory"
     with tempfile.TemporaryDirectory() as out:
         arguments = [argument.format(folder=pictures, out=f"{out}/new") for argument in operation.arguments]
         if way.backend:
@@ -346,11 +349,17 @@ def _timing(
         cpu_s=statistics.median(cpu_seconds),
         process_s=statistics.median(run.process_seconds for run in found) / operation.pictures,
         peak_mib=max(run.peak_mib for run in found),
-        matrix_share=flop / median / ceilings.matrix_flops if flop else None,
+        matrix_share=flop / median / _peak(operation, way, ceilings) if flop else None,
         memory_share=operation.bytes_per_pixel * pixels / median / ceilings.memory_bytes_per_s,
         of_ours=median / ours if ours else None if way.peer else 1.0,
         first_call_s=found[0].seconds[0] if way.in_memory else None,
     )
+
+
+def _peak(operation: Operation, way: _Way, ceilings: Ceilings) -> float:
+    """Return the best rate of the products that a network is made of."""
+    in_torch = way.backend in ("", "torch")
+    return ceilings.int8_ops if operation.int8 and in_torch and ceilings.int8_ops else ceilings.matrix_flops
 
 
 def _generate_step(models: Path, runs: int) -> Timing | Missing:

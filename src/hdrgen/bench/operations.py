@@ -21,6 +21,7 @@ from hdrgen.inference.onnx_graph import Runtime
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import SLOTS, load_exposure_fusion
 from hdrgen.models.tone_fusion import load_tone_fuser
+from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.training.weights import released_weights
 
 Light = NDArray[np.floating]
@@ -39,7 +40,8 @@ class Operation:
     Parameters
     ----------
     arguments
-        Of `hdrgen`; ``{folder}`` is where its pictures are, ``{out}`` a folder that is new in each run.
+        Of `hdrgen`; ``{folder}`` is where its pictures are, ``{out}`` a folder that is new in each run. None for what no
+        command runs, and is measured in memory alone.
     modules
         What the command imports when it runs; that is not part of its seconds.
     write_pictures
@@ -52,19 +54,22 @@ class Operation:
         Whose backends these are.
     flop_per_pixel
         Operations of its network.
+    int8
+        Whether torch runs it in 8-bit integers where the processor has them.
     peers
         Names in `peers.PEERS`.
     pictures
         Results of one run: seconds are of one of them.
     """
 
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] | None
     modules: tuple[str, ...]
     write_pictures: Callable[[Light, Path], None]
     bytes_per_pixel: int
     backends: tuple[Literal["torch"] | Runtime, ...] = ()
     model: str = ""
     flop_per_pixel: Callable[[], float] | None = None
+    int8: bool = False
     peers: tuple[str, ...] = ()
     pictures: int = 1
 
@@ -138,6 +143,11 @@ def _merge_flop() -> float:
     return _flop_per_pixel(net, stack, stack, torch.tensor([1]))
 
 
+@cache
+def _mlp_flop() -> float:
+    return _flop_per_pixel(ToneMlp(), torch.zeros(COUNTED_SIDE**2, 6))
+
+
 BACKENDS: tuple[Literal["torch"] | Runtime, ...] = ("torch", "onnx", "tensorrt")
 _FUSE_MODULES = ("hdrgen.routes.dual", "hdrgen.inference.backends")
 OPERATIONS: Mapping[str, Operation] = {
@@ -157,7 +167,8 @@ OPERATIONS: Mapping[str, Operation] = {
         BACKENDS,
         "tone_fusion",
         _fuse_flop,
-        ("OpenCV Mertens",),
+        int8=True,
+        peers=("OpenCV Mertens",),
     ),
     "fuse_batch": Operation(
         ("fuse", "--reinhard", "{folder}/reinhard", "--log", "{folder}/log", "-o", "{folder}/out"),
@@ -165,7 +176,16 @@ OPERATIONS: Mapping[str, Operation] = {
         _write_pairs,
         2 * RGB8 + RGB_HALF,
         flop_per_pixel=_fuse_flop,
+        int8=True,
         pictures=BATCH,
+    ),
+    "tone_mlp": Operation(
+        None,
+        ("hdrgen.inference.tone_mlp",),
+        _write_pair,
+        2 * RGB8 + RGB_HALF,
+        ("torch",),
+        flop_per_pixel=_mlp_flop,
     ),
     "expand": Operation(
         ("expand", "{folder}/0.png", "-o", "{folder}/out.exr"),
@@ -175,7 +195,8 @@ OPERATIONS: Mapping[str, Operation] = {
         BACKENDS,
         "bit_depth",
         _expand_flop,
-        ("OpenCV bilateral",),
+        int8=True,
+        peers=("OpenCV bilateral",),
     ),
     "merge": Operation(
         ("merge", *(f"{{folder}}/{ev}.png" for ev in EVS), "--ev", *map(str, EVS), "-o", "{folder}/out.exr"),
@@ -185,7 +206,7 @@ OPERATIONS: Mapping[str, Operation] = {
         BACKENDS,
         "exposure_fusion",
         _merge_flop,
-        ("OpenCV Debevec",),
+        peers=("OpenCV Debevec",),
     ),
     "convert": Operation(
         ("convert", "{folder}/in.exr", "-o", "{folder}/out.exr", "--to", "acescg"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hdrgen.bench.measure import Missing, Timing
 
 OPERATIONS = (
-    "fuse", "fuse_batch", "expand", "merge", "convert", "preview", "ingest", "generate_step"
+    "fuse", "fuse_batch", "tone_mlp", "expand", "merge", "convert", "preview", "ingest", "generate_step"
 )  # fmt: skip
 """The keys of `bench.operations.OPERATIONS`, and a step of generation; a test holds them together."""
 _HEADINGS = ("median s", "spread", "first", "MiB", "flops", "of ours")
@@ -69,7 +69,9 @@ def bench(
         if not as_json:
             _show_line(
                 f"{ceilings.threads} threads; {ceilings.dtype} matrix products "
-                f"{ceilings.matrix_flops / 1e9:.0f} GFLOP/s, memory {ceilings.memory_bytes_per_s / 1e9:.1f} GB/s"
+                f"{ceilings.matrix_flops / 1e9:.0f} GFLOP/s, "
+                + (f"int8 {ceilings.int8_ops / 1e9:.0f} Gop/s, " if ceilings.int8_ops else "")
+                + f"memory {ceilings.memory_bytes_per_s / 1e9:.1f} GB/s"
             )
         try:
             for one in measure(wanted, pixels, runs, ceilings, models, on_start):

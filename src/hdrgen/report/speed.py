@@ -112,6 +112,7 @@ def _machine(said: Mapping[str, Any]) -> str:
         f"{ceilings.get('dtype', '')} matrix products {ceilings['matrix_flops'] / 1e9:.0f} GFLOP/s".strip()
         if "matrix_flops" in ceilings
         else "",
+        f"in 8-bit integers {ceilings['int8_ops'] / 1e9:.0f} Gop/s" if ceilings.get("int8_ops") else "",
         f"memory {ceilings['memory_bytes_per_s'] / 1e9:.1f} GB/s" if "memory_bytes_per_s" in ceilings else "",
     ]
     return "; ".join(filter(None, parts))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -23,7 +24,7 @@ from hdrgen.images.exr import read_exr
 from hdrgen.inference.backends import Fastest
 from hdrgen.runtime.errors import HdrgenError
 
-CEILINGS = Ceilings("a processor", 2, "float32", 1e11, 1e10)
+CEILINGS = Ceilings("a processor", 2, "float32", 1e11, None, 1e10)
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +42,27 @@ def test_what_can_be_measured_is_what_there_is():
 def test_pictures_are_those_that_the_command_takes(name, tmp_path):
     """Each file that an operation names is there."""
     OPERATIONS[name].write_pictures(scene(48, 32), tmp_path)
-    for argument in OPERATIONS[name].arguments:
+    for argument in OPERATIONS[name].arguments or ():
         if argument.startswith("{folder}") and "/out" not in argument:
             path = tmp_path / argument.removeprefix("{folder}").lstrip("/")
             assert path.exists(), path
+
+
+def test_the_perceptron_is_measured_in_memory_alone(tmp_path):
+    (timing,) = measure(["tone_mlp"], [(48, 32)], 2, CEILINGS, tmp_path)
+    assert isinstance(timing, Timing)
+    assert (timing.by, timing.runs) == ("torch in memory", 2)
+    flop = 48 * 32 * 2 * (6 * 128 + 128 * 256 + 256 * 128 + 128 * 3)
+    assert timing.matrix_share == pytest.approx(flop / timing.median_s / 1e11)
+
+
+@pytest.mark.parametrize(("int8_ops", "peak"), [(None, 1e11), (4e11, 4e11)])
+def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path, int8_ops, peak):
+    ceilings = replace(CEILINGS, int8_ops=int8_ops)
+    timing = next(one for one in measure(["fuse_batch"], [(64, 64)], 1, ceilings, tmp_path))
+    assert isinstance(timing, Timing)
+    flop = 64 * 64 * OPERATIONS["fuse_batch"].flop_per_pixel()
+    assert timing.matrix_share == pytest.approx(flop / timing.median_s / peak)
 
 
 def test_convert_beside_openexr_alone(tmp_path):
