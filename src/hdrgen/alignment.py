@@ -81,7 +81,7 @@ def align_stack(
     reference
         Which bracket stays as it is: best one in the middle, with much neither clipped nor black.
     threads
-        Brackets worked on at once.
+        Brackets worked on at once; each takes some seven float pictures of memory.
 
     Raises
     ------

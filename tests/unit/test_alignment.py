@@ -207,6 +207,17 @@ def test_the_same_stack_is_aligned_the_same_way():
     np.testing.assert_array_equal(first.occluded[1], second.occluded[1])
 
 
+def test_threads_change_nothing():
+    rng = np.random.default_rng(1)
+    light = texture(rng)
+    flows = (shift(3, 1, 256), shift(0, 0, 256), shift(-2, 2, 256), shift(6, -4, 256))
+    codes = [bracket(moved(light, flow), ev, rng) for flow, ev in zip(flows, EVS, strict=True)]
+    one, three = (align_stack(codes, cells(*EVS), reference=1, threads=threads) for threads in (1, 3))
+    for part in ("codes", "occluded"):
+        for a, b in zip(getattr(one, part), getattr(three, part), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 40), (33, 35), (12, 300)])
 def test_small_pictures_pass(size):
     rng = np.random.default_rng(15)

@@ -88,8 +88,8 @@ class Graph:
     example: tuple[Tensor, ...]
     contract: Contract
     floor: float
-    """What of its output is next to nothing: light that the metrics do not go below, one 8-bit code. Relative errors are of
-    no less."""
+    """What of its output is next to nothing, and relative errors are of no less: light below the metrics, for decoders below
+    one nit; one 8-bit code."""
 
 
 PICTURE = (1, "height", "width", 3)

@@ -222,7 +222,7 @@ def _pixels(entry: Any) -> int:
 
 def _machine() -> str:
     """Return what a measurement holds for: the computer, and the versions of what was compared."""
-    versions = [f"torch {torch.__version__}"]
+    versions = [f"hdrgen {__version__}", f"torch {torch.__version__}"]
     for package in ("onnxruntime", "onnxruntime-gpu"):
         try:
             versions.append(f"{package} {metadata.version(package)}")

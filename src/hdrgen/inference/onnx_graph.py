@@ -90,7 +90,7 @@ def why_absent(runtime: Runtime) -> str | None:
             None, {"x": np.zeros(1, np.float32)}
         )
     except Exception as error:  # onnxruntime's errors have no common class  # noqa: BLE001
-        return f"onnxruntime cannot use TensorRT here ({_first_line(error)}); take --backend torch or onnx"
+        return f"onnxruntime cannot use TensorRT here ({_first_line(error)}); take the backend torch or onnx"
     return None
 
 
@@ -162,8 +162,9 @@ def _open(
     import onnxruntime  # noqa: PLC0415
 
     if runtime == "tensorrt":
-        # TensorRT rounds fp32 to TF32's 10 bits unless the driver is told not to, before its libraries are loaded.
-        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+        # TensorRT rounds fp32 to TF32's 10 bits unless the driver is told not to, before its libraries are loaded. That
+        # holds for all of this process; whoever set it already decides.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors

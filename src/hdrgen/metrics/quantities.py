@@ -38,7 +38,7 @@ class Quantity:
         return 0
 
 
-_PIXELS, _PICTURES, _CODES = "of pixels", "share of pictures", "codes"
+_PIXELS, _PICTURES, _CODES = "of pixels", "of pictures", "codes"
 QUANTITIES: dict[str, Quantity] = {
     **{name: Quantity(metric.unit, metric.better) for name, metric in METRICS.items()},
     "psnr": Quantity("dB", "higher"),
@@ -94,7 +94,7 @@ def quantity_of(figure: str) -> Quantity:
     >>> quantity_of("train_code_psnr"), quantity_of("stops_rmse_above_16")
     (Quantity(unit='dB', better='higher'), Quantity(unit='stops', better='lower'))
     >>> quantity_of("routes / base / adherence_by_kind / neon alley")
-    Quantity(unit='share of pictures', better='higher')
+    Quantity(unit='of pictures', better='higher')
     >>> quantity_of("best_step")
     Quantity(unit='', better='')
     """

@@ -63,6 +63,7 @@ class FoldedUNet(nn.Module):
         if self.leave.bias is not None:
             nn.init.zeros_(self.leave.bias)
         self.register_buffer("input_ranges", torch.full((len(self.convolutions()), 2), torch.nan))
+        self.register_load_state_dict_pre_hook(_without_ranges)  # type: ignore[no-untyped-call]
 
     def convolutions(self) -> list[nn.Conv2d | nn.ConvTranspose2d]:
         """Return all convolutions, always in the same order."""
@@ -79,6 +80,11 @@ class FoldedUNet(nn.Module):
             x = up(grow(x).add_(skip))
         corrected: Tensor = self.leave(x)
         return corrected.permute(0, 2, 3, 1)
+
+
+def _without_ranges(unet: FoldedUNet, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Let weights be loaded whose ranges were never measured."""
+    weights.setdefault(f"{prefix}input_ranges", torch.full_like(unet.input_ranges, torch.nan))
 
 
 def stride(widths: Sequence[int]) -> int:

@@ -106,8 +106,8 @@ def read_revision(root: Path) -> Revision | None:
 
 def read_commit(root: Path, commit: str) -> Revision:
     """Return a commit that is there, as one of `commits_of_metrics`."""
-    said = _git(root, "show", "--no-patch", "--format=%H%n%cs%n%s", commit) or ""
-    name, day, subject = said.rstrip("\n").split("\n")
+    said = _git(root, "show", "--no-patch", "--format=%H %cs %s", commit) or ""
+    name, day, subject = said.rstrip("\n").split(" ", 2)
     return Revision(name, day, subject)
 
 

@@ -37,18 +37,18 @@ class Figure:
 _LEAST_RATIO = 2.0**-14
 
 FIGURES: Mapping[str, Figure] = {
-    "ceiling_share": Figure("share of pixels", "lower", 1e-3, of_content=True),
-    "clipped_share_-4": Figure("share of pixels", "lower", 1e-3, of_content=True),
-    "banded_share": Figure("share of flat areas", "lower", 1e-2),
+    "ceiling_share": Figure("of pixels", "lower", 1e-3, of_content=True),
+    "clipped_share_-4": Figure("of pixels", "lower", 1e-3, of_content=True),
+    "banded_share": Figure("of flat areas", "lower", 1e-2),
     "noise_floor_stops": Figure("stops", ""),
     "noise_floor_shift_stops": Figure("stops", "lower", 0.05, of_content=True),
-    "gap_share": Figure("share of levels", "lower", 1e-2),
+    "gap_share": Figure("of levels", "lower", 1e-2),
     "comb": Figure("0 smooth, 1 teeth", "lower", 1e-2),
     "logc4_psnr": Figure("dB", "higher", 0.1, of_content=True),
     "highlight_saturation_uv": Figure("u'v'", ""),
     "highlight_saturation_ratio": Figure("ratio", "nearer 1", 0.02, of_content=True),
     "highlight_hue_shift_degrees": Figure("degrees", "lower", 0.5, of_content=True),
-    "source_energy_share": Figure("share of light", ""),
+    "source_energy_share": Figure("of light", ""),
     "source_energy_ratio": Figure("ratio", "nearer 1", 0.02, of_content=True),
     "source_area_ratio": Figure("ratio", "nearer 1", 0.02, of_content=True),
 }

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hdrgen.inference import tone_fusion as fusion
+from hdrgen.models.int8_unet import int8_supported
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.weights import released_weights, save_weights
@@ -39,7 +40,15 @@ def test_any_size(fuser, size):
 
 
 @pytest.mark.parametrize("size", [(128, 128), (64, 512), (512, 64)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float32,
+        pytest.param(
+            torch.uint8, marks=pytest.mark.skipif(not int8_supported(), reason="no 8-bit products here")
+        ),
+    ],
+)
 def test_tiles_of_the_released_network_leave_no_seam_at_all(monkeypatch, size, dtype):
     rng = np.random.default_rng(0)
     fuser = fusion.Fuser(load_tone_fuser(released_weights("tone_fusion")), "", dtype)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hdrgen.models.folded_unet import FoldedUNet
-from hdrgen.models.int8_unet import Affine, Int8UNet, has_ranges, measured_ranges
+from hdrgen.models.int8_unet import Affine, Int8UNet, has_ranges, int8_supported, measured_ranges
 
 CONFIGURATIONS = [
     ((16, 24, 32), (1, 1, 2)),
@@ -12,7 +12,8 @@ CONFIGURATIONS = [
 ]
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="this torch has no 8-bit convolutions"
+    not int8_supported(),
+    reason="this processor has no products of 8-bit integers, or this torch no use for them",
 )
 
 
@@ -29,7 +30,7 @@ def unet_with_ranges(widths, blocks):
 
 
 @pytest.mark.parametrize(("widths", "blocks"), CONFIGURATIONS)
-def test_it_says_what_the_network_says_to_two_percent(widths, blocks):
+def test_it_says_what_the_network_says_to_three_percent(widths, blocks):
     unet, features = unet_with_ranges(widths, blocks)
     int8 = Int8UNet(unet)
     with torch.inference_mode():
@@ -39,8 +40,8 @@ def test_it_says_what_the_network_says_to_two_percent(widths, blocks):
     error = answer.float() - expected
     assert error.std() < 0.03 * expected.std()
     # What convolutions pad with is 0 in every tensor's codes.
-    assert error[:, [0, -1]].std() < 0.04 * expected.std()
-    assert error[:, :, [0, -1]].std() < 0.04 * expected.std()
+    assert error[:, [0, -1]].std() < 0.03 * expected.std()
+    assert error[:, :, [0, -1]].std() < 0.03 * expected.std()
 
 
 def test_parts_of_a_picture_come_out_as_in_the_whole_to_the_last_bit():
@@ -70,6 +71,26 @@ def test_ranges_leave_out_the_tails_and_hold_zero():
         255,
         255,
     ]
+
+
+@pytest.mark.parametrize("column", [1, 2, 7])
+def test_every_column_of_a_large_tensor_is_looked_at(column):
+    unet = FoldedUNet(8, 8, (8,), (1,)).eval()
+    features = torch.zeros(16, 64, 64, 8)
+    features[:, :, column] = 3
+    with torch.no_grad(), measured_ranges(unet):
+        unet(features)
+    assert unet.input_ranges[0].tolist() == [0, 3]
+
+
+def test_weights_from_before_ranges_were_measured_are_loaded():
+    unet, _ = unet_with_ranges((8,), (1,))
+    weights = {name: value for name, value in unet.state_dict().items() if name != "input_ranges"}
+    again = FoldedUNet(12, 10, (8,), (1,))
+    again.load_state_dict(weights)
+    assert not has_ranges(again)
+    again.load_state_dict(unet.state_dict())
+    assert has_ranges(again)
 
 
 def test_the_widest_range_of_several_pictures_counts():

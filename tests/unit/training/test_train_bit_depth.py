@@ -4,6 +4,8 @@ import torch
 
 from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.inference.bit_depth import load_expander
+from hdrgen.models.bit_depth import load_bit_depth
+from hdrgen.models.int8_unet import has_ranges
 from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_pictures, crop_record
 from hdrgen.pairs.gradients import gradient_logc4
 from hdrgen.training import bit_depth
@@ -54,6 +56,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(pairs, tmp_path):
     for name in ("whole", "continued"):
         (tmp_path / name).mkdir()
     figures = train(pairs, tmp_path / "whole")
+    assert has_ranges(load_bit_depth(tmp_path / "whole/w.safetensors").unet)
     with pytest.raises(KeyboardInterrupt):
         train(pairs, tmp_path / "continued", on_progress=stop_after_five)
     seen = []

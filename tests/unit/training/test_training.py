@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.models.tone_fusion import ToneFusion
+from hdrgen.models.int8_unet import has_ranges
+from hdrgen.models.tone_fusion import ToneFusion, load_tone_fuser
 from hdrgen.models.tone_mlp import ToneMlpLoss
 from hdrgen.pairs.generated_like import GeneratedLike
 from hdrgen.pairs.records import KINDS
@@ -43,6 +44,11 @@ def pairs(tmp_path_factory):
         np.save(folder / split / "frame.npy", records)
     (folder / "index.parquet").write_bytes(b"stands for the samples")
     return folder
+
+
+def test_the_fuser_knows_its_ranges_for_8_bit_integers(pairs, tmp_path):
+    train_tone_fuser(pairs, FUSER, tmp_path / "w.safetensors", tmp_path / "c.tsv")
+    assert has_ranges(load_tone_fuser(tmp_path / "w.safetensors").unet)
 
 
 @pytest.mark.parametrize(("train", "settings"), [(train_tone_mlp, MLP), (train_tone_fuser, FUSER)])
