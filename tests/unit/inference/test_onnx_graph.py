@@ -16,7 +16,8 @@ TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPU
 @pytest.fixture(autouse=True)
 def nothing_remembered(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")  # so that it is put back
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
     for cached in (why_absent, onnx_graph._session):
         cached.cache_clear()
     yield
@@ -35,7 +36,7 @@ class Session:
         if self.error:
             raise RuntimeError(self.error)
         assert enable_fallback == 0
-        self.opened.append((graph, dict(providers), onnx_graph.os.environ["NVIDIA_TF32_OVERRIDE"]))
+        self.opened.append((graph, dict(providers), onnx_graph.os.environ.get("NVIDIA_TF32_OVERRIDE")))
         self._providers = [name for name, _ in providers if name in self.works]
 
     def get_providers(self):
@@ -117,10 +118,17 @@ def test_tensorrt_keeps_its_engines_by_graph_and_works_in_single_precision(onnxr
     assert len(folders) == 2
 
 
+def test_whoever_wants_tf32_has_it(onnxruntime, monkeypatch, tmp_path):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    onnxruntime.works = (TENSORRT, CUDA, CPU)
+    OnnxGraph(tmp_path / "a.onnx", "tensorrt")
+    assert {tf32 for _, _, tf32 in onnxruntime.opened} == {"1"}
+
+
 def test_the_processor_needs_no_options(onnxruntime, tmp_path):
     assert provider_options("onnx", None) == [(CPU, {})]
     OnnxGraph(tmp_path / "a.onnx")({"x": np.ones(2, np.float32)})
-    assert onnxruntime.opened == [(tmp_path / "a.onnx", {CPU: {}}, "1")]  # others' TF32 is left as it is
+    assert onnxruntime.opened == [(tmp_path / "a.onnx", {CPU: {}}, None)]  # others' TF32 is left as it is
 
 
 def test_the_graph_that_is_tried_runs():
