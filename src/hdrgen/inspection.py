@@ -11,6 +11,7 @@ from hdrgen.conversion import assumed_chromaticities
 from hdrgen.frames.statistics import luminance_percentiles
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import HALF_MAX
+from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.preview import STRIP_STOPS, exposure_sheet, linear_ap1
 from hdrgen.runtime.errors import HdrgenError
@@ -95,7 +96,7 @@ def statistics(image: SceneImage) -> Statistics:
         minimum_linear=float(usable.min()),
         maximum_linear=float(highest.max()),
         ceiling_share=max(at_ceiling),
-        above_one_share=float(np.mean((usable > 1).any(axis=-1))),
+        above_one_share=pixel_share(usable > 1),
         percentiles={name.removeprefix("luminance_"): value for name, value in light.items()},
         stops=stops,
     )

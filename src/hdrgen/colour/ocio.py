@@ -5,7 +5,6 @@ configuration pinned below, the only built-in one that knows ARRI's spaces. `ALI
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import cache
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP0, AP1, Chromaticities, rgb_to_rgb
 from hdrgen.images.half_floats import to_single
+from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 
 BUILTIN_CONFIG = "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
@@ -31,8 +31,6 @@ ALIASES = {
     "linear_p3d65": "Linear P3-D65",
     "srgb": "sRGB Encoded Rec.709 (sRGB)",
 }
-
-ROWS_PER_BAND = 64
 
 
 @cache
@@ -257,12 +255,11 @@ def _applied(
     own = in_place and rgb.dtype == np.float32 and rgb.flags.c_contiguous
     result: NDArray[np.float32] = rgb if own else np.empty(rgb.shape, np.float32)
 
-    def apply(top: int) -> None:
-        band = result[top : top + ROWS_PER_BAND]
+    def apply(rows: slice) -> None:
+        band = result[rows]
         if not own:
-            band[...] = to_single(rgb[top : top + ROWS_PER_BAND])
+            band[...] = to_single(rgb[rows])
         processor.apply(ocio.PackedImageDesc(band, width, band.shape[0], 3))
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(apply, range(0, height, ROWS_PER_BAND)))
+    each_band(height, apply, threads=threads)
     return result

@@ -36,7 +36,8 @@ def smooth_in_cells(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np
     >>> bool(error.std() < 0.25 * (code8 - ramp).std())
     True
     """
-    with ThreadPoolExecutor(threads) as pool:
+    # Three planes on two cores: all at once, or the third would have one core to itself.
+    with ThreadPoolExecutor(3 if threads > 1 else 1) as pool:
         return np.stack(list(pool.map(_smooth_plane, np.moveaxis(code8, -1, 0))), -1)
 
 

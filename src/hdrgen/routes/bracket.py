@@ -18,6 +18,7 @@ from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import write_pngs
+from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.scene_image import read_finite_scene_image
 from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.runtime.bands import each_band
@@ -114,7 +115,7 @@ def bracket_file(
     texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
     write_pngs(list(zip(targets, codes, texts, strict=True)))
     ceiling_linear = curve.decode(np.float64(1.0))
-    clipped = tuple(float((linear > ceiling_linear / 2.0**ev).any(axis=-1).mean()) for ev in evs)
+    clipped = tuple(pixel_share(linear > ceiling_linear / 2.0**ev) for ev in evs)
     return Bracketed(image.width, image.height, encoding, bits, tuple(evs), clipped, tuple(notes))
 
 

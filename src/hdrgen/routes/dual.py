@@ -18,6 +18,7 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
+from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.scene_image import read_finite_scene_image
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
@@ -113,7 +114,7 @@ def tone_map_file(
         return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
     write_pngs([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
-    above = float((linear > log_ceiling_linear).any(axis=-1).mean())
+    above = pixel_share(linear > log_ceiling_linear)
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hdrgen.conversion import multiply_by_alpha
 from hdrgen.images.code_image import read_code
+from hdrgen.images.pixel_share import pixel_share
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.encoded import encoding_named, encoding_of
@@ -131,7 +132,7 @@ def expand_file(
         picture.bits,
         encoding,
         strength,
-        float((picture.code == largest).any(axis=-1).mean()),
+        pixel_share(picture.code == largest),
         maximum_linear,
         (*notes, *delivered),
     )
