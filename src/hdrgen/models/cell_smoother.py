@@ -6,7 +6,7 @@ nearly exact. Grain comes out pressed to the edges of its cells, worse than it w
 what the network learns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -42,27 +42,46 @@ def smooth_in_cells(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np
 
 
 def _smooth_plane(code8: NDArray[np.uint8]) -> Plane:
-    smooth = code8.astype(np.float32)
-    for halvings in SCALES:
-        for _ in range(PASSES):
-            once = _through_pyramid(smooth, halvings)
-            _into_cells(once, _through_pyramid(once, halvings), code8, out=smooth)
+    def cells(rows: slice) -> tuple[Plane, Plane]:
+        nearest = code8[rows].astype(np.float32)
+        return nearest - np.float32(0.5), nearest + np.float32(0.5)
+
+    smooth = smoothest(code8.astype(np.float32), cells)
     for rows in _bands(code8.shape):
         smooth[rows] -= code8[rows]
     return smooth
 
 
-def _into_cells(once: Plane, twice: Plane, code8: NDArray[np.uint8], *, out: Plane) -> None:
+def smoothest(start: Plane, cells: Callable[[slice], tuple[Plane, Plane]]) -> Plane:
+    """Return the smoothest plane ``(H, W)`` inside cells.
+
+    Parameters
+    ----------
+    start
+        A plane to begin with; its memory is used.
+    cells
+        Lowest and highest values of some rows.
+    """
+    smooth = start
+    for halvings in SCALES:
+        for _ in range(PASSES):
+            once = _through_pyramid(smooth, halvings)
+            _into_cells(once, _through_pyramid(once, halvings), cells, out=smooth)
+    return smooth
+
+
+def _into_cells(
+    once: Plane, twice: Plane, cells: Callable[[slice], tuple[Plane, Plane]], *, out: Plane
+) -> None:
     """Put a smoothed plane back into its cells.
 
     Smoothed is 2 G - G G, so that a parabola stays one: a plain G would bend every gradient.
     """
-    for rows in _bands(code8.shape):
-        smoothed, nearest = 2 * once[rows], code8[rows].astype(np.float32)
+    for rows in _bands(out.shape):
+        smoothed, (lower, upper) = 2 * once[rows], cells(rows)
         smoothed -= twice[rows]
-        np.maximum(smoothed, nearest - np.float32(0.5), out=smoothed)
-        nearest += np.float32(0.5)
-        np.minimum(smoothed, nearest, out=out[rows])
+        np.maximum(smoothed, lower, out=smoothed)
+        np.minimum(smoothed, upper, out=out[rows])
 
 
 def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
