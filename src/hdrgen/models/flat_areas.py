@@ -1,0 +1,94 @@
+"""Smooth areas of clean pictures: the smoothest light inside the codes' cells, in place of the middle of each cell.
+
+Several 8-bit pictures of one scene bound the light of each pixel. Without grain in it, the middles of these bounds are
+stairs; the smoothest light within them (`cell_smoother`) is not. It presses grain to the edges of the cells, though, and
+that tells where not to believe it: on gradients a few pixels in a hundred lie at an edge, in grain most do.
+
+Levels are `tone_cells.level_encode` of the light.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hdrgen.models.cell_smoother import Plane, smoothest
+from hdrgen.models.clean_share import clean_share
+from hdrgen.models.tone_cells import level_decode, level_encode
+
+WINDOW = 9
+"""Side of the window, in pixels, in which those at an edge are counted."""
+
+PRESSED = (0.2, 0.6)
+"""Share of pixels at an edge up to which the smoothest light is believed, and from which it is not at all."""
+
+INSET = 0.01
+"""Part of a cell that is kept clear at either end: light at the very edge would round to another code."""
+
+CLEAN_WINDOW = 33
+"""Side of the window, in pixels, in which cells have to meet."""
+
+MOSTLY_CLEAN = 0.5
+"""Share of a picture's pixels whose cells have to meet for its flat areas to be looked for."""
+
+LOOKED_AT_EVERY = 8
+"""Of so many rows and columns one tells whether a picture is mostly clean."""
+
+
+def smooth_flat_areas(
+    linear: NDArray[np.float32],
+    cells: Callable[[int], tuple[Plane, Plane]],
+    meet: NDArray[np.bool_],
+    *,
+    threads: int = 2,
+) -> None:
+    """Make flat areas of light as smooth as its cells allow, in place.
+
+    Parameters
+    ----------
+    linear
+        Scene-linear light ``(H, W, 3)`` inside its cells, from 0.
+    cells
+        Gives a component's lowest and highest levels, ``(H, W)`` each and written to: infinite where nothing bounds them,
+        crossed where they do not meet.
+    meet
+        Where a pixel's cells meet, ``(H, W)``; they are believed where they do all around.
+    threads
+        More than one work on all components at once.
+    """
+    clean = clean_share(torch.from_numpy(meet)[None], CLEAN_WINDOW)[0, ..., 0].numpy()
+
+    def work(component: int) -> None:
+        level = level_encode(linear[..., component])
+        lower, upper = _finite(*cells(component), level)
+        smooth = smoothest(np.float32(0.5) * (lower + upper), lambda rows: (lower[rows], upper[rows]))
+        belief = clean * _flat(smooth, lower, upper)
+        linear[..., component] = level_decode(level + belief * (smooth - level))
+
+    with ThreadPoolExecutor(3 if threads > 1 else 1) as pool:
+        list(pool.map(work, range(3)))
+
+
+def _finite(lower: Plane, upper: Plane, level: Plane) -> tuple[Plane, Plane]:
+    """Return cells that have a middle: half-open ones are their bound, and where there is none the level stands."""
+    below, above = np.isinf(lower), np.isinf(upper)
+    np.copyto(lower, upper, where=below)
+    np.copyto(upper, lower, where=above)
+    for bound in (lower, upper):
+        np.copyto(bound, level, where=below & above)
+    inset = np.float32(INSET) * (upper - lower)  # negative where they are crossed, so they cross less
+    lower += inset
+    upper -= inset
+    return np.minimum(lower, upper), np.maximum(lower, upper)
+
+
+def _flat(smooth: Plane, lower: Plane, upper: Plane) -> Plane:
+    """Return how flat a picture is around each pixel, 0 to 1, by how much of it is pressed to the edges."""
+    pressed = (smooth <= lower) | (smooth >= upper)
+    share = cv2.blur(pressed.astype(np.float32), (WINDOW, WINDOW))
+    low, high = PRESSED
+    flat: Plane = ((high - share) / np.float32(high - low)).clip(0, 1)
+    return flat

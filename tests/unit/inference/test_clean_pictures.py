@@ -1,0 +1,86 @@
+"""Clean pictures of smooth light, as the commands fuse and merge them."""
+
+import numpy as np
+import pytest
+
+from hdrgen.colour.encodings import ENCODINGS
+from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.inference import exposure_fusion, tone_fusion
+from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.models.tone_cells import level_encode
+from hdrgen.validation.latitude import exposure_latitude
+
+CURVES = (Reinhard(), Log())
+LOGC4 = ENCODINGS["logc4_awg4"]
+
+
+@pytest.fixture(scope="module")
+def linear_awg4():
+    """Smooth light of sides that are no multiples of a network's stride."""
+    y, x = np.mgrid[:150, :205] / 200
+    light = 0.05 + 0.4 * x + 3 * np.exp(-4 * ((x - 0.7) ** 2 + (y - 0.2) ** 2))
+    return (light[..., None] * [1, 0.8, 0.6]).astype(np.float32)
+
+
+def banded_share(light):
+    return max(exposure_latitude(light)["banded_share"].drop_nulls())
+
+
+def error_levels(light, linear_awg4):
+    return (level_encode(light) - level_encode(linear_awg4))[16:-16, 16:-16].std()
+
+
+def without_smoothing(monkeypatch, module):
+    monkeypatch.setattr(module, "MOSTLY_CLEAN", 2)
+
+
+def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, linear_awg4):
+    pair = [quantise8(curve.encode(linear_awg4)) for curve in CURVES]
+    fuser = tone_fusion.load_fuser()
+    smooth = fuser.fuse(*pair)
+    np.testing.assert_array_equal(fuser.fuse(*pair, threads=1), smooth)
+    for curve, code8 in zip(CURVES, pair, strict=True):
+        np.testing.assert_array_equal(quantise8(curve.encode(smooth)), code8)
+    without_smoothing(monkeypatch, tone_fusion)
+    stairs = fuser.fuse(*pair)
+    assert banded_share(smooth) < 0.2
+    assert banded_share(stairs) > 0.6
+    assert error_levels(smooth, linear_awg4) < 0.4 * error_levels(stairs, linear_awg4)
+
+
+@pytest.mark.parametrize("evs", [(0.0, 2.0), (-2.0, 0.0, 2.0, 4.0), (-4.0, -2.0, 0.0, 1.0, 2.0, 3.0)])
+def test_a_merged_gradient_has_no_stairs(monkeypatch, linear_awg4, evs):
+    codes = [quantise8(LOGC4.encode(linear_awg4 * 2.0**ev)) for ev in evs]
+    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    merger = exposure_fusion.load_merger()
+    smooth = merger.merge(codes, cells, evs, reference=0).linear
+    assert smooth.shape == linear_awg4.shape
+    assert banded_share(smooth) < 0.15
+    without_smoothing(monkeypatch, exposure_fusion)
+    stairs = merger.merge(codes, cells, evs, reference=0).linear
+    assert error_levels(smooth, linear_awg4) < 0.5 * error_levels(stairs, linear_awg4)
+
+
+def test_places_that_are_hidden_in_all_brackets_but_one_are_held_in_its_cells(linear_awg4):
+    evs = (0.0, 2.0)
+    codes = [quantise8(LOGC4.encode(linear_awg4 * 2.0**ev)) for ev in evs]
+    codes[1][40:90, 40:90] = 200  # something that moved
+    occluded = [np.zeros(linear_awg4.shape[:2], bool) for _ in evs]
+    occluded[1][40:90, 40:90] = True
+    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    merged = exposure_fusion.load_merger().merge(codes, cells, evs, reference=0, occluded=occluded).linear
+    inside = np.s_[60:70, 60:70]
+    assert np.abs(LOGC4.encode(merged[inside]) * 255 - codes[0][inside]).max() < 0.51
+
+
+@pytest.mark.parametrize("noise_codes", [2.0, 4.0])
+def test_generated_pictures_are_not_touched(monkeypatch, linear_awg4, noise_codes):
+    rng = np.random.default_rng(0)
+    pair = [
+        quantise8(curve.encode(linear_awg4) + rng.normal(0, noise_codes / 255, linear_awg4.shape))
+        for curve in CURVES
+    ]
+    fuser = tone_fusion.load_fuser()
+    fused = fuser.fuse(*pair)
+    without_smoothing(monkeypatch, tone_fusion)
+    np.testing.assert_array_equal(fused, fuser.fuse(*pair))
