@@ -53,12 +53,10 @@ def delivery_in(space: str, compression: Compression, *, clamp: bool) -> "Delive
 
 
 def threads() -> int:
-    """Return how many threads this process may use, let OpenEXR use as many, and keep memory for the next picture."""
+    """Return how many threads this process may use, and let OpenEXR use as many."""
     from hdrgen.images.exr import use_threads
-    from hdrgen.runtime.allocator import keep_freed_memory
     from hdrgen.runtime.scheduling import cores
 
     count = cores()
     use_threads(count)
-    keep_freed_memory()
     return count

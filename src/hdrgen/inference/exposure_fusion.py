@@ -21,6 +21,7 @@ from hdrgen.models.exposure_fusion import (
     CLEAN_WINDOW,
     FEATURES_REACH,
     FOLD,
+    MAX_LEVEL,
     MODEL,
     STRIDE,
     LuminanceStackProcessor,
@@ -79,7 +80,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
         occluded: Sequence[NDArray[np.bool_]] | None = None,
         threads: int = 2,
     ) -> Merged:
-        """Return the light of a stack.
+        """Return the light of a stack; the flat areas of a clean one as smooth as its cells allow (`smooth_flat_areas`).
 
         Parameters
         ----------
@@ -121,7 +122,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
             if overview.mostly_clean:
                 planes = partial(brackets.cells_of, height=height, width=width)
                 meet = np.logical_and.reduce([np.less_equal(*planes(component)) for component in range(3)])
-                smooth_flat_areas(linear, planes, meet, threads=threads)
+                smooth_flat_areas(linear, planes, meet, max_level=MAX_LEVEL, threads=threads)
         return Merged(linear, seen_share(codes, cells, occluded, threads=threads))
 
     def _merge_tile(

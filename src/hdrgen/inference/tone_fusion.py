@@ -19,6 +19,7 @@ from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
     CLEAN_WINDOW,
     FEATURES,
+    MAX_LEVEL,
     MODEL,
     ToneFuser,
     load_tone_fuser,
@@ -47,8 +48,8 @@ class Fuser(FoldedNetwork[ToneFuser]):
     ) -> NDArray[np.float32]:
         """Return scene-linear RGB ``(H, W, 3)`` in the pictures' primaries, from 0.
 
-        Worked on in tiles, so that memory beyond the result does not grow with the picture; what smooths the flat areas of
-        a clean picture sees all of it.
+        Worked on in tiles, so that memory beyond the result does not grow with the picture, unless it is clean: its flat
+        areas are smoothed as a whole (`smooth_flat_areas`).
 
         Raises
         ------
@@ -101,7 +102,7 @@ class Fuser(FoldedNetwork[ToneFuser]):
             return lower, upper
 
         if meet(LOOKED_AT_EVERY).mean() > MOSTLY_CLEAN:
-            smooth_flat_areas(linear, cells, meet(1), threads=threads)
+            smooth_flat_areas(linear, cells, meet(1), max_level=MAX_LEVEL, threads=threads)
 
     def _fuse_tile(
         self,

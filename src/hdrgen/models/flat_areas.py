@@ -43,19 +43,22 @@ def smooth_flat_areas(
     cells: Callable[[int], tuple[Plane, Plane]],
     meet: NDArray[np.bool_],
     *,
+    max_level: float,
     threads: int = 2,
 ) -> None:
-    """Make flat areas of light as smooth as its cells allow, in place.
+    """Make flat areas of light as smooth as its cells allow, in place; some 25 planes of the picture meanwhile.
 
     Parameters
     ----------
     linear
         Scene-linear light ``(H, W, 3)`` inside its cells, from 0.
     cells
-        Gives a component's lowest and highest levels, ``(H, W)`` each and written to: infinite where nothing bounds them,
-        crossed where they do not meet.
+        Gives a component's lowest and highest levels, ``(H, W)`` each and written to: crossed where they do not meet,
+        infinite where nothing bounds them, and there the light stays what it is.
     meet
         Where a pixel's cells meet, ``(H, W)``; they are believed where they do all around.
+    max_level
+        Highest level that light may have.
     threads
         More than one work on all components at once.
     """
@@ -66,19 +69,18 @@ def smooth_flat_areas(
         lower, upper = _finite(*cells(component), level)
         smooth = smoothest(np.float32(0.5) * (lower + upper), lambda rows: (lower[rows], upper[rows]))
         belief = clean * _flat(smooth, lower, upper)
-        linear[..., component] = level_decode(level + belief * (smooth - level))
+        level += belief * (smooth - level)
+        linear[..., component] = level_decode(np.minimum(level, max_level))
 
     with ThreadPoolExecutor(3 if threads > 1 else 1) as pool:
         list(pool.map(work, range(3)))
 
 
 def _finite(lower: Plane, upper: Plane, level: Plane) -> tuple[Plane, Plane]:
-    """Return cells that have a middle: half-open ones are their bound, and where there is none the level stands."""
-    below, above = np.isinf(lower), np.isinf(upper)
-    np.copyto(lower, upper, where=below)
-    np.copyto(upper, lower, where=above)
+    """Return cells that have a middle: of those without an end on either side nothing is left but the level."""
+    endless = np.isinf(lower) | np.isinf(upper)
     for bound in (lower, upper):
-        np.copyto(bound, level, where=below & above)
+        np.copyto(bound, level, where=endless)
     inset = np.float32(INSET) * (upper - lower)  # negative where they are crossed, so they cross less
     lower += inset
     upper -= inset

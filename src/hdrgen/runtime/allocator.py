@@ -1,13 +1,14 @@
-"""How this process's memory is handed out: for commands, which work on pictures of one size and then end."""
+"""How this process's memory is handed out: for commands that work on files, which are of one size, and then end."""
 
 import ctypes
 import sys
 
 KEPT_BYTES = (1 << 31) - 1
-"""Most that is kept when it is free: the largest number that glibc takes."""
+"""Free memory at the end of the heap from which it goes back to the system: the largest number that glibc takes."""
 
-LARGEST_KEPT_BYTES = 1 << 30
-"""Of one array; larger ones come from the system and go back to it as always."""
+LARGEST_KEPT_BYTES = (1 << 30, 1 << 25)
+"""Of one array; larger ones come from the system and go back to it as always. The second is the most that glibc before
+2.35 takes."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -25,13 +26,10 @@ def keep_freed_memory() -> bool:
     """
     if not sys.platform.startswith("linux"):
         return False
-    libc = ctypes.CDLL(None)
     try:
-        return all(
-            [
-                libc.mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES),
-                libc.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES),
-            ]
-        )
+        mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library
         return False
+    # The threshold for trimming alone would stop glibc from raising the other by itself.
+    arrays = any(mallopt(_M_MMAP_THRESHOLD, largest) for largest in LARGEST_KEPT_BYTES)
+    return bool(arrays and mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES))

@@ -6,7 +6,7 @@ import pytest
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.inference import exposure_fusion, tone_fusion
-from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.models.bracket_cells import bracket_cells, encode_level16
 from hdrgen.models.tone_cells import level_encode
 from hdrgen.validation.latitude import exposure_latitude
 
@@ -61,16 +61,31 @@ def test_a_merged_gradient_has_no_stairs(monkeypatch, linear_awg4, evs):
     assert error_levels(smooth, linear_awg4) < 0.5 * error_levels(stairs, linear_awg4)
 
 
-def test_places_that_are_hidden_in_all_brackets_but_one_are_held_in_its_cells(linear_awg4):
+def test_places_that_are_hidden_in_all_brackets_but_one_are_smoothed_in_its_cells(monkeypatch, linear_awg4):
     evs = (0.0, 2.0)
     codes = [quantise8(LOGC4.encode(linear_awg4 * 2.0**ev)) for ev in evs]
     codes[1][40:90, 40:90] = 200  # something that moved
     occluded = [np.zeros(linear_awg4.shape[:2], bool) for _ in evs]
     occluded[1][40:90, 40:90] = True
     cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
-    merged = exposure_fusion.load_merger().merge(codes, cells, evs, reference=0, occluded=occluded).linear
-    inside = np.s_[60:70, 60:70]
-    assert np.abs(LOGC4.encode(merged[inside]) * 255 - codes[0][inside]).max() < 0.51
+
+    def errors_and_codes():
+        merged = exposure_fusion.load_merger().merge(codes, cells, evs, reference=0, occluded=occluded).linear
+        inside = np.s_[60:70, 60:70]
+        errors = level_encode(merged[inside]) - level_encode(linear_awg4[inside])
+        return errors.std(), LOGC4.encode(merged[inside]) * 255 - codes[0][inside]
+
+    smooth, within = errors_and_codes()
+    assert np.abs(within).max() < 0.51
+    without_smoothing(monkeypatch, exposure_fusion)
+    assert smooth < 0.5 * errors_and_codes()[0]
+
+
+def test_what_half_floats_cannot_hold_stays_out():
+    evs = (-2.0, -1.0)
+    codes = [encode_level16(np.full((64, 64, 3), 120000.0) * 2.0**ev) for ev in evs]
+    cells = [bracket_cells("level16", 16, ev, evs=evs) for ev in evs]
+    assert exposure_fusion.load_merger().merge(codes, cells, evs, reference=0).linear.max() < 65504
 
 
 @pytest.mark.parametrize("noise_codes", [2.0, 4.0])

@@ -43,7 +43,7 @@ def test_in_8_bit_integers_every_code_comes_back_as_near_as_in_single_precision(
     code = fast.expand(code8)
     np.testing.assert_array_equal(np.rint(code * 255), code8)
     assert (code - exact.expand(code8)).std() * 255 < 0.03
-    # Threads round a mean differently, which moves a feature by one of its 256 codes here and there.
+    # With threads the overview is interpolated in other vectors, which moves a feature by one of its 256 codes here and there.
     np.testing.assert_allclose(255 * fast.expand(code8, threads=1), 255 * code, atol=0.05, rtol=0)
 
 

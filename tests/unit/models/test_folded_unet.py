@@ -1,7 +1,17 @@
 import pytest
 import torch
 
-from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_means, fold, reach, stride, unfold
+from hdrgen.models.folded_unet import (
+    FOLD,
+    FOLDED,
+    FoldedUNet,
+    block_deviations,
+    block_means,
+    fold,
+    reach,
+    stride,
+    unfold,
+)
 
 CONFIGURATIONS = [((4, 6, 8), (1, 1, 2)), ((4, 4), (2, 1)), ((4, 4, 4, 4), (1, 1, 1, 1)), ((4,), (2,))]
 
@@ -41,7 +51,10 @@ def test_folding_comes_back_and_keeps_blocks_together():
 def test_block_means_are_those_of_the_picture():
     picture = torch.rand(1, 8, 8, 3)
     expected = torch.nn.functional.avg_pool2d(picture.permute(0, 3, 1, 2), FOLD).permute(0, 2, 3, 1)
-    torch.testing.assert_close(block_means(fold(picture)), expected)
+    means = block_means(fold(picture))
+    torch.testing.assert_close(means, expected)
+    around = expected.repeat_interleave(FOLD, 1).repeat_interleave(FOLD, 2)
+    torch.testing.assert_close(unfold(block_deviations(fold(picture), means)), picture - around)
 
 
 def test_it_begins_by_correcting_nothing():
