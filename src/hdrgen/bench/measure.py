@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -266,6 +267,8 @@ def _process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, ca
     HdrgenError
         It failed; the last line that it said is the reason.
     """
+    if hasattr(os, "sync"):
+        os.sync()  # or what was written before is still being written while this runs
     start = time.perf_counter()
     with subprocess.Popen(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
