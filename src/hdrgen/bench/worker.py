@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import psutil
 
-from hdrgen.runtime.allocator import keep_freed_memory
+from hdrgen.freed_memory import keep_freed_memory
 
 Kind = Literal["hdrgen", "memory", "peer"]
 

@@ -139,7 +139,7 @@ def run_jobs(
     typer.Exit
         With 2 when the only job failed, 1 when some of many did or a result is not good.
     """
-    from hdrgen.runtime.allocator import keep_freed_memory
+    from hdrgen.freed_memory import keep_freed_memory
 
     keep_freed_memory()  # for the next picture, which mostly is of the same size
     results: list[dict[str, Any]] = []

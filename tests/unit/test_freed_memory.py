@@ -6,7 +6,7 @@ import pytest
 TOUCH = """
 import resource, sys
 import numpy as np
-from hdrgen.runtime.allocator import keep_freed_memory
+from hdrgen.freed_memory import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     sys.exit(7)
 def faults():
