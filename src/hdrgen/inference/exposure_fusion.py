@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +14,7 @@ from hdrgen.inference.network import Network, net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.cell_smoother import Plane
-from hdrgen.models.classical_merge import seen_share
+from hdrgen.models.classical_merge import cell_intersection, seen_share
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.exposure_fusion import (
     CLEAN_WINDOW,
@@ -33,7 +32,7 @@ from hdrgen.models.exposure_fusion import (
     stack_of,
     unfolded,
 )
-from hdrgen.models.flat_areas import MOSTLY_CLEAN, smooth_flat_areas
+from hdrgen.models.flat_areas import smooth_flat_areas
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.runtime.errors import HdrgenError
 
@@ -114,15 +113,18 @@ class StackMerger(Network[LuminanceStackProcessor]):
             order.index(reference),
         )
         linear = np.empty(brackets.codes[0].shape, np.float32)
+
+        def intersection(component: int, every: int) -> tuple[Plane, Plane]:
+            some = np.s_[::every, ::every]
+            hidden = None if occluded is None else [mask[some] for mask in occluded]
+            return cell_intersection([code[(*some, component)] for code in codes], cells, hidden)
+
         with torch_threads(threads), torch.inference_mode():
             overview = brackets.overview(height, width)
             for tile in tiles(*linear.shape[:2], size=self.TILE, halo=self._halo):
                 self._merge_tile(brackets, overview, linear, tile, threads)
             linear = np.ascontiguousarray(linear[:height, :width])
-            if overview.mostly_clean:
-                planes = partial(brackets.cells_of, height=height, width=width)
-                meet = np.logical_and.reduce([np.less_equal(*planes(component)) for component in range(3)])
-                smooth_flat_areas(linear, planes, meet, max_level=MAX_LEVEL, threads=threads)
+            smooth_flat_areas(linear, intersection, max_level=MAX_LEVEL, threads=threads)
         return Merged(linear, seen_share(codes, cells, occluded, threads=threads))
 
     def _merge_tile(
@@ -184,13 +186,12 @@ class Overview(NamedTuple):
     """What the whole picture says of a stack, so that all of its tiles agree.
 
     Each bracket's errors of exposure and tint ``(1, K, 3)`` in levels, zero for a clean stack; the slot of the
-    reference; which slots show anything, ``(1, 4)``; and whether most pixels' cells meet.
+    reference, and which slots show anything, ``(1, 4)``.
     """
 
     errors: Tensor
     reference: int
     shown: Tensor
-    mostly_clean: bool
 
 
 @dataclass(frozen=True)
@@ -215,28 +216,7 @@ class Brackets:
         step = max(1, round((height * width / MOST_FOR_EXPOSURE) ** 0.5))
         stack = self.stack((slice(None, height, step), slice(None, width, step)))
         in_slots, reference = stack.in_slots(self.reference)
-        mostly_clean = bool(cells_meet(*stack.bounds()).float().mean() > MOSTLY_CLEAN)
-        return Overview(stack.level_errors(), reference, shown(in_slots.weight), mostly_clean)
-
-    def cells_of(self, component: int, height: int, width: int) -> tuple[Plane, Plane]:
-        """Return the lowest and highest levels that all brackets allow a component, ``(H, W)``, without what was padded."""
-        place = np.s_[:height, :width]
-        lower, upper = (
-            np.full((height, width), -np.inf, np.float32),
-            np.full((height, width), np.inf, np.float32),
-        )
-        for bracket, (code, cell) in enumerate(zip(self.codes, self.cells, strict=True)):
-            entries = code[(*place, component)].int().reshape(-1)
-            lowest, highest = (
-                torch.from_numpy(table).index_select(0, entries).numpy().reshape(height, width)
-                for table in (cell.lower, cell.upper)
-            )
-            if self.occluded is not None:
-                hidden = self.occluded[bracket][(*place, 0)].numpy()
-                lowest[hidden], highest[hidden] = -np.inf, np.inf
-            np.maximum(lower, lowest, out=lower)
-            np.minimum(upper, highest, out=upper)
-        return lower, upper
+        return Overview(stack.level_errors(), reference, shown(in_slots.weight))
 
 
 def load_merger(weights: Path | None = None) -> StackMerger:

@@ -1,7 +1,6 @@
 """Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from hdrgen.inference.network import net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.cell_smoother import Plane
 from hdrgen.models.clean_share import clean_share
-from hdrgen.models.flat_areas import LOOKED_AT_EVERY, MOSTLY_CLEAN, smooth_flat_areas
+from hdrgen.models.flat_areas import smooth_flat_areas
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
 from hdrgen.models.tone_cells import level_decode
 from hdrgen.models.tone_fusion import (
@@ -69,40 +68,23 @@ class Fuser(FoldedNetwork[ToneFuser]):
             raise TypeError("pictures must be uint8 of shape (H, W, 3)")
         height, width, _ = reinhard_code8.shape
         linear = np.empty((height, width, 3), np.float32)
-        with torch_threads(threads), torch.inference_mode():
-            for tile in tiles(height, width, size=TILE, halo=self._halo):
-                self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
-            self._smooth_if_clean(reinhard_code8, log_code8, linear, threads)
-        return linear
 
-    def _smooth_if_clean(
-        self,
-        reinhard_code8: NDArray[np.uint8],
-        log_code8: NDArray[np.uint8],
-        linear: NDArray[np.float32],
-        threads: int,
-    ) -> None:
-        planes = [np.moveaxis(code8, -1, 0) for code8 in (reinhard_code8, log_code8)]
-
-        def said(table: Tensor, reinhard: NDArray[np.uint8], log: NDArray[np.uint8]) -> NDArray[Any]:
-            """Return what a table says of the codes of a component."""
-            index = pair_index(*(torch.from_numpy(np.ascontiguousarray(code8)) for code8 in (reinhard, log)))
-            found: NDArray[Any] = table.index_select(0, index.reshape(-1)).reshape(index.shape).numpy()
-            return found
-
-        def meet(every: int) -> NDArray[np.bool_]:
-            """Return where both codes' cells meet, in all components."""
-            pairs = zip(*(plane[:, ::every, ::every] for plane in planes), strict=True)
-            return np.logical_and.reduce([said(self._net.agreement[0], *pair) for pair in pairs])
-
-        def cells(component: int) -> tuple[Plane, Plane]:
+        def cells(component: int, every: int) -> tuple[Plane, Plane]:
+            place = np.s_[::every, ::every, component]
+            index = pair_index(
+                *(torch.from_numpy(code8[place].copy()) for code8 in (reinhard_code8, log_code8))
+            )
+            flat = index.reshape(-1)
             lower, upper = (
-                said(bound, *(plane[component] for plane in planes)) for bound in self._net.bounds
+                bound.index_select(0, flat).reshape(index.shape).numpy() for bound in self._net.bounds
             )
             return lower, upper
 
-        if meet(LOOKED_AT_EVERY).mean() > MOSTLY_CLEAN:
-            smooth_flat_areas(linear, cells, meet(1), max_level=MAX_LEVEL, threads=threads)
+        with torch_threads(threads), torch.inference_mode():
+            for tile in tiles(height, width, size=TILE, halo=self._halo):
+                self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
+            smooth_flat_areas(linear, cells, max_level=MAX_LEVEL, threads=threads)
+        return linear
 
     def _fuse_tile(
         self,

@@ -49,6 +49,26 @@ def inverse_variance_merge(
     return level_decode(level)
 
 
+def cell_intersection(
+    codes: Sequence[NDArray[Any]],
+    cells: Sequence[BracketCells],
+    occluded: Sequence[NDArray[np.bool_]] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the lowest and highest levels that all brackets' codes allow; crossed where their cells do not meet.
+
+    Parameters as of `inverse_variance_merge`, or one component ``(H, W)`` of the codes. Occluded brackets bound nothing.
+    """
+    lower = np.full(codes[0].shape, -np.inf, np.float32)
+    upper = np.full(codes[0].shape, np.inf, np.float32)
+    for bracket, (code, cell) in enumerate(zip(codes, cells, strict=True)):
+        lowest, highest = (_look_up(table, code) for table in (cell.lower, cell.upper))
+        if occluded is not None:
+            lowest[occluded[bracket]], highest[occluded[bracket]] = -np.inf, np.inf
+        np.maximum(lower, lowest, out=lower)
+        np.minimum(upper, highest, out=upper)
+    return lower, upper
+
+
 def cell_intersection_merge(
     codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells]
 ) -> NDArray[np.float32]:
@@ -57,11 +77,7 @@ def cell_intersection_merge(
     A component whose cells do not meet (noise, motion), or which is clipped in all brackets, falls back to
     `inverse_variance_merge`. Parameters and result as there.
     """
-    lower = np.full(codes[0].shape, -np.inf, np.float32)
-    upper = np.full(codes[0].shape, np.inf, np.float32)
-    for code, c in zip(codes, cells, strict=True):
-        np.maximum(lower, _look_up(c.lower, code), out=lower)
-        np.minimum(upper, _look_up(c.upper, code), out=upper)
+    lower, upper = cell_intersection(codes, cells)
     meet = (lower <= upper) & np.isfinite(lower) & np.isfinite(upper)
     linear = inverse_variance_merge(codes, cells)
     linear[meet] = level_decode((lower[meet] + upper[meet]) / 2)

@@ -7,7 +7,7 @@ that tells where not to believe it: on gradients a few pixels in a hundred lie a
 Levels are `tone_cells.level_encode` of the light.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -40,33 +40,35 @@ LOOKED_AT_EVERY = 8
 
 def smooth_flat_areas(
     linear: NDArray[np.float32],
-    cells: Callable[[int], tuple[Plane, Plane]],
-    meet: NDArray[np.bool_],
+    cells: Callable[[int, int], tuple[Plane, Plane]],
     *,
     max_level: float,
     threads: int = 2,
 ) -> None:
-    """Make flat areas of light as smooth as its cells allow, in place; some 25 planes of the picture meanwhile.
+    """Make flat areas of a clean picture's light as smooth as its cells allow, in place.
+
+    Others are left alone. A clean one takes some 25 planes of its size meanwhile.
 
     Parameters
     ----------
     linear
         Scene-linear light ``(H, W, 3)`` inside its cells, from 0.
     cells
-        Gives a component's lowest and highest levels, ``(H, W)`` each and written to: crossed where they do not meet,
-        infinite where nothing bounds them, and there the light stays what it is.
-    meet
-        Where a pixel's cells meet, ``(H, W)``; they are believed where they do all around.
+        Gives a component's lowest and highest levels, of every so manieth row and column, written to: crossed where cells
+        do not meet, infinite where nothing bounds them. There the light stays what it is.
     max_level
         Highest level that light may have.
     threads
         More than one work on all components at once.
     """
-    clean = clean_share(torch.from_numpy(meet)[None], CLEAN_WINDOW)[0, ..., 0].numpy()
+    if _meet([cells(component, LOOKED_AT_EVERY) for component in range(3)]).mean() <= MOSTLY_CLEAN:
+        return
+    bounds = [cells(component, 1) for component in range(3)]
+    clean = clean_share(torch.from_numpy(_meet(bounds))[None], CLEAN_WINDOW)[0, ..., 0].numpy()
 
     def work(component: int) -> None:
         level = level_encode(linear[..., component])
-        lower, upper = _finite(*cells(component), level)
+        lower, upper = _finite(*bounds[component], level)
         smooth = smoothest(np.float32(0.5) * (lower + upper), lambda rows: (lower[rows], upper[rows]))
         belief = clean * _flat(smooth, lower, upper)
         level += belief * (smooth - level)
@@ -74,6 +76,11 @@ def smooth_flat_areas(
 
     with ThreadPoolExecutor(3 if threads > 1 else 1) as pool:
         list(pool.map(work, range(3)))
+
+
+def _meet(bounds: Sequence[tuple[Plane, Plane]]) -> NDArray[np.bool_]:
+    """Return where the cells of all components meet."""
+    return np.logical_and.reduce([lower <= upper for lower, upper in bounds])
 
 
 def _finite(lower: Plane, upper: Plane, level: Plane) -> tuple[Plane, Plane]:

@@ -6,6 +6,7 @@ import pytest
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.inference import exposure_fusion, tone_fusion
+from hdrgen.models import flat_areas
 from hdrgen.models.bracket_cells import bracket_cells, encode_level16
 from hdrgen.models.tone_cells import level_encode
 from hdrgen.validation.latitude import exposure_latitude
@@ -30,8 +31,8 @@ def error_levels(light, linear_awg4):
     return (level_encode(light) - level_encode(linear_awg4))[16:-16, 16:-16].std()
 
 
-def without_smoothing(monkeypatch, module):
-    monkeypatch.setattr(module, "MOSTLY_CLEAN", 2)
+def without_smoothing(monkeypatch):
+    monkeypatch.setattr(flat_areas, "MOSTLY_CLEAN", 2)
 
 
 def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, linear_awg4):
@@ -41,7 +42,7 @@ def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, l
     np.testing.assert_array_equal(fuser.fuse(*pair, threads=1), smooth)
     for curve, code8 in zip(CURVES, pair, strict=True):
         np.testing.assert_array_equal(quantise8(curve.encode(smooth)), code8)
-    without_smoothing(monkeypatch, tone_fusion)
+    without_smoothing(monkeypatch)
     stairs = fuser.fuse(*pair)
     assert banded_share(smooth) < 0.2
     assert banded_share(stairs) > 0.6
@@ -56,7 +57,7 @@ def test_a_merged_gradient_has_no_stairs(monkeypatch, linear_awg4, evs):
     smooth = merger.merge(codes, cells, evs, reference=0).linear
     assert smooth.shape == linear_awg4.shape
     assert banded_share(smooth) < 0.15
-    without_smoothing(monkeypatch, exposure_fusion)
+    without_smoothing(monkeypatch)
     stairs = merger.merge(codes, cells, evs, reference=0).linear
     assert error_levels(smooth, linear_awg4) < 0.5 * error_levels(stairs, linear_awg4)
 
@@ -77,7 +78,7 @@ def test_places_that_are_hidden_in_all_brackets_but_one_are_smoothed_in_its_cell
 
     smooth, within = errors_and_codes()
     assert np.abs(within).max() < 0.51
-    without_smoothing(monkeypatch, exposure_fusion)
+    without_smoothing(monkeypatch)
     assert smooth < 0.5 * errors_and_codes()[0]
 
 
@@ -97,5 +98,5 @@ def test_generated_pictures_are_not_touched(monkeypatch, linear_awg4, noise_code
     ]
     fuser = tone_fusion.load_fuser()
     fused = fuser.fuse(*pair)
-    without_smoothing(monkeypatch, tone_fusion)
+    without_smoothing(monkeypatch)
     np.testing.assert_array_equal(fused, fuser.fuse(*pair))
