@@ -145,18 +145,25 @@ def _exposure(text: str) -> str | float:
 def _check_folder(folder: Path, source: Path) -> None:
     """Refuse a folder whose frames are not of this source: what is gone from a source is removed there."""
     from hdrgen.frames.frame_index import INDEX_NAME, read_index
-    from hdrgen.frames.ingest import find_pictures
+    from hdrgen.frames.journal import journal_is_about
+    from hdrgen.frames.source_files import find_pictures
 
     frames = folder / "frames"
     if folder.is_file():
         raise HdrgenError(f"{folder}: is a file; give a folder for the frames")
-    if frames.is_dir() and any(frames.iterdir()) and not (folder / INDEX_NAME).is_file():
+    indexed, unfinished = (folder / INDEX_NAME).is_file(), journal_is_about(folder)
+    if frames.is_dir() and any(frames.iterdir()) and not (indexed or unfinished):
         raise HdrgenError(f"{frames}: holds files that no ingest made; give another folder")
-    if (folder / INDEX_NAME).is_file():
+    if not indexed and unfinished and unfinished.get("path") != str(source.resolve()):
+        raise HdrgenError(
+            f"{folder}: holds the unfinished frames of {unfinished.get('path')}, which would be removed; "
+            "give another folder, or delete this one"
+        )
+    if indexed:
         index = read_index(folder)
         before = set(index["path"]) if "path" in index.columns else set()
         # The library tells sources by their names; two folders of one name have no file in common.
-        if before and before.isdisjoint(find_pictures(source)[1]):
+        if before and before.isdisjoint(find_pictures(source).stamps):
             raise HdrgenError(
                 f"{folder}: holds the frames of other files than those of {source}, which would be removed; "
                 "give another folder, or delete this one"

@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from hdrgen.colour.logc import LOGC4_CEILING, logc4_decode, logc4_encode
 from hdrgen.frames.frame_index import (
     is_whole,
-    previous_index,
     remove_stale,
     short_digest,
-    write_index,
 )
+from hdrgen.frames.journal import Journal
 from hdrgen.images.exr import read_exr
 from hdrgen.images.half_floats import all_halves, any_nan, look_up
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError, MachineError
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
@@ -133,24 +132,26 @@ def encode_logc4(
     """
     usable = index.filter(pl.col("quarantine_reason").is_null())
     schema = pl.Schema([*usable.schema.items(), *ENCODE_SCHEMA.items()])
-    before = {row["file"]: row for row in previous_index(out_dir, schema).iter_rows(named=True)}
     for folder in (CODE16, CODE8):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    tasks = [
-        _Task(frames_root, out_dir, row, before.get(row["file"])) for row in usable.iter_rows(named=True)
-    ]
-    outcomes = params.outcomes(_encode_frame, tasks, on_progress, schedule)
-    rows: list[Row] = []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if outcome.value is None:
-            raise HdrgenError(
-                f"{frames_root / task.row['file']}: {outcome.failure}; delete it and run sanitize again"
-            )
-        rows.append(outcome.value)
-    encoded = pl.DataFrame(rows, schema=schema)
+    with Journal(out_dir, schema) as journal:
+        before = {row["file"]: row for row in journal.rows}
+        tasks = [
+            _Task(frames_root, out_dir, row, before.get(row["file"])) for row in usable.iter_rows(named=True)
+        ]
+        outcomes = params.outcomes(_encode_frame, tasks, on_progress, schedule)
+        rows: list[Row] = []
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if outcome.value is None:
+                raise HdrgenError(
+                    f"{frames_root / task.row['file']}: {outcome.failure}; delete it and run sanitize again"
+                )
+            journal.add([outcome.value])
+            rows.append(outcome.value)
+        encoded = pl.DataFrame(rows, schema=schema)
+        journal.finish(encoded)
     for folder, column in ((CODE16, "logc4_code16_file"), (CODE8, "logc4_code8_file")):
         remove_stale(out_dir / folder, (Path(file).name for file in encoded[column]))
-    write_index(out_dir, encoded)
     return encoded
 
 
@@ -187,6 +188,8 @@ def _encode_frame(task: _Task) -> Row:
     source = task.frames_root / row["file"]
     try:
         picture = encode_logc4_picture(read_exr(source).rgb)
+    except MachineError:
+        raise
     except HdrgenError as error:
         raise UnreadableImage(source, getattr(error, "reason", str(error))) from None
     name = f"{Path(row['file']).stem}.tif"

@@ -1,6 +1,7 @@
 """The index that every stage on frames keeps beside its pictures: one parquet row for each frame."""
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterable
@@ -45,8 +46,10 @@ def previous_index(folder: Path, schema: pl.Schema) -> pl.DataFrame:
 
 def write_index(folder: Path, index: pl.DataFrame) -> None:
     """Write a stage's index; the same rows make the same bytes."""
+    encoded = io.BytesIO()  # polars speaks of a full disk as of a damaged file
+    index.write_parquet(encoded, compression="zstd", statistics=True)
     with replacing(folder / INDEX_NAME) as temporary:
-        index.write_parquet(temporary, compression="zstd", statistics=True)
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def short_digest(*parts: Any) -> str:

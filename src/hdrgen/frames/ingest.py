@@ -5,9 +5,8 @@ becomes a row of the index that says why; the others never notice. Frames are na
 from, so a second run makes only what is new.
 """
 
-import hashlib
 import json
-import os
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +25,11 @@ from hdrgen.frames.frame_index import (
     INDEX_NAME,
     file_stem,
     is_whole,
-    previous_index,
     read_index,
     remove_stale,
     short_digest,
-    write_index,
 )
+from hdrgen.frames.journal import Journal, journal_is_about
 from hdrgen.frames.panorama import (
     PanoramaChoice,
     PanoramaParams,
@@ -40,20 +38,22 @@ from hdrgen.frames.panorama import (
     view_size,
     wraps_around,
 )
+from hdrgen.frames.source_files import SourceFiles, check_unchanged, content_hash, find_pictures
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.exr import Compression, write_exr
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
-from hdrgen.images.scene_image import image_format, read_scene_header, read_scene_image
-from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.images.scene_image import read_scene_header, read_scene_image
+from hdrgen.images.stored_image import InaccessibleImage, SceneImage, UnreadableImage
+from hdrgen.runtime.errors import HdrgenError, MachineError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
+log = logging.getLogger(__name__)
+
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same file and settings.
 _CONVERSION_VERSION = 2
-_PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic"))
 _SPACE_NAMES = {
     "awg3": "ARRI Wide Gamut 3",
     "awg4": "ARRI Wide Gamut 4",
@@ -218,44 +218,74 @@ def ingest(
     HdrgenError
         The source's folder does not exist, holds no picture at all or holds `out_dir`, or `out_dir` holds
         the frames of another source.
+    MachineError
+        A file or folder cannot be read or written, or the source changed meanwhile. Nothing was removed, and the
+        next run goes on.
     """
     source = params.sources[source_name]
     _check_folder(source, source_name, out_dir)
-    root, paths = find_pictures(source.path)
-    if not paths:
+    files = find_pictures(source.path)
+    if not files.stamps:
         raise HdrgenError(f"{source.path}: no OpenEXR or Radiance files found")
     frames_dir = out_dir / FRAMES
     frames_dir.mkdir(parents=True, exist_ok=True)
-    previous = previous_index(out_dir, INDEX_SCHEMA).filter(pl.col("quarantine_reason").is_null())
-    made_before: dict[str, list[Row]] = {}
-    for row in previous.iter_rows(named=True):
-        made_before.setdefault(row["path"], []).append(row)
-
-    tasks = [
-        _Task(root, path, source_name, source, params, frames_dir, tuple(made_before.get(path, ())))
-        for path in paths
-    ]
-    outcomes = params.outcomes(_ingest_file, tasks, on_progress, schedule)
-    rows: list[Row] = []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        reason = outcome.failure or "holds no picture"
-        if outcome.timed_out:
-            reason += "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
-        rows.extend(outcome.value or [_quarantined(task, reason)])
-    index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
+    about = {"source": source_name, "path": str(source.path.resolve())}
+    with Journal(out_dir, INDEX_SCHEMA, about) as journal:
+        made_before: dict[str, dict[str, Row]] = {}
+        for row in journal.rows:
+            if row["quarantine_reason"] is None:
+                made_before.setdefault(row["path"], {})[row["frame"]] = row
+        _say_left_out(files, made_before)
+        tasks = [
+            _Task(
+                files.root,
+                path,
+                source_name,
+                source,
+                params,
+                frames_dir,
+                tuple(made_before.get(path, {}).values()),
+            )
+            for path in files.stamps
+        ]
+        outcomes = params.outcomes(_ingest_file, tasks, on_progress, schedule)
+        rows: list[Row] = []
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            reason = outcome.failure or "holds no picture"
+            if outcome.timed_out:
+                reason += (
+                    "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
+                )
+            journal.add(outcome.value or ())
+            rows.extend(outcome.value or [_quarantined(task, reason)])
+        check_unchanged(files, {row["path"]: row["content_hash"] for row in rows if "content_hash" in row})
+        index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
+        journal.finish(index)
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
-    write_index(out_dir, index)
     return index
+
+
+def _say_left_out(files: SourceFiles, made_before: Mapping[str, Any]) -> None:
+    for path, why in files.left_out.items():
+        if path in made_before:
+            raise MachineError(
+                f"{files.root / path}: {why}, and its frames were to be removed; bring back what it links to, "
+                "or remove the link"
+            )
+    for note in files.notes:
+        log.warning("%s", note)
 
 
 def _check_folder(source: Source, source_name: str, out_dir: Path) -> None:
     """Refuse an output whose frames would become the next run's footage, or would be removed for another's."""
     if source.path.is_dir() and out_dir.resolve().is_relative_to(source.path.resolve()):
         raise HdrgenError(f"{out_dir}: lies in its own source {source.path}; give a folder outside of it")
-    if not (out_dir / INDEX_NAME).is_file():
+    unfinished = (journal_is_about(out_dir) or {}).get("source", source_name)
+    if not (out_dir / INDEX_NAME).is_file() and unfinished == source_name:
         return
     try:
-        names = set(read_index(out_dir)["source"].unique()) - {source_name}
+        indexed = read_index(out_dir)["source"].unique() if (out_dir / INDEX_NAME).is_file() else ()
+        names = {*indexed, unfinished} - {source_name}
     except pl.exceptions.ColumnNotFoundError:
         raise HdrgenError(f"{out_dir}: holds an index that no ingest made; give another folder") from None
     if names:
@@ -279,33 +309,6 @@ def taken_in(index: pl.DataFrame) -> dict[str, int]:
             for kind in ("nan", "inf", "clamped")
         },
     }
-
-
-def find_pictures(path: Path) -> tuple[Path, list[str]]:
-    """Return a folder and, relative to it, the files in it that are or should be pictures, sorted.
-
-    A file is one if its first bytes say so, or if its name promises it (``.exr``, ``.hdr``) or says nothing
-    (damaged files often have lost their suffix). Hidden files and folders are passed over.
-
-    Raises
-    ------
-    HdrgenError
-        The path does not exist.
-    """
-    if path.is_file():
-        return path.parent, [path.name]
-    if not path.is_dir():
-        raise HdrgenError(f"{path}: no such folder; see ingest.sources")
-    found = []
-    for folder, folders, files in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            file = Path(folder) / name
-            if name.startswith(".") or not file.is_file():
-                continue
-            if file.suffix.lower() in _PICTURE_SUFFIXES or _is_picture(file):
-                found.append(file.relative_to(path).as_posix())
-    return path, sorted(found)
 
 
 def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, str]:
@@ -426,18 +429,31 @@ class _Task:
 def _ingest_file(task: _Task) -> list[Row]:
     """Make a file's frames, in a worker; refusals are raised as `UnreadableImage`."""
     file = task.root / task.path
+    hashed = _hashed(file)
     try:
-        with file.open("rb") as stream:
-            content_hash = hashlib.file_digest(stream, "sha256").hexdigest()
+        return _frames(task, file, hashed)
+    except MachineError:
+        raise
+    except UnreadableImage:
+        _hashed(file)  # decoders take for damage what the machine does not give
+        raise
+
+
+def _hashed(file: Path) -> str:
+    try:
+        return content_hash(file)
     except OSError as error:
-        raise UnreadableImage(file, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(file, f"cannot be read ({error.strerror})") from None
+
+
+def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
     header = read_scene_header(file)
     megapixels = header.width * header.height / 1e6
     if megapixels > task.params.max_megapixels:
         raise UnreadableImage(
             file, f"has {megapixels:.3g} megapixels, more than {task.params.max_megapixels:g}"
         )
-    digest = _digest(task, content_hash)
+    digest = _digest(task, hashed)
     reusable = [row for row in task.made_before if row["digest"] == digest]
     if reusable and all(
         is_whole(task.frames_dir / Path(row["file"]).name, row["file_bytes"]) for row in reusable
@@ -463,7 +479,7 @@ def _ingest_file(task: _Task) -> list[Row]:
         "source": task.source_name,
         "path": task.path,
         "digest": digest,
-        "content_hash": content_hash,
+        "content_hash": hashed,
         "scene": _scene(task, scene_in_file),
         "scene_in_file": scene_in_file,
         "description": description,
@@ -536,11 +552,11 @@ def _quarantined(task: _Task, reason: str) -> Row:
     }
 
 
-def _digest(task: _Task, content_hash: str) -> str:
+def _digest(task: _Task, hashed: str) -> str:
     """Return what the frames of a file are named by: its bytes, its place, and all that changes the pixels."""
     return short_digest(
         _CONVERSION_VERSION,
-        content_hash,
+        hashed,
         task.source_name,
         task.path,
         task.source.model_dump(mode="json", include={"encoding", "exposure", "panoramas"}),
@@ -613,10 +629,3 @@ def _count_bad_values(rgb: NDArray[np.floating]) -> Row:
         return _count_bad_values(to_single(rgb))
     negative_bits = np.count_nonzero(rgb.view(np.uint16) > NEGATIVE)
     return {"nan_values": 0, "inf_values": 0, "negative_values": int(negative_bits)}
-
-
-def _is_picture(file: Path) -> bool:
-    try:
-        return image_format(file) is not None
-    except UnreadableImage:
-        return True  # unreadable, so it is to be named rather than passed over

@@ -28,18 +28,17 @@ from scipy import ndimage
 from hdrgen.colour.primaries import AWG4
 from hdrgen.frames.frame_index import (
     is_whole,
-    previous_index,
     read_index,
     remove_stale,
     short_digest,
-    write_index,
 )
+from hdrgen.frames.journal import Journal
 from hdrgen.frames.statistics import awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.exr import Compression, read_exr, write_exr
 from hdrgen.images.half_floats import INFINITE, MAGNITUDE, NEGATIVE, all_finite, to_half, to_single
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError, MachineError
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
@@ -179,33 +178,35 @@ def sanitize(
     ------
     HdrgenError
         An index is missing, or no frame is left.
+    MachineError
+        A frame cannot be read any more, or not be written. Nothing was removed, and the next run goes on.
     """
     frames_dir = out_dir / FRAMES
     frames_dir.mkdir(parents=True, exist_ok=True)
     indexes = [(folder, read_index(folder)) for folder in ingest_dirs]
     schema = pl.Schema([*indexes[0][1].schema.items(), *REPAIR_SCHEMA.items()])
-    before = {
-        row["frame"]: row for row in previous_index(out_dir, schema).iter_rows(named=True) if row["frame"]
-    }
     ingested = [(folder, row) for folder, index in indexes for row in index.iter_rows(named=True)]
-    tasks = [
-        _Task(folder, frames_dir, row, params, before.get(row["frame"]))
-        for folder, row in ingested
-        if row["quarantine_reason"] is None
-    ]
-    rows: list[Row] = [row for _, row in ingested if row["quarantine_reason"] is not None]
-    outcomes = params.outcomes(_sanitize_frame, tasks, on_progress, schedule)
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        reason = outcome.failure
-        if outcome.timed_out:
-            reason = f"{reason}; raise sanitize.timeout_s and run dvc repro --force sanitize"
-        unusable = {**task.row, "file": None, "file_bytes": None, "quarantine_reason": reason}
-        rows.append(outcome.value or unusable)
-    index = pl.DataFrame(rows, schema=schema).sort("source", "path", "view")
-    if index["file"].null_count() == len(index):
-        raise HdrgenError(f"{out_dir}: no frame is usable; the index says why of each")
+    with Journal(out_dir, schema) as journal:
+        before = {row["frame"]: row for row in journal.rows if row["frame"]}
+        tasks = [
+            _Task(folder, frames_dir, row, params, before.get(row["frame"]))
+            for folder, row in ingested
+            if row["quarantine_reason"] is None
+        ]
+        rows: list[Row] = [row for _, row in ingested if row["quarantine_reason"] is not None]
+        outcomes = params.outcomes(_sanitize_frame, tasks, on_progress, schedule)
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            reason = outcome.failure
+            if outcome.timed_out:
+                reason = f"{reason}; raise sanitize.timeout_s and run dvc repro --force sanitize"
+            unusable = {**task.row, "file": None, "file_bytes": None, "quarantine_reason": reason}
+            journal.add([outcome.value] if outcome.value else ())
+            rows.append(outcome.value or unusable)
+        index = pl.DataFrame(rows, schema=schema).sort("source", "path", "view")
+        if index["file"].null_count() == len(index):
+            raise HdrgenError(f"{out_dir}: no frame is usable; the index says why of each")
+        journal.finish(index)
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
-    write_index(out_dir, index)
     return index
 
 
@@ -238,7 +239,10 @@ def _sanitize_frame(task: _Task) -> Row:
             # What is no pixel may have changed: the scene is decided anew at every run.
             return {**task.before, "scene": row["scene"]}
     source = task.ingest_dir / row["file"]
-    image = read_exr(source)
+    try:
+        image = read_exr(source)
+    except UnreadableImage as error:  # ingest wrote it whole
+        raise MachineError(f"{source}: {error.reason}; delete it and run ingest again") from None
     try:
         repaired = repair(to_half(image.rgb), params)
     except HdrgenError as error:
@@ -272,7 +276,7 @@ def _link(source: Path, target: Path) -> None:
         temporary.unlink()
         try:
             os.link(source, temporary)
-        except OSError:
+        except OSError:  # a file system without links, or another one; what else it is, the copy meets too
             shutil.copyfile(source, temporary)
 
 

@@ -22,9 +22,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError, MachineError
 
 __all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", "write_png8", "write_pngs"]
 
@@ -84,7 +84,7 @@ def code_format(path: Path) -> Format | None:
         with Path(path).open("rb") as stream:
             return _format(stream.read(8))
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
 
 
 def read_code8(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImage[np.uint8]:
@@ -122,7 +122,7 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
     if not data:
         raise UnreadableImage(path, "is empty")
     match _format(data[:8]):
@@ -179,7 +179,7 @@ def write_pngs(pictures: Sequence[tuple[Path, NDArray[Any], Mapping[str, str]]])
         for path in written:
             path.unlink(missing_ok=True)
         names = " and ".join(str(path) for path, _, _ in pictures)
-        raise HdrgenError(f"{names}: cannot be written ({error.strerror})") from None
+        raise MachineError(f"{names}: cannot be written ({error.strerror})") from None
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def _write(path: Path, data: bytes | memoryview) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise HdrgenError(f"{path}: cannot be written ({error.strerror})") from None
+        raise MachineError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _format(start: bytes) -> Format | None:

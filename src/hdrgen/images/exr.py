@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import AP0, SPACES, Chromaticities, luminance_weights
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
 from hdrgen.images.half_floats import all_finite, to_half
-from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.written_exr import as_os_error, check_whole
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
@@ -194,6 +195,8 @@ def write_exr(
     ------
     HdrgenError
         A value is NaN, Inf or out of range, or an attribute cannot be stored; names the pixel and channel.
+    OSError
+        The file cannot be written, or not as a whole.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.issubdtype(rgb.dtype, np.floating):
         raise ValueError(f"needs floating-point RGB of shape (height, width, 3), not {rgb.dtype} {rgb.shape}")
@@ -222,7 +225,11 @@ def write_exr(
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
     with replacing(path) as temporary:
-        OpenEXR.File(header, channels).write(str(temporary))
+        try:
+            OpenEXR.File(header, channels).write(str(temporary))
+        except RuntimeError as error:
+            raise as_os_error(error, path) from None
+        check_whole(temporary, path)
     return clamped
 
 
@@ -269,7 +276,7 @@ def _open(path: Path, *, header_only: bool) -> list[Any]:
         with path.open("rb") as stream:
             magic = stream.read(4)
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
     if magic != MAGIC:
         raise UnreadableImage(path, "is not an OpenEXR file")
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import XYZ_E, Chromaticities
-from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 
 MAGIC = b"#?"
 _HEADER_MAX = 65536
@@ -78,7 +78,7 @@ def _bytes(path: Path, limit: int = -1) -> bytes:
         with path.open("rb") as stream:
             data = stream.read(limit)
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
     if not data.startswith(MAGIC):
         raise UnreadableImage(path, "is not a Radiance picture")
     return data

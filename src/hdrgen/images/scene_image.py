@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from hdrgen.images import exr, radiance
-from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 
 Format = Literal["openexr", "radiance"]
@@ -24,7 +24,7 @@ def image_format(path: Path) -> Format | None:
         with Path(path).open("rb") as stream:
             start = stream.read(4)
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
     if start == exr.MAGIC:
         return "openexr"
     return "radiance" if start.startswith(radiance.MAGIC) else None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError, MachineError
 
 
 class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
@@ -22,6 +22,10 @@ class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
     def __reduce__(self) -> tuple[type["UnreadableImage"], tuple[Path, str]]:
         """Travel between processes with both arguments; the default would keep only the message."""
         return type(self), (self.path, self.reason)
+
+
+class InaccessibleImage(UnreadableImage, MachineError):  # noqa: N818
+    """A picture that the machine does not give: it is missing, or may not or cannot be read."""
 
 
 @dataclass(frozen=True)

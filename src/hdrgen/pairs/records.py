@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hdrgen.frames.frame_index import is_whole, previous_index, remove_stale, short_digest, write_index
+from hdrgen.frames.frame_index import is_whole, remove_stale, short_digest
+from hdrgen.frames.journal import Journal
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import read_exr
 from hdrgen.runtime.atomic import replacing
@@ -151,28 +152,31 @@ def make_pairs(
     HdrgenError
         A frame cannot be read any more, or no training frame is large enough for a crop.
     """
-    before = {row["frame"]: row for row in previous_index(out_dir, PAIR_SCHEMA).iter_rows(named=True)}
-    tasks = [
-        _Task(maker, frame, settings, out_dir, before.get(frame.frame))
-        for frame in sorted(frames, key=lambda frame: frame.frame)
-    ]
-    rows = []
-    outcomes = settings.outcomes(_pairs_of_frame, tasks, on_progress)
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if outcome.failure is not None or outcome.value is None:
-            raise HdrgenError(f"{task.frame.where}: {outcome.failure}")
-        rows.append(outcome.value)
-    index = pl.DataFrame(rows, schema=PAIR_SCHEMA)
-    if not index.filter(pl.col("split") == "train")["crops"].sum():
-        raise HdrgenError(
-            f"{out_dir}: no training frame is {settings.crop_size} pixels on both sides; "
-            f"add frames or lower make_pairs.{maker.name}.crop_size"
-        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with Journal(out_dir, PAIR_SCHEMA) as journal:
+        before = {row["frame"]: row for row in journal.rows}
+        tasks = [
+            _Task(maker, frame, settings, out_dir, before.get(frame.frame))
+            for frame in sorted(frames, key=lambda frame: frame.frame)
+        ]
+        rows = []
+        outcomes = settings.outcomes(_pairs_of_frame, tasks, on_progress)
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if outcome.failure is not None or outcome.value is None:
+                raise HdrgenError(f"{task.frame.where}: {outcome.failure}")
+            journal.add([outcome.value])
+            rows.append(outcome.value)
+        index = pl.DataFrame(rows, schema=PAIR_SCHEMA)
+        if not index.filter(pl.col("split") == "train")["crops"].sum():
+            raise HdrgenError(
+                f"{out_dir}: no training frame is {settings.crop_size} pixels on both sides; "
+                f"add frames or lower make_pairs.{maker.name}.crop_size"
+            )
+        journal.finish(index)
     for split in ("train", "val", "test"):
         ends = maker.suffixes(settings) if split == "test" else ("",)
         files = index.filter(pl.col("split") == split)["file"].drop_nulls()
         remove_stale(out_dir / split, (f"{Path(file).name}{end}" for file in files for end in ends))
-    write_index(out_dir, index)
     return index
 
 

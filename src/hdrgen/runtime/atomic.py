@@ -1,9 +1,14 @@
 """Files that appear whole or not at all."""
 
+import errno
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+
+_WRITING_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What only writing meets: where the system names no file with it, it is the one that is being written."""
 
 
 @contextmanager
@@ -11,18 +16,32 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block succeeds, remove it otherwise.
 
     The temporary file is there from the start, so a folder that cannot be written to is known before the work is
-    done. Its name keeps the suffix, because writers choose the format by it. Missing parent folders are made.
+    done. Its name keeps the suffix, because writers choose the format by it. Missing parent folders are made. What the
+    system says of the temporary file names ``path``: nobody has asked for the other.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{token_hex(6)}{path.suffix}")
     try:
-        temporary.touch(exist_ok=False)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-    try:
+        _touch(temporary)
         yield temporary
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # it may never have been there
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            _name(error, temporary, path)
         raise
+
+
+def _touch(temporary: Path) -> None:
+    try:
+        temporary.touch(exist_ok=False)
+    except FileNotFoundError:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+
+
+def _name(error: OSError, temporary: Path, path: Path) -> None:
+    unnamed = error.filename is None and error.errno in _WRITING_FAILED
+    if unnamed or (isinstance(error.filename, str | os.PathLike) and Path(error.filename) == temporary):
+        error.filename, error.filename2 = str(path), None

@@ -1,6 +1,7 @@
 """Work on many frames at once: the one interface, and its local implementation in worker processes.
 
-A frame that crashes its process, hangs, or asks for all the memory costs only itself. Outcomes come in the
+A frame that crashes its process, hangs, or asks for all the memory costs only itself. What the machine does, a full
+disk or a process killed from outside, is no property of a frame and ends the work. Outcomes come in the
 order of the items whatever finished first, so nothing downstream depends on timing. A cluster is another
 `MapFrames`; nothing else would change.
 """
@@ -19,7 +20,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pebble import ProcessExpired, ProcessPool
 from pydantic import Field
 
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.errors import HdrgenError, MachineError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -37,6 +38,12 @@ _ONE_THREAD = (
     "OPENCV_FOR_THREADS_NUM",
     "POLARS_MAX_THREADS",
 )
+# By somebody, or by a system whose memory ran out: what a frame asks for beyond its own bound is refused before.
+_KILLED = {
+    signal.SIGTERM,
+    signal.SIGINT,
+    *(getattr(signal, name) for name in ("SIGKILL", "SIGHUP") if hasattr(signal, name)),
+}
 # Enough that a slow frame leaves no worker idle, few enough that memory does not grow with the library.
 _IN_FLIGHT_PER_WORKER = 4
 
@@ -102,6 +109,11 @@ def map_frames(
     ------
     Outcome
         In the order of the items.
+
+    Raises
+    ------
+    MachineError
+        The machine failed an item: a full disk, no permission, a file that vanished, a killed process.
     """
     count = cores() if workers == "auto" else workers
     count = max(1, min(count, len(items)))
@@ -179,10 +191,22 @@ def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
     except MemoryError:
         return Outcome(None, f"needed more than {memory_bytes / 2**30:g} GiB of memory")
     except ProcessExpired as error:
+        if -error.exitcode in _KILLED:
+            raise MachineError(
+                f"a worker was killed ({_exit_in_words(error.exitcode)}); where memory ran out, take fewer workers "
+                "or less memory for each (memory_gib), and run it again"
+            ) from None
         return Outcome(None, f"crashed its process ({_exit_in_words(error.exitcode)})")
+    except MachineError:
+        raise
     except HdrgenError as error:
         return Outcome(None, str(getattr(error, "reason", error)))
     except Exception as error:  # noqa: BLE001 - a bug in one frame must not stop ten thousand; the log has it all
+        if isinstance(error, OSError) and error.errno is not None:
+            where = f"{error.filename}: " if error.filename else ""
+            raise MachineError(
+                f"{where}{error.strerror}; mend it and run again, what was made is kept"
+            ) from None
         log.warning("a frame failed unexpectedly:\n%s", getattr(error, "traceback", error))
         return Outcome(None, f"failed ({type(error).__name__}: {error})".splitlines()[0])
 
