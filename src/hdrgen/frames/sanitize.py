@@ -204,7 +204,10 @@ def sanitize(
             rows.append(outcome.value or unusable)
         index = pl.DataFrame(rows, schema=schema).sort("source", "path", "view")
         if index["file"].null_count() == len(index):
-            raise HdrgenError(f"{out_dir}: no frame is usable; the index says why of each")
+            first = min(rows, key=lambda row: (row["source"], row["path"]))
+            raise HdrgenError(
+                f"{out_dir}: no frame is usable, first {first['path']}: {first['quarantine_reason']}"
+            )
         journal.finish(index)
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
     return index

@@ -201,12 +201,12 @@ def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
         raise
     except HdrgenError as error:
         return Outcome(None, str(getattr(error, "reason", error)))
+    except OSError as error:  # readers of pictures raise none for what a file holds
+        where = f"{error.filename}: " if error.filename else ""
+        raise MachineError(
+            f"{where}{error.strerror or error}; mend it and run again, what was made is kept"
+        ) from None
     except Exception as error:  # noqa: BLE001 - a bug in one frame must not stop ten thousand; the log has it all
-        if isinstance(error, OSError) and error.errno is not None:
-            where = f"{error.filename}: " if error.filename else ""
-            raise MachineError(
-                f"{where}{error.strerror}; mend it and run again, what was made is kept"
-            ) from None
         log.warning("a frame failed unexpectedly:\n%s", getattr(error, "traceback", error))
         return Outcome(None, f"failed ({type(error).__name__}: {error})".splitlines()[0])
 
@@ -221,7 +221,7 @@ def _exit_in_words(exit_code: int) -> str:
 
 
 def _start_worker(memory_bytes: int) -> None:
-    """Bound this process's memory and quieten it."""
+    """Bound this process's memory, quieten it, and let it end as it is ended."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
 
@@ -231,6 +231,7 @@ def _start_worker(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, OSError, ValueError):
         log.debug("this system cannot limit a worker's memory")
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool's own answer looks like an exit of the frame's
     # Decoders speak of damaged files on stderr, line after line; the outcome says it once.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
