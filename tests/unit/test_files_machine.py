@@ -90,7 +90,9 @@ def test_the_stages_ingest_and_sanitize_fail_on_a_full_disk_and_are_whole_with_r
     bright[40, 40] = np.nan  # is repaired, so written anew
     write_exr(tmp_path / "in/nan.exr", bright, chromaticities=AWG4, allow_nonfinite=True)
     (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump({"ingest": {"sources": {"a": {"path": "in"}}, "workers": 1}, "sanitize": {"workers": 1}})
+        yaml.safe_dump(
+            {"ingest": {"sources": {"a": {"path": "in"}}, "workers": 1}, "sanitize": {"workers": 1}}
+        )
     )
     for stage, arguments in (("ingest", ("--source", "a")), ("sanitize", ())):
         script = ROOT / f"stages/{stage}.py"
@@ -113,7 +115,7 @@ def test_encode_on_a_full_disk_does_not_ask_to_delete_the_frame(tmp_path):
     def full(function, items, **_):
         return map_frames(_Limited(function), items, **LIMITS)
 
-    with pytest.raises(MachineError, match="code16.*|written") as raised:
+    with pytest.raises(MachineError, match="written") as raised:
         encode_logc4(index, tmp_path / "out", EncodeParams(workers=1), tmp_path / "codes", schedule=full)
     assert "delete" not in str(raised.value)
     assert encode_logc4(index, tmp_path / "out", EncodeParams(workers=1), tmp_path / "codes").height == 3
@@ -132,7 +134,9 @@ class _Limited:
         return self.function(item)
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose first byte cannot be read")
+@pytest.mark.skipif(
+    not Path("/proc/self/mem").exists(), reason="needs a file whose first byte cannot be read"
+)
 def test_an_io_error_of_one_file_fails_ingest_and_removes_nothing(tmp_path, capsys):
     source = _source(tmp_path / "in")
     assert run(["ingest", str(source), "-o", str(tmp_path / "out")]) == 0
@@ -245,9 +249,7 @@ def test_an_error_of_the_machine_names_the_file_and_not_a_hidden_one(tmp_path, m
 
 
 def test_nothing_usable_says_why(tmp_path):
-    write_exr(
-        tmp_path / "in/a.exr", np.full((32, 32, 3), np.nan), chromaticities=AWG4, allow_nonfinite=True
-    )
+    write_exr(tmp_path / "in/a.exr", np.full((32, 32, 3), np.nan), chromaticities=AWG4, allow_nonfinite=True)
     ingest("a", IngestParams(sources={"a": Source(path=tmp_path / "in")}), tmp_path / "out")
     with pytest.raises(HdrgenError, match=r"first a\.exr: 100 % of its pixels are NaN"):
         sanitize([tmp_path / "out"], SanitizeParams(), tmp_path / "clean")

@@ -49,6 +49,7 @@ def ingest(
 
     from hdrgen.frames.ingest import IngestParams
     from hdrgen.frames.ingest import ingest as take_in
+    from hdrgen.frames.source_files import find_pictures
 
     names = _names(sources)
     settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas}
@@ -69,13 +70,14 @@ def ingest(
     folders = {name: output / name if len(names) > 1 else output for name in names}
     for name, folder in folders.items():
         _check_folder(folder, names[name])
+    notes = {name: list(find_pictures(path).notes) for name, path in names.items()} if as_json else {}
 
     answers = []
     for name, folder in folders.items():
         index = _with_bar(
             f"ingest {names[name]}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
         )
-        answers.append(_answer(names[name], folder, index))
+        answers.append(_answer(names[name], folder, index) | {"notes": notes.get(name, [])})
     if as_json:
         print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     else:
