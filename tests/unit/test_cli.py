@@ -640,7 +640,7 @@ cli.main()
     assert files(place) == {"shot.exr"}
 
 
-def test_a_bug_is_one_line_unless_asked(cli, monkeypatch):
+def test_a_bug_is_one_line_unless_asked(cli, place, monkeypatch):
     """Even then a person gets a line, and a developer the way to the traceback."""
 
     @in_steps
@@ -650,10 +650,15 @@ def test_a_bug_is_one_line_unless_asked(cli, monkeypatch):
 
     shot()
     monkeypatch.setattr("hdrgen.conversion.convert_file", bug)
+    monkeypatch.setattr("tempfile.tempdir", str(place))
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
     said = cli("convert", "shot.exr", "-o", "a.exr")
     assert said.code == 1
-    assert said.err == "error: ZeroDivisionError: by zero (a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)\n"
+    (log,) = place.glob("hdrgen-bug-*.log")
+    assert said.err == (
+        f"error: shot.exr: ZeroDivisionError: by zero (a bug in hdrgen; its traceback is in {log})\n"
+    )
+    assert log.read_text().endswith("ZeroDivisionError: by zero\n")
     monkeypatch.setenv("HDRGEN_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         run(["convert", "shot.exr", "-o", "a.exr"])

@@ -1,7 +1,7 @@
 """The command line: a thin skin over the library, one module for each command.
 
 Commands import what they need when they run, so that ``--help`` and a mistyped option answer at once. What
-goes wrong is one line on stderr; a traceback is a bug.
+goes wrong is one line on stderr, a bug too: its traceback is in the file that the line names.
 
 Exit codes: 0 all is well, 1 some files of a batch failed or ``check`` found a file unfit, 2 the command was
 given something it cannot work with, 130 interrupted.
@@ -34,6 +34,7 @@ from hdrgen.cli import (
     tonemap,
 )
 from hdrgen.cli.batch import say_error
+from hdrgen.cli.bugs import asked_to_raise, bug_in_words
 from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
@@ -96,7 +97,7 @@ class _Lines(logging.Handler):
 
 def main() -> None:
     """Run the command line and exit."""
-    if "HDRGEN_TRACEBACK" not in os.environ:
+    if not asked_to_raise():
         _silence_libraries()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
@@ -157,6 +158,6 @@ def _in_words(error: BaseException) -> tuple[str, int]:
         return "this needs more memory than there is", 2
     if hasattr(error, "format_message"):  # a usage error of click, whichever copy of it typer carries
         return f"{error.format_message()} (see hdrgen --help)", 2
-    if "HDRGEN_TRACEBACK" in os.environ:
+    if asked_to_raise():
         raise error
-    return f"{type(error).__name__}: {error} (a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)", 1
+    return bug_in_words(error), 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hdrgen.cli.bugs import asked_to_raise, bug_in_words
 from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
@@ -49,6 +50,8 @@ class Report:
 def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     """Return the files named, and in place of a folder the files in it with one of the suffixes, sorted.
 
+    Links that lead nowhere and what may not be looked at are among them: each fails in its turn, named.
+
     Raises
     ------
     HdrgenError
@@ -62,12 +65,23 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
         inside = sorted(
             file
             for file in path.iterdir()
-            if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+            if file.suffix.lower() in suffixes and not file.name.startswith(".") and _is_or_was_a_file(file)
         )
         if not inside:
             raise HdrgenError(f"{path}: holds no {', '.join(suffixes)} files")
         found += inside
     return found
+
+
+def _is_or_was_a_file(path: Path) -> bool:
+    try:
+        if path.is_file() or (path.is_symlink() and not path.exists()):
+            return True
+    except OSError:
+        return True
+    if not path.is_dir():
+        say("note", f"{path}: is no file but a pipe, a socket or a device, left out")
+    return False
 
 
 def is_batch(paths: Sequence[Path]) -> bool:
@@ -137,13 +151,13 @@ def run_jobs(
     Raises
     ------
     typer.Exit
-        With 2 when the only job failed, 1 when some of many did or a result is not good.
+        With 2 when the only job failed, 1 when some of many did, a result is not good, or there is a bug.
     """
     from hdrgen.freed_memory import keep_freed_memory
 
     keep_freed_memory()  # for the next picture, which mostly is of the same size
     results: list[dict[str, Any]] = []
-    failed, good = 0, True
+    failed, good, bug = 0, True, False
 
     def steps(job: Job) -> "Steps[Report]":
         done = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
@@ -157,9 +171,10 @@ def run_jobs(
                 facts["output"] = str(job.outputs[0])
             try:
                 report = outcome()
-            except Exception as error:  # noqa: BLE001 - a bug is raised again
+            except Exception as error:  # noqa: BLE001 - a bug in one file must not cost the others
                 failed += 1
-                facts["error"] = _in_words(error, job)
+                facts["error"], is_bug = _in_words(error, job)
+                bug |= is_bug
                 say_error(facts["error"])
             else:
                 facts |= report.facts
@@ -175,7 +190,7 @@ def run_jobs(
     if failed and len(jobs) > 1:
         say_error(f"{failed} of {len(jobs)} failed, see above")
     if failed or not good:
-        raise typer.Exit(2 if failed and len(jobs) == 1 else 1)
+        raise typer.Exit(2 if failed and len(jobs) == 1 and not bug else 1)
 
 
 def _one_by_one(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
@@ -192,6 +207,9 @@ def _overlapped(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Repor
 
 def _left_alone(job: Job, *, skip_existing: bool, dry_run: bool) -> Report | None:
     """Return a report where nothing is to be done, or raise where nothing can be."""
+    for path in job.inputs:
+        if path.is_symlink() and not path.exists():
+            raise HdrgenError(f"{path}: is a link to {path.readlink()}, which cannot be found")
     for output in job.outputs:
         if output.is_dir():
             raise HdrgenError(f"{output}: is a folder where a file is to be written")
@@ -210,15 +228,17 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
-def _in_words(error: Exception, job: Job) -> str:
-    """Return why a job failed, in one line; raise what is a bug."""
+def _in_words(error: Exception, job: Job) -> tuple[str, bool]:
+    """Return why a job failed, in one line, and whether that is a bug, which is raised where asked for."""
     if is_out_of_memory(error):
-        return f"{job.name}: needs more memory than there is"
+        return f"{job.name}: needs more memory than there is", False
     if isinstance(error, OSError):
-        return f"{error.filename or job.name}: {error.strerror or error}"
+        return f"{error.filename or job.name}: {error.strerror or error}", False
     if isinstance(error, HdrgenError):
-        return _one_line(str(error))
-    raise error
+        return _one_line(str(error)), False
+    if asked_to_raise():
+        raise error
+    return f"{job.name}: {_one_line(bug_in_words(error))}", True
 
 
 def _one_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):  # it may never have been there
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError):
             _name(error, temporary, path)
         raise
 
@@ -42,6 +43,12 @@ def _touch(temporary: Path) -> None:
 
 
 def _name(error: OSError, temporary: Path, path: Path) -> None:
-    unnamed = error.filename is None and error.errno in _WRITING_FAILED
-    if unnamed or (isinstance(error.filename, str | os.PathLike) and Path(error.filename) == temporary):
+    if error.errno is None:  # of a library that has the system's error in its words alone, or has none
+        numbered = re.search(r"\(os error (\d+)\)", str(error))
+        error.strerror = os.strerror(int(numbered[1])) if numbered else str(error)
+        error.errno = int(numbered[1]) if numbered else errno.EIO
+        error.filename = str(path)
+    elif error.filename is None:
+        error.filename = str(path) if error.errno in _WRITING_FAILED else None
+    elif isinstance(error.filename, str | os.PathLike) and Path(error.filename) == temporary:
         error.filename, error.filename2 = str(path), None
