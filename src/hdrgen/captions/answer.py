@@ -3,12 +3,22 @@
 import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
 
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
 TimeOfDay = Literal["dawn", "day", "golden hour", "sunset", "dusk", "evening", "night", "indoors", "unknown"]
+Text = Annotated[str, AfterValidator(lambda text: text.encode("utf-8", "replace").decode())]
+"""Text that can be written: half a character out of a header or a file's name is a question mark."""
 TIMES_OF_DAY: tuple[str, ...] = get_args(TimeOfDay)
 
 # `EV -2`, `(+1.5 EV)`, `2 stops underexposed`: such words steer an exposure in training.

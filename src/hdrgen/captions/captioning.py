@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hdrgen.captions.answer import Answer, TimeOfDay, prompts_of
+from hdrgen.captions.answer import Answer, Text, TimeOfDay, prompts_of
 from hdrgen.captions.batch_files import BatchAnswers
 from hdrgen.captions.captioner import Answered, Captioner
 from hdrgen.captions.endpoint import Endpoint, EndpointSettings
@@ -54,17 +54,17 @@ class Caption(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame: str
+    frame: Text
     source: str
     """Who said it: a captioner, or `override` where a person had a word in it."""
-    caption: str
-    prompts: tuple[str, ...]
+    caption: Text
+    prompts: tuple[Text, ...]
     """From a few words to the whole caption."""
-    subject: str
-    place: str
+    subject: Text
+    place: Text
     time_of_day: TimeOfDay
-    light_sources: tuple[str, ...]
-    tags: tuple[str, ...]
+    light_sources: tuple[Text, ...]
+    tags: tuple[Text, ...]
     light: MeasuredLight
 
 
@@ -245,8 +245,8 @@ def read_captions(path: Path) -> dict[str, Caption]:
         The file is missing or a line is none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        captions = [Caption.model_validate_json(line) for line in lines]
+        lines = path.read_text(encoding="utf-8").split("\n")  # a caption may hold other ends of lines
+        captions = [Caption.model_validate_json(line) for line in lines if line]
     except OSError as error:
         raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run the stage caption") from None
     except (ValidationError, UnicodeDecodeError) as error:

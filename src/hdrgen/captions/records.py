@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hdrgen.captions.answer import Answer
+from hdrgen.captions.answer import Answer, Text
 from hdrgen.captions.light import MeasuredLight
 from hdrgen.captions.request import Model
 from hdrgen.runtime.atomic import replacing
@@ -25,7 +25,7 @@ class Record(BaseModel):
     key: str
     source: str
     model: Model
-    frame: str
+    frame: Text
     light: MeasuredLight
     answer: Answer
     prompt_tokens: int = 0

@@ -270,7 +270,7 @@ def _alphas(alpha: Tensor | None, light: Tensor) -> np.ndarray[Any, Any] | None:
 
 def _attributes(text: str) -> Attributes:
     found: Attributes = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in filter(None, map(str.strip, text.split("\n"))):
         name, equals, value = (part.strip() for part in line.partition("="))
         if not (equals and name.isidentifier() and value):
             raise HdrgenError(f"an attribute is a line such as shot = sh010, not {line!r}")

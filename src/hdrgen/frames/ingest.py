@@ -429,6 +429,8 @@ class _Task:
 def _ingest_file(task: _Task) -> list[Row]:
     """Make a file's frames, in a worker; refusals are raised as `UnreadableImage`."""
     file = task.root / task.path
+    if _in_utf8(task.path) != task.path:
+        raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
     hashed = _hashed(file)
     try:
         return _frames(task, file, hashed)
@@ -462,6 +464,7 @@ def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
 
     image = read_scene_image(file)
     description, scene_in_file = _described(image.attributes)
+    description, scene_in_file = description and _in_utf8(description), _in_utf8(scene_in_file)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
     try:
         rgb_to_rgb(encoding.chromaticities, AWG4)
@@ -546,10 +549,15 @@ def _frame(task: _Task, common: Row, rgb: NDArray[np.floating], encoding: Encodi
 def _quarantined(task: _Task, reason: str) -> Row:
     return {
         "source": task.source_name,
-        "path": task.path,
+        "path": _in_utf8(task.path),
         "view": 0,
-        "quarantine_reason": reason.replace(f"{task.root}/", ""),
+        "quarantine_reason": _in_utf8(reason).replace(f"{task.root}/", ""),
     }
+
+
+def _in_utf8(text: str) -> str:
+    """Return what an index can hold: half a character, or a byte that is none, becomes its number."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(task: _Task, hashed: str) -> str:

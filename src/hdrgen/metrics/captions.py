@@ -1,5 +1,7 @@
 """What is told of captions: who said them, how long they are, whether they fit the light, what they cost."""
 
+import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from hdrgen.metrics.quality import summarise
 from hdrgen.runtime.atomic import replacing
 
 MOST_TAGS = 40
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def contradicted(caption: Caption) -> tuple[str, ...]:
@@ -51,9 +54,10 @@ def write_tag_frequencies(path: Path, captions: Iterable[Caption]) -> None:
     """Write how many frames have each of the most frequent tags, as a table for a plot."""
     counts = Counter(tag for caption in captions for tag in set(caption.tags))
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_TAGS]
-    with replacing(path) as temporary:
-        rows = ("tag\tframes", *(f"{' '.join(tag.split())}\t{count}" for tag, count in ordered))
-        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        table.writerow(("tag", "frames"))
+        table.writerows((" ".join(_CONTROL.sub(" ", tag).split()), count) for tag, count in ordered)
 
 
 def caption_examples(captions: Sequence[Caption], count: int = 10) -> list[Caption]:

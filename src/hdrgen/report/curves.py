@@ -144,7 +144,7 @@ def _by_name(plot: Plot, table: pl.DataFrame, columns: Sequence[str]) -> str:
             color=f"C{place}",
         )
     if named:
-        axes.set_yticks(rows, [frame_name(str(name)) for name in table[plot.x]])
+        axes.set_yticks(rows, [_label(name) for name in table[plot.x]])
     else:
         axes.set_yticks([])
     axes.invert_yaxis()
@@ -160,9 +160,14 @@ def _bars(plot: Plot, table: pl.DataFrame) -> str | None:
         return None
     figure = _figure(max(_HEIGHT, 0.6 + 0.16 * len(table)))
     axes = figure.subplots()
-    axes.barh([frame_name(str(label)) for label in table[name]], table[plot.x].to_numpy(), color="C0")
+    axes.barh([_label(label) for label in table[name]], table[plot.x].to_numpy(), color="C0")
     axes.invert_yaxis()
     return _finished(figure, axes, plot.title, plot.x_label, "", legend=False)
+
+
+def _label(value: object) -> str:
+    """Return the name of a row as matplotlib shows it: between two dollars it would look for a formula."""
+    return frame_name(str(value)).replace("$", r"\$")
 
 
 def _figure(height: float) -> "Figure":

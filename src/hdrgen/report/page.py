@@ -166,7 +166,7 @@ def write_report(
         left_out=[stage.name for stage in stages if not stage.was_run],
     )
     with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", errors="replace")  # a header may hold half a character
 
 
 def _environment() -> Environment:

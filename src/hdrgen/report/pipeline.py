@@ -101,7 +101,7 @@ def read_revision(root: Path) -> Revision | None:
         return None
     code = ("src", "stages", "dvc.yaml", "params.yaml")
     changed = _git(root, "status", "--porcelain", "--", *code) or ""
-    return replace(read_commit(root, "HEAD"), changed=tuple(line[3:] for line in changed.splitlines()))
+    return replace(read_commit(root, "HEAD"), changed=tuple(line[3:] for line in changed.split("\n") if line))
 
 
 def read_commit(root: Path, commit: str) -> Revision:
@@ -120,13 +120,13 @@ def last_commit_of(file: Path) -> Revision | None:
 
 def commits_of_metrics(root: Path) -> list[str]:
     """Return the commits that changed metrics files, newest first; empty without git."""
-    return (_git(root, "log", "--format=%H", "--", "metrics/*.json") or "").splitlines()
+    return (_git(root, "log", "--format=%H", "--", "metrics/*.json") or "").split()
 
 
 def committed_metrics(root: Path, commit: str) -> dict[str, Tree]:
     """Return a commit's metrics files by name; empty without git."""
     listed = _git(root, "ls-tree", "--name-only", commit, "metrics/") or ""
-    names = [name for name in listed.splitlines() if name.endswith(".json")]
+    names = [name for name in listed.split("\n") if name.endswith(".json")]
     return {Path(name).stem: json.loads(_git(root, "show", f"{commit}:./{name}") or "{}") for name in names}
 
 

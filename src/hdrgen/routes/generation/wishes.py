@@ -67,7 +67,7 @@ def read_prompts(path: Path) -> list[tuple[int, str]]:
         It cannot be read, is not UTF-8, or holds no prompt.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise HdrgenError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
