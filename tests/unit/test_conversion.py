@@ -60,7 +60,7 @@ def test_a_configuration_without_arri_does_as_well(monkeypatch, tmp_path):
     monkeypatch.setenv("OCIO", "ocio://cg-config-v4.0.0_aces-v2.0_ocio-v2.5")
     np.testing.assert_allclose(from_chromaticities(LINEAR, AWG4, "acescg"), pinned, rtol=2e-5, atol=1e-3)
     assert linear_space("acescg") == AP1
-    with pytest.raises(HdrgenError, match="unknown colour space 'logc4'"):
+    with pytest.raises(HdrgenError, match="has no space 'ARRI LogC4'"):
         linear_space("logc4")
     monkeypatch.setenv("OCIO", str(tmp_path / "missing.ocio"))
     with pytest.raises(HdrgenError, match="OpenColorIO cannot read"):

@@ -1,7 +1,8 @@
 """Conversions for delivery through OpenColorIO; the only importer of it.
 
 Spaces have the names of the configuration in use: ``$OCIO`` where it is set, else the built-in studio
-configuration pinned below, the only built-in one that knows ARRI's spaces. `ALIASES` adds short names.
+configuration pinned below, the only built-in one that knows ARRI's spaces. `ALIASES` adds short names. The built-in
+configuration also says what its spaces are called in others, so that names of one are understood in another.
 """
 
 import os
@@ -32,6 +33,13 @@ ALIASES = {
     "srgb": "sRGB Encoded Rec.709 (sRGB)",
 }
 
+_FORMER_ROLES = {
+    "rendering": "scene_linear",
+    "compositing_linear": "scene_linear",
+    "reference": "aces_interchange",
+}
+"""Roles of ACES 1.x configurations, and what has their place today."""
+
 
 @cache
 def _config(source: str) -> ocio.Config:
@@ -55,24 +63,57 @@ def knows(name: str) -> bool:
 
 def _space(name: str) -> ocio.ColorSpace | None:
     config = _config(config_source())
-    return config.getColorSpace(ALIASES.get(name.lower(), name)) or config.getColorSpace(name)
+    found = (config.getColorSpace(known) for known in (*_names(name), *_names_elsewhere(name)))
+    return next((space for space in found if space is not None), None)
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Return what a configuration of today may call a space: name, alias or role."""
+    former = _FORMER_ROLES.get(name.lower())
+    return (ALIASES.get(name.lower(), name), name, *((former,) if former else ()))
+
+
+def _names_elsewhere(name: str) -> tuple[str, ...]:
+    """Return what other configurations call a space: ``ACEScg``, ``ACES - ACEScg``, ``lin_ap1``; none for a role."""
+    builtin = _config(BUILTIN_CONFIG)
+    if builtin.hasRole(name) or name.lower() in _FORMER_ROLES:
+        return ()
+    space = builtin.getColorSpace(ALIASES.get(name.lower(), name))
+    return () if space is None else (space.getName(), *space.getAliases())
 
 
 def space_name(name: str) -> str:
-    """Return the configuration's own name of a colour space, given a name or an alias, case ignored.
+    """Return the configuration's own name of a colour space, case ignored.
+
+    Parameters
+    ----------
+    name
+        Its name, one of `ALIASES`, an alias or role of the configuration, or its name in an ACES configuration of
+        another version.
 
     Raises
     ------
     HdrgenError
-        The configuration knows no such space; the message offers the nearest names.
+        The configuration has no such space; the message offers the nearest names.
     """
     known = _space(name)
-    if known is None:
-        names = [*ALIASES, *_config(config_source()).getColorSpaceNames()]
-        near = get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(ALIASES)}"
-        raise HdrgenError(f"unknown colour space {name!r}; {hint}")
-    return str(known.getName())
+    if known is not None:
+        return str(known.getName())
+    source = config_source()
+    names = [*filter(knows, ALIASES), *_config(source).getColorSpaceNames()]
+    near = " or ".join(map(repr, get_close_matches(name, names, n=3, cutoff=0.4)))
+    if elsewhere := _names_elsewhere(name):
+        nearest = f"; nearest in it are {near}" if near else ""
+        raise HdrgenError(
+            f"{source}: has no space {elsewhere[0]!r}, which {name!r} stands for{nearest}; take a configuration that "
+            "has it, or unset $OCIO for the built-in one"
+        )
+    hint = (
+        f"did you mean {near}?"
+        if near
+        else f"known are {', '.join(filter(knows, ALIASES)) or ', '.join(names)}"
+    )
+    raise HdrgenError(f"unknown colour space {name!r}; {hint}")
 
 
 @cache
