@@ -62,6 +62,10 @@ class Flux(ABC):
         return int(min(PROMPT_TOKENS, self.pipeline.tokenizer.model_max_length))
 
     @abstractmethod
+    def read_part(self, prompt: str) -> str:
+        """Return the part of a prompt that the model reads: all of it, unless it has more than `prompt_tokens`."""
+
+    @abstractmethod
     def tokens(self, picture: Tensor) -> Tensor:
         """Return the tokens ``(B, N, C)`` of pictures ``(B, 3, H, W)``, codes from -1 to 1."""
 
@@ -155,6 +159,14 @@ class Klein(Flux):
     pipeline_class = Flux2KleinPipeline
     classifier_free = True
 
+    def read_part(self, prompt: str) -> str:  # noqa: D102 - as its base
+        tokenizer = self.pipeline.tokenizer
+        asked = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(
+            asked, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        return _read_part(prompt, text, tokenizer, self.prompt_tokens)
+
     def tokens(self, picture: Tensor) -> Tensor:  # noqa: D102 - as its base
         return pack(encode_latents(self.pipeline.vae, picture))
 
@@ -198,6 +210,9 @@ class Flux1(Flux):
     classifier_free = False
     TRAINING_GUIDANCE = 1.0
     """What the transformer is told while it is trained: guidance is left to the sampler."""
+
+    def read_part(self, prompt: str) -> str:  # noqa: D102
+        return _read_part(prompt, prompt, self.pipeline.tokenizer_2, self.prompt_tokens)
 
     def tokens(self, picture: Tensor) -> Tensor:  # noqa: D102
         vae = self.pipeline.vae
@@ -248,6 +263,14 @@ class Flux1(Flux):
 
     def _from_pipeline(self, latents: Tensor) -> Tensor:
         return latents
+
+
+def _read_part(prompt: str, text: str, tokenizer: Any, length: int) -> str:
+    """Return what is left of a prompt that stands in a text whose first tokens alone are read."""
+    read = tokenizer(text, truncation=True, max_length=length, return_offsets_mapping=True)
+    end = max((end for _, end in read["offset_mapping"]), default=0)
+    begin = text.find(prompt.strip())
+    return prompt if end >= begin + len(prompt.strip()) else text[begin : max(begin, end)]
 
 
 _FAMILIES: dict[str, type[Flux]] = {"klein": Klein, "flux1": Flux1}

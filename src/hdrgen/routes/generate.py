@@ -148,7 +148,7 @@ def write_generated(
         height,
         maximum_linear,
         tuple(map(str, kept.values())),
-        (*notes, *delivered),
+        (*generated.notes, *notes, *delivered),
     )
 
 

@@ -49,13 +49,15 @@ class Generated:
     """One picture.
 
     ``linear_awg4`` is scene-linear light at EV 0, float32 ``(H, W, 3)`` from 0. ``intermediates`` are the 8-bit pictures
-    it was made of, ``(H, W, 3)``, by the name of their rendition; ``facts`` is what made it.
+    it was made of, ``(H, W, 3)``, by the name of their rendition; ``facts`` is what made it, ``notes``
+    what a person should know of that.
     """
 
     wish: Wish
     linear_awg4: NDArray[np.float32]
     intermediates: Mapping[Rendition, Code8]
     facts: Facts
+    notes: tuple[str, ...] = ()
 
 
 class HdrDecoder(Protocol):
@@ -163,9 +165,11 @@ class Generator(ABC):
         linear, intermediates, own = self._light(tokens, sampling, threads)
         if not np.isfinite(linear).all():
             raise HdrgenError(f"{wish.prompt!r}, seed {wish.seed}: the model's light is not finite")
+        read, notes = self._read(wish.prompt, sampling)
         facts = {
             "prompt": wish.prompt,
             "negative_prompt": sampling.negative_prompt or None,
+            **read,
             "seed": wish.seed,
             "steps": sampling.steps,
             "guidance": sampling.guidance,
@@ -174,7 +178,23 @@ class Generator(ABC):
             **own,
             **self._made_with,
         }
-        return Generated(wish, np.maximum(linear, 0), intermediates, facts)
+        return Generated(wish, np.maximum(linear, 0), intermediates, facts, notes)
+
+    def _read(self, prompt: str, sampling: Sampling) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return what was read of prompts that are too long, as facts and as notes; nothing of others."""
+        facts, notes = {}, []
+        given = {"prompt": prompt, "negative_prompt": sampling.negative_prompt}
+        asked = zip(given.items(), zip(*self._prompts(*given.values()), strict=True), strict=True)
+        for (name, whole), texts in asked:
+            # The words of a rendition stand before it. What all of them read is what was used.
+            left_out = max(len(text) - len(self.flux.read_part(text)) for text in texts)
+            if left_out and whole:
+                used = facts[f"{name}_used"] = whole[: max(0, len(whole) - left_out)]
+                notes.append(
+                    f"the {name.replace('_', ' ')} is longer than the {self.flux.prompt_tokens} tokens that the model "
+                    f"reads; what follows {used[-40:]!r} was not used"
+                )
+        return facts, tuple(notes)
 
     @abstractmethod
     def _light(

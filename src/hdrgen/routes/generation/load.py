@@ -1,5 +1,6 @@
 """Models off the disk and onto a device: from a folder of what was trained to a generator."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,9 @@ from typing import Literal
 import diffusers
 import torch
 from diffusers.utils import logging as diffusers_bars
+from peft import get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers.utils import logging as transformers_bars
 
 from hdrgen.flux.checkpoint import available_memory, check_memory
@@ -25,6 +29,10 @@ from hdrgen.routes.generation.trained import Route, Trained, find_trained
 from hdrgen.runtime.errors import HdrgenError
 
 Device = Literal["auto", "cpu", "cuda"]
+
+_OF_A_LAYER = re.compile(r"\.(lora_\w+|alpha|dora_scale|lokr_\w+)(\.\w+)*$")
+_MOST_CHARACTERS = 300
+_ADAPTER = "default"
 
 
 def load_generator(
@@ -124,14 +132,47 @@ def _load_flux(trained: Trained, dtype: torch.dtype) -> Flux:
         return load(transformer=transformer.eval())
     flux = load()
     assert trained.lora is not None
+    _load_lora(flux, trained.lora, trained.checkpoint.source)
+    return flux
+
+
+def _load_lora(flux: Flux, path: Path, source: str) -> None:
+    """Add a LoRA whose names diffusers has or converts; what it does not know it would leave out in silence."""
     try:
-        flux.pipeline.load_lora_weights(
-            trained.lora.parent, weight_name=trained.lora.name, local_files_only=True
-        )
-    except (RuntimeError, ValueError) as error:
+        lost = _left_out(flux, load_file(path))
+        if not lost:
+            flux.pipeline.load_lora_weights(
+                path.parent, weight_name=path.name, local_files_only=True, adapter_name=_ADAPTER
+            )
+            named = flux.pipeline_class.lora_state_dict(
+                path.parent, weight_name=path.name, local_files_only=True
+            )
+            loaded = get_peft_model_state_dict(flux.pipeline.transformer, adapter_name=_ADAPTER)
+            lost = sorted({f"transformer.{name}" for name in loaded} ^ named.keys())
+    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise HdrgenError(
-            f"{trained.lora}: does not fit the checkpoint {trained.checkpoint.source} ({reason}); "
+            f"{path}: does not fit the checkpoint {source} ({reason[:_MOST_CHARACTERS]}); "
             "run `dvc repro train_flux_lora`"
         ) from None
-    return flux
+    if lost:
+        raise HdrgenError(
+            f"{path}: does not fit the checkpoint {source} ({len(lost)} of its weights have no place there, such as "
+            f"{lost[0]}); run `dvc repro train_flux_lora`"
+        )
+
+
+def _left_out(flux: Flux, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Return the weights, layer by layer, that have no name in diffusers, nor are given one by it."""
+    layers: dict[str, dict[str, torch.Tensor]] = {}
+    for name, weight in weights.items():
+        layers.setdefault(_OF_A_LAYER.sub("", name), {})[name] = weight
+    lost = [name for name in weights if "dora_scale" in name]
+    for layer in layers.values():
+        try:
+            named = flux.pipeline_class.lora_state_dict(dict(layer))
+        except (RuntimeError, ValueError, KeyError):
+            named = {}
+        if not named or not all(name.startswith("transformer.") for name in named):
+            lost += layer
+    return sorted(set(lost))
