@@ -214,3 +214,26 @@ def test_a_file_that_is_no_safetensors_is_named(folder):
     (folder / LORA).write_bytes(b"x" * 100)
     with pytest.raises(HdrgenError, match=r"pytorch_lora_weights\.safetensors: does not fit"):
         load_generator(folder, "latent", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("route", "part", "file"),
+    [
+        ("brackets", "train_flux_full/transformer", "diffusion_pytorch_model"),
+        ("latent", "base_model/tiny/transformer", "diffusion_pytorch_model"),
+        ("latent", "base_model/tiny/vae", "diffusion_pytorch_model"),
+        ("latent", "base_model/tiny/text_encoder", "model"),
+        ("latent", "train_flux_vae/vae", "diffusion_pytorch_model"),
+    ],
+)
+def test_weights_of_foreign_names_are_refused_and_not_drawn_at_random(models, tmp_path, route, part, file):
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    reference = folder / "base_model/checkpoint.json"
+    reference.write_text(reference.read_text().replace(str(models), str(folder)))
+    weights = folder / part / f"{file}.safetensors"
+    save_file({f"foreign.{name}": w for name, w in load_file(weights).items()}, weights, {"format": "pt"})
+    with pytest.raises(
+        HdrgenError, match=rf"{part}: lacks \d+ of the model's weights, .* has foreign\..* instead"
+    ):
+        load_generator(folder, route, device="cpu")

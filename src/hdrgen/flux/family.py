@@ -26,6 +26,7 @@ from hdrgen.flux.latents import (
     prompt_ids,
     unpack,
 )
+from hdrgen.flux.weight_names import check_weights
 
 PROMPT_TOKENS = 512
 """Tokens that prompts are padded to."""
@@ -287,9 +288,17 @@ def load_flux(checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32, **p
         Of the weights, but for the VAE's: they stay fp32, bf16 shows bands.
     **parts
         Components to take instead of the checkpoint's own, by name; None leaves one out and saves its memory.
+
+    Raises
+    ------
+    HdrgenError
+        Weights are stored under names that the model does not have.
     """
     family = _FAMILIES[checkpoint.family]
     pipeline = family.pipeline_class.from_pretrained(
         checkpoint.path, local_files_only=True, dtype={"default": dtype, "vae": torch.float32}, **parts
     )
+    for component in checkpoint.components:
+        if component.name not in parts:
+            check_weights(getattr(pipeline, component.name), checkpoint.path / component.name)
     return family(pipeline)

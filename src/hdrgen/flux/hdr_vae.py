@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
 from hdrgen.flux.latents import denormalise, encode_latents, pack, pixels_per_token, unpack
+from hdrgen.flux.weight_names import check_weights
 from hdrgen.inference.norm_tiles import decode_in_tiles
 from hdrgen.runtime.errors import HdrgenError
 
@@ -127,6 +128,7 @@ def load_vae(folder: Path) -> Vae:
         vae: Vae = VAE_CLASSES[name].from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HdrgenError(f"{folder}: no VAE of FLUX can be loaded from it ({error})") from None
+    check_weights(vae, folder)
     return vae.eval()
 
 

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_bars
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.flux.family import Flux, load_flux
 from hdrgen.flux.hdr_vae import load_hdr_vae
+from hdrgen.flux.weight_names import check_weights
 from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
 from hdrgen.routes.generation.generator import (
     BracketsGenerator,
@@ -129,6 +130,7 @@ def _load_flux(trained: Trained, dtype: torch.dtype) -> Flux:
         transformer = diffusers.AutoModel.from_pretrained(
             str(trained.transformer), local_files_only=True, dtype=dtype
         )
+        check_weights(transformer, trained.transformer, "run `dvc repro train_flux_full`")
         return load(transformer=transformer.eval())
     flux = load()
     assert trained.lora is not None
