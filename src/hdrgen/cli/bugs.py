@@ -1,7 +1,6 @@
 """What a bug leaves: a line for whoever met it, and its traceback in a file for whoever mends it."""
 
 import os
-import tempfile
 import traceback
 
 _logged: dict[str, str] = {}
@@ -26,6 +25,8 @@ def bug_in_words(error: BaseException) -> str:
 
 
 def _write(told: str) -> str:
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="hdrgen-bug-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(told)
