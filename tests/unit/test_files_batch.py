@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -11,11 +12,12 @@ import polars as pl
 import pytest
 import tifffile
 
-from hdrgen.cli import run
+from hdrgen.cli import _Lines, run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.conversion import convert_file
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.scheduling import map_frames
 from hdrgen.steps import in_steps
 
 resource = pytest.importorskip("resource")
@@ -152,6 +154,24 @@ def test_a_bug_on_a_disk_without_room_for_its_log_is_told_all_the_same(plates, c
     assert run(["inspect", "plates/a.exr", "--json"]) == 1
     files, _ = _files(capsys)
     assert files["a"]["error"].endswith("(a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)")
+
+
+def _bug(item):
+    return {}[item]
+
+
+def test_a_bug_of_a_frame_in_a_worker_is_one_line_and_its_traceback_is_in_the_log(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    handler = _Lines(logging.WARNING)
+    logging.getLogger("hdrgen").addHandler(handler)
+    list(map_frames(_bug, ["R", "R"], workers=1, timeout_s=30.0, memory_bytes=2**30))
+    logging.getLogger("hdrgen").removeHandler(handler)
+    (log,) = tmp_path.glob("hdrgen-bug-*.log")
+    line = f"warning: a frame failed unexpectedly: KeyError: 'R' (a bug in hdrgen; its traceback is in {log})"
+    assert capsys.readouterr().err.splitlines() == [line, line]
+    assert "return {}[item]" in log.read_text()
 
 
 @pytest.mark.usefixtures("little_room")

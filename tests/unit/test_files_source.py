@@ -309,3 +309,14 @@ def test_a_journal_with_half_a_line_or_of_another_version_costs_only_those_rows(
         journal.add([row, {"frame": "b", "stops": 2.0, "fingerprint": b"", "note": "n"}])
     assert [row["frame"] for row in Journal(tmp_path, schema).rows] == ["a", "\u2028", "b"]
     assert journal_is_about(tmp_path) == {"source": "s"}
+
+
+def test_what_a_run_left_that_was_killed_while_it_wrote_is_cleared_away(tmp_path):
+    source = _write(tmp_path / "in", "a")
+    (tmp_path / "out/frames").mkdir(parents=True)
+    assert _ingest(source, tmp_path / "out") == 0
+    whole = _files(tmp_path / "out")
+    (tmp_path / "out/.index.0123456789ab.parquet").write_bytes(b"half")
+    (tmp_path / "out/frames/.a_1.0123456789ab.exr").write_bytes(b"half")
+    assert _ingest(source, tmp_path / "out") == 0
+    assert _files(tmp_path / "out") == whole

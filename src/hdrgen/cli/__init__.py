@@ -92,7 +92,8 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from hdrgen.cli.batch import say
 
-        say("warning", record.getMessage())
+        error = record.exc_info[1] if record.exc_info else None
+        say("warning", f"{record.getMessage()}: {bug_in_words(error)}" if error else record.getMessage())
 
 
 def main() -> None:

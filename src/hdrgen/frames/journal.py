@@ -36,7 +36,7 @@ class Journal:
         self._path = folder / JOURNAL_NAME
         # The later row of a file is the one that holds.
         self.rows: list[Row] = [*previous_index(folder, schema).iter_rows(named=True), *self._unfinished()]
-        self._known = {self._line(row) for row in self.rows}
+        self._known = {tuple(row.values()) for row in self.rows}
 
     def __enter__(self) -> Self:
         self._stream = self._path.open("ab")
@@ -53,19 +53,16 @@ class Journal:
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows whose files are written."""
         for row in rows:
-            line = self._line(dict.fromkeys(self._schema) | row)
-            if line not in self._known:
-                self._stream.write(line + b"\n")
-        self._stream.flush()
+            whole = dict.fromkeys(self._schema) | row
+            if tuple(whole.values()) not in self._known:
+                self._stream.write(json.dumps(whole, default=_as_text).encode() + b"\n")
+                self._stream.flush()
 
     def finish(self, index: pl.DataFrame) -> None:
         """Write the index, which holds all rows that hold, and remove the journal."""
         write_index(self._folder, index)
         self._stream.close()
         self._path.unlink()
-
-    def _line(self, row: Row) -> bytes:
-        return json.dumps(row, default=_as_text).encode()
 
     def _unfinished(self) -> list[Row]:
         rows = []
@@ -76,7 +73,7 @@ class Journal:
                     for name, kind in self._schema.items()
                     if kind == pl.Binary and row[name] is not None
                 }
-                rows.append(row | binary)
+                rows.append({name: binary.get(name, row[name]) for name in self._schema})
         return rows
 
 

@@ -206,8 +206,8 @@ def _outcome(future: Any, timeout_s: float, memory_bytes: int) -> Outcome[Any]:
         raise MachineError(
             f"{where}{error.strerror or error}; mend it and run again, what was made is kept"
         ) from None
-    except Exception as error:  # noqa: BLE001 - a bug in one frame must not stop ten thousand; the log has it all
-        log.warning("a frame failed unexpectedly:\n%s", getattr(error, "traceback", error))
+    except Exception as error:
+        log.warning("a frame failed unexpectedly", exc_info=error)
         return Outcome(None, f"failed ({type(error).__name__}: {error})".splitlines()[0])
 
 
