@@ -98,6 +98,17 @@ def test_a_file_that_vanishes_a_folder_in_its_place_and_a_link_to_nothing_cost_t
 
 
 @pytest.mark.usefixtures("plates")
+def test_a_link_in_a_loop_costs_itself_and_a_pipe_is_left_out_with_a_note(capsys):
+    Path("plates/loop.exr").symlink_to("loop.exr")
+    os.mkfifo("plates/pipe.exr")  # opening it would wait for somebody to write
+    assert run(["convert", "plates", "-o", "out", "--json"]) == 1
+    files, said = _files(capsys)
+    assert list(files) == [*"abcd", "loop"]
+    assert files["loop"]["error"] == "plates/loop.exr: is a link to loop.exr, which cannot be found"
+    assert "note: plates/pipe.exr: is no file but a pipe, a socket or a device, left out\n" in said
+
+
+@pytest.mark.usefixtures("plates")
 def test_a_folder_that_may_not_be_written_is_named_by_the_file_that_was_wanted(capsys, monkeypatch):
     touch = Path.touch
 

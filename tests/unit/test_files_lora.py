@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from hdrgen.cli import run
 from hdrgen.flux.checkpoint import read_reference
+from hdrgen.flux.family import _read_part
 from hdrgen.images.exr import read_exr
 from hdrgen.routes.generation.load import load_generator
 from hdrgen.routes.generation.wishes import Sampling, Wish
@@ -189,6 +190,23 @@ def test_a_prompt_that_is_too_long_is_said_to_be_cut_and_both_are_recorded(model
     )
     read = tokenizer.decode(tokenizer(question)["input_ids"][:32])
     assert read.endswith(used)
+
+
+class _Slow:
+    """A tokenizer of characters that does not say where they stand."""
+
+    is_fast = False
+
+    def __call__(self, text, **_):
+        return {"input_ids": [*text]}
+
+    def decode(self, tokens):
+        return "".join(tokens)
+
+
+@pytest.mark.parametrize(("prompt", "read"), [("sea", "sea"), ("sea at sunset", "sea at"), ("", "")])
+def test_a_tokenizer_without_places_tells_by_its_words(prompt, read):
+    assert _read_part(prompt, f"<{prompt}>", _Slow(), 8) == read
 
 
 def test_the_part_that_was_used_makes_the_same_picture(models):

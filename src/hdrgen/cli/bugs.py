@@ -14,11 +14,12 @@ def asked_to_raise() -> bool:
 
 def bug_in_words(error: BaseException) -> str:
     """Return a bug as one line that names the log with its traceback, which is written if it is a new one."""
-    told = "".join(traceback.format_exception(error))
-    where = _logged.get(told)
+    # In a worker it happened where its cause says; how it came from there may differ.
+    happened = "".join(traceback.format_exception(error.__cause__ or error))
+    where = _logged.get(happened)
     if where is None:
         try:
-            where = _logged[told] = _write(told)
+            where = _logged[happened] = _write("".join(traceback.format_exception(error)))
         except OSError:  # a full disk: the line is told all the same
             return f"{type(error).__name__}: {error} (a bug in hdrgen; HDRGEN_TRACEBACK=1 shows where)"
     return f"{type(error).__name__}: {error} (a bug in hdrgen; its traceback is in {where})"

@@ -268,9 +268,13 @@ class Flux1(Flux):
 
 def _read_part(prompt: str, text: str, tokenizer: Any, length: int) -> str:
     """Return what is left of a prompt that stands in a text whose first tokens alone are read."""
-    read = tokenizer(text, truncation=True, max_length=length, return_offsets_mapping=True)
-    end = max((end for _, end in read["offset_mapping"]), default=0)
-    begin = text.find(prompt.strip())
+    begin = max(0, text.find(prompt.strip()))
+    if tokenizer.is_fast:
+        read = tokenizer(text, truncation=True, max_length=length, return_offsets_mapping=True)
+        end = max((end for _, end in read["offset_mapping"]), default=0)
+    else:  # it does not say where its tokens stand, but has the text's characters, or nearly
+        words = tokenizer(text, add_special_tokens=False)["input_ids"]
+        end = len(text) if len(words) < length else len(tokenizer.decode(words[: length - 1]))
     return prompt if end >= begin + len(prompt.strip()) else text[begin : max(begin, end)]
 
 

@@ -50,7 +50,9 @@ def write_index(folder: Path, index: pl.DataFrame) -> None:
     index.write_parquet(encoded, compression="zstd", statistics=True)
     with replacing(folder / INDEX_NAME) as temporary:
         temporary.write_bytes(encoded.getbuffer())
-    for left in folder.glob(f".{Path(INDEX_NAME).stem}.*"):  # of a run that was killed while it wrote one
+    for left in folder.glob(
+        f".{Path(INDEX_NAME).stem}.*{Path(INDEX_NAME).suffix}"
+    ):  # of a run that was killed while it wrote one
         left.unlink()
 
 

@@ -43,7 +43,9 @@ def _touch(temporary: Path) -> None:
 
 
 def _name(error: OSError, temporary: Path, path: Path) -> None:
-    if error.errno is None:  # of a library that has the system's error in its words alone, or has none
+    if (
+        type(error) is OSError and error.errno is None
+    ):  # of a library that has the system's error in its words alone
         numbered = re.search(r"\(os error (\d+)\)", str(error))
         error.strerror = os.strerror(int(numbered[1])) if numbered else str(error)
         error.errno = int(numbered[1]) if numbered else errno.EIO
