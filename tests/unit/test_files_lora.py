@@ -177,6 +177,7 @@ def test_a_prompt_that_is_too_long_is_said_to_be_cut_and_both_are_recorded(model
     assert 0 < len(used) < len(whole)
     note = f"the prompt is longer than the 32 tokens that the model reads; what follows {used[-40:]!r} was not used"
     assert note in facts["notes"]
+    assert (facts["prompt"], facts["prompt_used"]) == (whole, used)
     assert f"note: {note}" in said.err
 
     # What the model was given, in the tokenizer's own words.

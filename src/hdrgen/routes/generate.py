@@ -21,9 +21,10 @@ from hdrgen.runtime.progress import OnProgress
 
 @dataclass(frozen=True)
 class GeneratedFile:
-    """What was generated: the brightest value written, and the intermediate pictures that were kept."""
+    """What was generated: the part of the prompt that was read, the brightest value, and the intermediates that were kept."""
 
     prompt: str
+    prompt_used: str
     seed: int
     route: Route
     width: int
@@ -142,6 +143,7 @@ def write_generated(
     )
     return GeneratedFile(
         generated.wish.prompt,
+        str(generated.facts.get("prompt_used", generated.wish.prompt)),
         generated.wish.seed,
         route,
         width,
