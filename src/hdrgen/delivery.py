@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,14 @@ from numpy.typing import NDArray
 from hdrgen.banding import eight_bit_encoding, stairs_share
 from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
 from hdrgen.conversion import assumed_chromaticities
+from hdrgen.delivery_channels import Seen, channel_numbers, finite, overflow, pixels, readable
 from hdrgen.delivery_findings import Delivery, Finding, broken
 from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
 from hdrgen.delivery_sequences import check_sequence
-from hdrgen.images.exr import HALF_MAX, interop_chromaticities, interop_id, read_exr
+from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
+from hdrgen.images.exr_channels import holds_more_than_the_picture, read_channels
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.inspection import Statistics, at_maximum_share, statistics
+from hdrgen.inspection import at_maximum_share, statistics
 
 __all__ = ["Delivery", "Finding", "check_delivery", "check_sequence"]
 
@@ -46,27 +47,18 @@ def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
     if not path.is_file():
         raise UnreadableImage(path, "no such file" if not path.exists() else "is no file")
     try:
+        more = holds_more_than_the_picture(path)
+        channels = tuple(map(channel_numbers, read_channels(path))) if more else ()
         image = read_exr(path)
     except UnreadableImage as error:
         return Delivery(path, (Finding("readable", "fail", error.reason, "write or copy the file again"),))
-    seen = _Seen(image, statistics(image), rules)
-    findings = [Finding("readable", "pass", f"{image.width}x{image.height}, {image.storage}")]
-    for check in _CHECKS:
-        findings.extend(check(seen))
+    seen = Seen(image, statistics(image), rules, channels)
+    findings = [finding for check in _CHECKS for finding in check(seen)]
     findings.append(_naming(path, rules))
     return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)))
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What every check looks at."""
-
-    image: SceneImage
-    light: Statistics
-    rules: DeliveryRules
-
-
-_Check = Callable[[_Seen], Iterator[Finding]]
+_Check = Callable[[Seen], Iterator[Finding]]
 
 
 def _asked(finding: Finding, rules: DeliveryRules) -> bool:
@@ -75,18 +67,7 @@ def _asked(finding: Finding, rules: DeliveryRules) -> bool:
     return rule is None or rule.breach != "ignore"
 
 
-def _pixels(seen: _Seen) -> Iterator[Finding]:
-    image, rule = seen.image, seen.rules.pixels
-    if image.luminance_chroma:
-        yield broken(rule, "pixels", "luminance and halved chroma", "write RGB: hdrgen convert")
-    elif image.pixel_type in rule.types:
-        yield Finding("pixels", "pass", f"{image.pixel_type} RGB")
-    else:
-        why = f"{image.pixel_type}, not {' or '.join(rule.types)}"
-        yield broken(rule, "pixels", why, "hdrgen convert writes half")
-
-
-def _size(seen: _Seen) -> Iterator[Finding]:
+def _size(seen: Seen) -> Iterator[Finding]:
     image, rule = seen.image, seen.rules.size
     said = f"{image.width}x{image.height}"
     if (rule.width or image.width, rule.height or image.height) == (image.width, image.height):
@@ -96,27 +77,7 @@ def _size(seen: _Seen) -> Iterator[Finding]:
         yield broken(rule, "size", why, "render it at the size asked for")
 
 
-def _finite(seen: _Seen) -> Iterator[Finding]:
-    light = seen.light
-    if light.nan_values or light.inf_values:
-        why = f"{light.nan_values} NaN and {light.inf_values} Inf values"
-        y, x = np.argwhere(~np.isfinite(seen.image.rgb).all(axis=-1))[0]
-        why += f", the first at x {x}, y {y}"
-        way_out = "repair the frame: they spread under every filter"
-        yield broken(seen.rules.finite, "finite", why, way_out)
-    else:
-        yield Finding("finite", "pass", "no NaN, no Inf")
-
-
-def _overflow(seen: _Seen) -> Iterator[Finding]:
-    if seen.light.half_max_values:
-        why = f"{seen.light.half_max_values} values at {HALF_MAX:g}, where half floats end"
-        yield broken(seen.rules.overflow, "overflow", why, "lower the exposure before writing half")
-    else:
-        yield Finding("overflow", "pass", f"largest value {seen.light.maximum_linear:.4g}")
-
-
-def _clipping(seen: _Seen) -> Iterator[Finding]:
+def _clipping(seen: Seen) -> Iterator[Finding]:
     share, rule = seen.light.ceiling_share, seen.rules.clipping
     if share > _limit(rule, seen.image):
         why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
@@ -125,7 +86,7 @@ def _clipping(seen: _Seen) -> Iterator[Finding]:
         yield Finding("clipping", "pass", "nothing is cut off")
 
 
-def _pinned(seen: _Seen) -> Iterator[Finding]:
+def _pinned(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.pinned
     linear_awg4 = _in_primaries(seen.image, AWG4)
     share = at_maximum_share(linear_awg4)
@@ -143,7 +104,7 @@ def _limit(rule: Clipping, image: SceneImage) -> float:
     return max(rule.share, rule.pixels / (image.width * image.height))
 
 
-def _range(seen: _Seen) -> Iterator[Finding]:
+def _range(seen: Seen) -> Iterator[Finding]:
     light, rule = seen.light, seen.rules.range
     if light.maximum_linear <= rule.peak_above:
         why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
@@ -158,7 +119,7 @@ def _range(seen: _Seen) -> Iterator[Finding]:
         yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
 
 
-def _gamut(seen: _Seen) -> Iterator[Finding]:
+def _gamut(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.gamut
     own = assumed_chromaticities(seen.image)[0]
     wanted = own if rule.primaries is None else SPACES[rule.primaries]
@@ -184,7 +145,7 @@ def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float3
         return rgb
 
 
-def _banding(seen: _Seen) -> Iterator[Finding]:
+def _banding(seen: Seen) -> Iterator[Finding]:
     rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
     encoding = eight_bit_encoding(seen.image)
     stairs = stairs_share(seen.image.rgb)
@@ -197,7 +158,7 @@ def _banding(seen: _Seen) -> Iterator[Finding]:
         yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
 
 
-def _primaries(seen: _Seen) -> Iterator[Finding]:
+def _primaries(seen: Seen) -> Iterator[Finding]:
     image, rule = seen.image, seen.rules.primaries
     stated = image.chromaticities
     name = next((key for key, space in SPACES.items() if space == stated), None)
@@ -213,7 +174,7 @@ def _primaries(seen: _Seen) -> Iterator[Finding]:
         yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
 
-def _interop_id(seen: _Seen) -> Iterator[Finding]:
+def _interop_id(seen: Seen) -> Iterator[Finding]:
     stated = seen.image.chromaticities
     interop = seen.image.attributes.get("colorInteropID")
     if interop is None:
@@ -229,7 +190,7 @@ def _interop_id(seen: _Seen) -> Iterator[Finding]:
         yield Finding("interop id", "pass", str(interop))
 
 
-def _aces_container(seen: _Seen) -> Iterator[Finding]:
+def _aces_container(seen: Seen) -> Iterator[Finding]:
     image = seen.image
     if not image.attributes.get("acesImageContainerFlag"):
         return
@@ -238,7 +199,7 @@ def _aces_container(seen: _Seen) -> Iterator[Finding]:
         for wrong, said in (
             (image.chromaticities != AP0, "the primaries are not AP0"),
             (image.compression not in ("no", "none"), f"it is compressed with {image.compression}"),
-            (image.pixel_type != "half", f"its pixels are {image.pixel_type}"),
+            (seen.pixel_type != "half", f"its pixels are {seen.pixel_type}"),
             (image.storage != "scanline", "it is tiled"),
         )
         if wrong
@@ -251,7 +212,7 @@ def _aces_container(seen: _Seen) -> Iterator[Finding]:
         yield Finding("ACES container", "pass", "valid by what ST 2065-4 asks of pixels")
 
 
-def _compression(seen: _Seen) -> Iterator[Finding]:
+def _compression(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.compression
     name = "none" if seen.image.compression == "no" else seen.image.compression
     if name in rule.allowed:
@@ -265,7 +226,7 @@ def _compression(seen: _Seen) -> Iterator[Finding]:
 _LOSSY = ("b44", "b44a", "pxr24")
 
 
-def _windows(seen: _Seen) -> Iterator[Finding]:
+def _windows(seen: Seen) -> Iterator[Finding]:
     attributes, rule = seen.image.attributes, seen.rules.windows
     data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
     aspect = float(attributes.get("pixelAspectRatio", 1.0))
@@ -278,7 +239,7 @@ def _windows(seen: _Seen) -> Iterator[Finding]:
         yield Finding("windows", "pass", "data window = display window")
 
 
-def _metadata(seen: _Seen) -> Iterator[Finding]:
+def _metadata(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.metadata
     missing = [name for name in rule.required if name not in seen.image.attributes]
     if missing:
@@ -287,7 +248,7 @@ def _metadata(seen: _Seen) -> Iterator[Finding]:
         yield Finding("metadata", "pass", f"has {', '.join(rule.required)}")
 
 
-def _attribute_names(seen: _Seen) -> Iterator[Finding]:
+def _attribute_names(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.attribute_names
     long = sorted(name for name in seen.image.attributes if len(name) > rule.longest)
     if long:
@@ -297,7 +258,7 @@ def _attribute_names(seen: _Seen) -> Iterator[Finding]:
         yield Finding("attribute names", "pass", f"all within {rule.longest} characters")
 
 
-def _provenance(seen: _Seen) -> Iterator[Finding]:
+def _provenance(seen: Seen) -> Iterator[Finding]:
     made = seen.image.attributes.get("hdrgenVersion")
     if made:
         route = seen.image.attributes.get("hdrgenRoute", "unknown")
@@ -315,10 +276,11 @@ def _naming(path: Path, rules: DeliveryRules) -> Finding:
 
 
 _CHECKS: tuple[_Check, ...] = (
-    _pixels,
+    readable,
+    pixels,
     _size,
-    _finite,
-    _overflow,
+    finite,
+    overflow,
     _clipping,
     _pinned,
     _range,

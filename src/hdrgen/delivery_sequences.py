@@ -124,7 +124,7 @@ def numbered_files(names: Iterable[str], frame: str | None = None) -> list[Frame
 def _by_expression(names: Iterable[str], frame: re.Pattern[str]) -> list[FrameSequence | OtherNumbers]:
     digits: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if (match := frame.search(name)) and re.fullmatch(r"-?[0-9]+", match[1] or ""):
+        if (match := frame.search(name)) and re.fullmatch(r"-?[0-9]{1,18}", match[1] or ""):
             digits[_common(name[: match.start(1)], name[match.end(1) :])].append(match[1])
     return [FrameSequence(name, tuple(numbers)) for name, numbers in sorted(digits.items())]
 
