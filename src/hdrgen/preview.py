@@ -18,6 +18,7 @@ from hdrgen.colour.primaries import P3_D65, REC709, REC2020, Chromaticities, con
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import assumed_chromaticities, describe, from_chromaticities
 from hdrgen.images.code_image import write_png8
+from hdrgen.images.content_light import content_light
 from hdrgen.images.hdr_codes import Transfer, encode_avif, encode_jpeg_xl
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.images.stored_image import SceneImage
@@ -230,7 +231,8 @@ def write_hdr_preview(
         nits = np.maximum(convert_primaries(nits, P3_D65, REC2020), 0)
         code = pq_encode(nits) if display.transfer == "pq" else hlg_encode(nits, display.peak_nits)
         if suffix == ".avif":
-            data = encode_avif(code, transfer=display.transfer, bits=bits, threads=threads)
+            light = content_light(nits)
+            data = encode_avif(code, transfer=display.transfer, bits=bits, light=light, threads=threads)
         else:
             data = encode_jpeg_xl(
                 code, transfer=display.transfer, peak_nits=display.peak_nits, threads=threads
