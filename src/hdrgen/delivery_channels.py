@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -98,7 +99,7 @@ class Seen:
         }
         return next((name for name in ("uint", "float", "half") if name in types), self.image.pixel_type)
 
-    @property
+    @cached_property
     def beside_colours(self) -> list[ChannelNumbers]:
         """Alpha, and the channels that are not the picture's."""
         beside = [channel for channel in self.channels if channel.kind != "picture"]
@@ -124,9 +125,11 @@ def pixels(seen: Seen) -> Iterator[Finding]:
         yield broken(rule, "pixels", "luminance and halved chroma", "write RGB: hdrgen convert")
         return
     by_type: dict[str, list[str]] = defaultdict(list)
-    for channel in seen.channels:
-        if channel.kind != "picture" or (channel.is_alpha and channel.pixel_type != seen.pixel_type):
-            by_type[channel.pixel_type].append(channel.name)
+    for channel in seen.beside_colours:
+        # The alpha of integers has become float in reading, as they have.
+        if channel.kind == "picture" and seen.pixel_type in ("uint", channel.pixel_type):
+            continue
+        by_type[channel.pixel_type].append(channel.name)
     said = [f"{_listed(names)} ({pixel_type})" for pixel_type, names in by_type.items()]
     beside = f", beside it {'; '.join(said)}" if said else ""
     if seen.pixel_type in rule.types:
