@@ -48,7 +48,9 @@ def with_content_light(avif: bytes, light: ContentLight) -> bytes:
     primary = int.from_bytes(pitm[4 : 8 if pitm[0] else 6], "big")
 
     properties = _with_property(avif, inside[b"iprp"], primary, struct.pack(">HH", *light))
-    grown = len(properties) - inside[b"iprp"].size
+    # What is written again has a size of 32 bits, whatever it had.
+    shrunk = sum(box.start - box.first - 8 for box in (meta, inside[b"iloc"]))
+    grown = len(properties) - inside[b"iprp"].size - shrunk
     changed = {
         b"iprp": lambda: properties,
         b"iloc": lambda: _moved(avif, inside[b"iloc"], grown, meta.end),
