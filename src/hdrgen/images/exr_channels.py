@@ -76,7 +76,7 @@ def read_channels(path: Path) -> tuple[StoredChannel, ...]:
     found = []
     for index, (part, header) in enumerate(zip(file.parts, headers, strict=True)):
         part_name = str(header.get("name") or "") if len(headers) > 1 else ""
-        hashed = tuple(str(v) for key, v in header.items() if _CRYPTOMATTE_LAYER.fullmatch(str(key)))
+        hashed = {str(value) for key, value in header.items() if _CRYPTOMATTE_LAYER.fullmatch(str(key))}
         for name, channel in part.channels.items():
             is_picture = index == part_of_picture and name in of_picture
             kind = "picture" if is_picture else _kind(part_name, name, part.channels, hashed)
@@ -96,11 +96,13 @@ def _picture(path: Path, headers: list[Any]) -> tuple[int, set[str]]:
     return layout.part, wanted & {channel.name for channel in headers[layout.part]["channels"]}
 
 
-def _kind(part_name: str, name: str, beside: Iterable[str], hashed: tuple[str, ...]) -> Kind:
+def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:
     layer, _, base = name.rpartition(".")
     tokens = {token.lower() for token in _TOKEN.findall(f"{part_name}.{name}")}
     whole = {word.lower() for word in re.split(r"[._:\s-]", f"{part_name}.{name}")}
-    if name.startswith(hashed) or any(word.startswith(("crypto", "ucrypto")) for word in tokens | whole):
+    if layer.rstrip("0123456789") in hashed or any(
+        word.startswith(("crypto", "ucrypto")) for word in tokens | whole
+    ):
         return "bits"
     if _ID_TOKENS & (tokens | whole):
         return "bits"
