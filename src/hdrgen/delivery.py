@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from hdrgen.banding import eight_bit_encoding, stairs_share
 from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
 from hdrgen.conversion import assumed_chromaticities
-from hdrgen.delivery_channels import Seen, channel_numbers, finite, overflow, pixels, readable
+from hdrgen.delivery_channels import Seen, SeenPicture, channel_numbers, finite, overflow, pixels, readable
 from hdrgen.delivery_findings import Delivery, Finding, broken
 from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
 from hdrgen.delivery_sequences import check_sequence
 from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
-from hdrgen.images.exr_channels import holds_more_than_the_picture, read_channels
+from hdrgen.images.exr_channels import read_channels, read_contents
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.inspection import at_maximum_share, statistics
 
@@ -25,10 +25,18 @@ _CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000
 """Where encodings that pictures are generated in have code 1.0."""
 
 
-def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
+def check_delivery(
+    path: Path,
+    rules: DeliveryRules | None = None,
+    *,
+    layer: str | None = None,
+    part: int | str | None = None,
+) -> Delivery:
     """Check an EXR against what compositors and their programs expect.
 
-    A file that cannot be read is not fit, and says why; only a missing one raises.
+    What is asked of light is asked of the picture; NaN and Inf are looked for in every channel of every part, except
+    where it holds bits: ids, and Cryptomatte's hashes. A file of data alone, such as depth, is checked as such. A file
+    that cannot be read is not fit, and says why; only a missing one raises.
 
     Parameters
     ----------
@@ -36,6 +44,8 @@ def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
         The EXR.
     rules
         What is asked of it; None asks for the defaults.
+    layer, part
+        Which is the picture, as of `read_exr`.
 
     Raises
     ------
@@ -46,19 +56,24 @@ def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
     path = Path(path)
     if not path.is_file():
         raise UnreadableImage(path, "no such file" if not path.exists() else "is no file")
+    notes: tuple[str, ...] = ()
     try:
-        more = holds_more_than_the_picture(path)
-        channels = tuple(map(channel_numbers, read_channels(path))) if more else ()
-        image = read_exr(path)
+        contents = read_contents(path, layer=layer, part=part)
+        picture, stored = contents.picture, contents.stored
+        channels = tuple(map(channel_numbers, read_channels(path, picture))) if contents.holds_more else ()
+        if picture is None:
+            seen = Seen(stored, rules, channels)
+            findings = [finding for check in _DATA_CHECKS for finding in check(seen)]
+        else:
+            image = read_exr(path, layer=layer, part=part)
+            notes = image.notes
+            with_picture = SeenPicture(stored, rules, channels, picture, image, statistics(image))
+            findings = [finding for check in _CHECKS for finding in check(with_picture)]
     except UnreadableImage as error:
-        return Delivery(path, (Finding("readable", "fail", error.reason, "write or copy the file again"),))
-    seen = Seen(image, statistics(image), rules, channels)
-    findings = [finding for check in _CHECKS for finding in check(seen)]
+        way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
+        return Delivery(path, (Finding("readable", "fail", error.reason, way_out),))
     findings.append(_naming(path, rules))
-    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)))
-
-
-_Check = Callable[[Seen], Iterator[Finding]]
+    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
 
 
 def _asked(finding: Finding, rules: DeliveryRules) -> bool:
@@ -68,16 +83,16 @@ def _asked(finding: Finding, rules: DeliveryRules) -> bool:
 
 
 def _size(seen: Seen) -> Iterator[Finding]:
-    image, rule = seen.image, seen.rules.size
-    said = f"{image.width}x{image.height}"
-    if (rule.width or image.width, rule.height or image.height) == (image.width, image.height):
+    stored, rule = seen.stored, seen.rules.size
+    said = f"{stored.width}x{stored.height}"
+    if (rule.width or stored.width, rule.height or stored.height) == (stored.width, stored.height):
         yield Finding("size", "pass", said)
     else:
         why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
         yield broken(rule, "size", why, "render it at the size asked for")
 
 
-def _clipping(seen: Seen) -> Iterator[Finding]:
+def _clipping(seen: SeenPicture) -> Iterator[Finding]:
     share, rule = seen.light.ceiling_share, seen.rules.clipping
     if share > _limit(rule, seen.image):
         why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
@@ -86,7 +101,7 @@ def _clipping(seen: Seen) -> Iterator[Finding]:
         yield Finding("clipping", "pass", "nothing is cut off")
 
 
-def _pinned(seen: Seen) -> Iterator[Finding]:
+def _pinned(seen: SeenPicture) -> Iterator[Finding]:
     rule = seen.rules.pinned
     linear_awg4 = _in_primaries(seen.image, AWG4)
     share = at_maximum_share(linear_awg4)
@@ -104,7 +119,7 @@ def _limit(rule: Clipping, image: SceneImage) -> float:
     return max(rule.share, rule.pixels / (image.width * image.height))
 
 
-def _range(seen: Seen) -> Iterator[Finding]:
+def _range(seen: SeenPicture) -> Iterator[Finding]:
     light, rule = seen.light, seen.rules.range
     if light.maximum_linear <= rule.peak_above:
         why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
@@ -119,7 +134,7 @@ def _range(seen: Seen) -> Iterator[Finding]:
         yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
 
 
-def _gamut(seen: Seen) -> Iterator[Finding]:
+def _gamut(seen: SeenPicture) -> Iterator[Finding]:
     rule = seen.rules.gamut
     own = assumed_chromaticities(seen.image)[0]
     wanted = own if rule.primaries is None else SPACES[rule.primaries]
@@ -145,7 +160,7 @@ def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float3
         return rgb
 
 
-def _banding(seen: Seen) -> Iterator[Finding]:
+def _banding(seen: SeenPicture) -> Iterator[Finding]:
     rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
     encoding = eight_bit_encoding(seen.image)
     stairs = stairs_share(seen.image.rgb)
@@ -158,7 +173,7 @@ def _banding(seen: Seen) -> Iterator[Finding]:
         yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
 
 
-def _primaries(seen: Seen) -> Iterator[Finding]:
+def _primaries(seen: SeenPicture) -> Iterator[Finding]:
     image, rule = seen.image, seen.rules.primaries
     stated = image.chromaticities
     name = next((key for key, space in SPACES.items() if space == stated), None)
@@ -174,7 +189,7 @@ def _primaries(seen: Seen) -> Iterator[Finding]:
         yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
 
-def _interop_id(seen: Seen) -> Iterator[Finding]:
+def _interop_id(seen: SeenPicture) -> Iterator[Finding]:
     stated = seen.image.chromaticities
     interop = seen.image.attributes.get("colorInteropID")
     if interop is None:
@@ -190,7 +205,7 @@ def _interop_id(seen: Seen) -> Iterator[Finding]:
         yield Finding("interop id", "pass", str(interop))
 
 
-def _aces_container(seen: Seen) -> Iterator[Finding]:
+def _aces_container(seen: SeenPicture) -> Iterator[Finding]:
     image = seen.image
     if not image.attributes.get("acesImageContainerFlag"):
         return
@@ -214,7 +229,7 @@ def _aces_container(seen: Seen) -> Iterator[Finding]:
 
 def _compression(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.compression
-    name = "none" if seen.image.compression == "no" else seen.image.compression
+    name = "none" if seen.stored.compression == "no" else seen.stored.compression
     if name in rule.allowed:
         yield Finding("compression", "pass", name)
     else:
@@ -227,7 +242,7 @@ _LOSSY = ("b44", "b44a", "pxr24")
 
 
 def _windows(seen: Seen) -> Iterator[Finding]:
-    attributes, rule = seen.image.attributes, seen.rules.windows
+    attributes, rule = seen.stored.attributes, seen.rules.windows
     data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
     aspect = float(attributes.get("pixelAspectRatio", 1.0))
     if data != display:
@@ -241,7 +256,7 @@ def _windows(seen: Seen) -> Iterator[Finding]:
 
 def _metadata(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.metadata
-    missing = [name for name in rule.required if name not in seen.image.attributes]
+    missing = [name for name in rule.required if name not in seen.stored.attributes]
     if missing:
         yield broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
     elif rule.required:
@@ -250,7 +265,7 @@ def _metadata(seen: Seen) -> Iterator[Finding]:
 
 def _attribute_names(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.attribute_names
-    long = sorted(name for name in seen.image.attributes if len(name) > rule.longest)
+    long = sorted(name for name in seen.stored.attributes if len(name) > rule.longest)
     if long:
         why = f"{len(long)} names above {rule.longest} characters ({long[0]})"
         yield broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
@@ -259,9 +274,9 @@ def _attribute_names(seen: Seen) -> Iterator[Finding]:
 
 
 def _provenance(seen: Seen) -> Iterator[Finding]:
-    made = seen.image.attributes.get("hdrgenVersion")
+    made = seen.stored.attributes.get("hdrgenVersion")
     if made:
-        route = seen.image.attributes.get("hdrgenRoute", "unknown")
+        route = seen.stored.attributes.get("hdrgenRoute", "unknown")
         yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
     else:
         why = "does not say what made it"
@@ -275,7 +290,19 @@ def _naming(path: Path, rules: DeliveryRules) -> Finding:
     return broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
 
 
-_CHECKS: tuple[_Check, ...] = (
+_DATA_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
+    readable,
+    pixels,
+    _size,
+    finite,
+    overflow,
+    _compression,
+    _windows,
+    _metadata,
+    _attribute_names,
+    _provenance,
+)
+_CHECKS: tuple[Callable[[SeenPicture], Iterator[Finding]], ...] = (
     readable,
     pixels,
     _size,

@@ -10,8 +10,9 @@ import numpy as np
 from hdrgen.delivery_findings import Finding, broken
 from hdrgen.delivery_rules import DeliveryRules, Pixels
 from hdrgen.images.exr import HALF_MAX
-from hdrgen.images.exr_channels import Kind, StoredChannel
-from hdrgen.images.stored_image import SceneImage
+from hdrgen.images.exr_channels import ChannelPixels, Kind, full_name
+from hdrgen.images.layers import Layer
+from hdrgen.images.stored_image import SceneImage, StoredHeader
 from hdrgen.inspection import Statistics
 
 _NAMES_SAID = 6
@@ -34,19 +35,14 @@ class ChannelNumbers:
     first_bad: tuple[int, int] | None
 
     @property
-    def is_alpha(self) -> bool:
-        """Whether it is the coverage of the picture."""
-        return self.kind == "picture" and self.name.endswith("A")
-
-    @property
     def bad_numbers(self) -> str:
-        """Its NaN and Inf in words, empty where there are none."""
-        if not self.nan_values and not self.inf_values:
+        """Its NaN and Inf in words, empty where there are none; bits are no numbers."""
+        if self.kind == "bits" or not (self.nan_values or self.inf_values):
             return ""
-        said = f"{self.name}: {self.nan_values} NaN and {self.inf_values} Inf values"
-        return said + (
-            f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}" if self.first_bad else ""
-        )
+        said = f"{self.nan_values} NaN and {self.inf_values} Inf values"
+        if self.first_bad:
+            said += f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}"
+        return f"{self.name}: {said}" if self.name else said
 
     @property
     def at_the_end(self) -> str:
@@ -55,7 +51,7 @@ class ChannelNumbers:
         return f"{self.name}: {count} value{'s' if count > 1 else ''}" if count else ""
 
 
-def channel_numbers(channel: StoredChannel) -> ChannelNumbers:
+def channel_numbers(channel: ChannelPixels) -> ChannelNumbers:
     """Count what a channel holds; uint holds whatever it does."""
     values, (across, down) = channel.pixels, channel.sampling
     nan_values = inf_values = half_max_values = 0
@@ -82,57 +78,91 @@ def channel_numbers(channel: StoredChannel) -> ChannelNumbers:
 
 @dataclass(frozen=True)
 class Seen:
-    """What every check looks at; `channels` is empty where the file holds its picture and nothing else."""
+    """What every check looks at; `channels` may be empty where the file holds its picture and nothing else."""
 
+    stored: StoredHeader
+    rules: DeliveryRules
+    channels: tuple[ChannelNumbers, ...]
+
+    @property
+    def numbers(self) -> list[ChannelNumbers]:
+        """The channels beside the picture."""
+        return [channel for channel in self.channels if channel.kind != "picture"]
+
+
+@dataclass(frozen=True)
+class SeenPicture(Seen):
+    """A file with a picture."""
+
+    picture: Layer
     image: SceneImage
     light: Statistics
-    rules: DeliveryRules
-    channels: tuple[ChannelNumbers, ...] = ()
 
     @property
     def pixel_type(self) -> str:
         """The type of the picture's colours, whatever lies beside them."""
-        types = {
-            channel.pixel_type
-            for channel in self.channels
-            if channel.kind == "picture" and not channel.is_alpha
-        }
+        colours = self._full_names(self.picture.channels)
+        types = {channel.pixel_type for channel in self.channels if channel.name in colours}
         return next((name for name in ("uint", "float", "half") if name in types), self.image.pixel_type)
 
     @cached_property
-    def beside_colours(self) -> list[ChannelNumbers]:
-        """Alpha, and the channels that are not the picture's."""
-        beside = [channel for channel in self.channels if channel.kind != "picture"]
-        if self.image.alpha is None:
-            return beside
-        alpha = StoredChannel(self.image.part, "", "A", self.image.alpha, "picture")
-        return [channel_numbers(alpha), *beside]
+    def numbers(self) -> list[ChannelNumbers]:
+        """The colours together, which have no name, then alpha, then the channels beside the picture."""
+        rgb, alpha, light = self.image.rgb, self.image.alpha, self.light
+        first_bad = None
+        if light.nan_values or light.inf_values:
+            y, x = np.argwhere(~np.isfinite(rgb).all(axis=-1))[0]
+            first_bad = int(x), int(y)
+        counts = light.nan_values, light.inf_values, light.half_max_values
+        found = [ChannelNumbers("", "picture", self.pixel_type, *counts, first_bad)]
+        if alpha is not None:
+            found.append(
+                channel_numbers(
+                    ChannelPixels(self.image.part, "", self.picture.alpha or "A", alpha, "picture")
+                )
+            )
+        return [*found, *super().numbers]
+
+    @property
+    def picture_names(self) -> tuple[str, ...]:
+        """The picture's channels, as they are called in `channels`."""
+        layer = self.picture
+        return self._full_names((*layer.channels, *((layer.alpha,) if layer.alpha else ())))
+
+    def _full_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(full_name(self.picture.part_name, name) for name in names)
 
 
 def readable(seen: Seen) -> Iterator[Finding]:
     """Say what was read, and what of it is judged as the picture."""
-    image = seen.image
-    said = f"{image.width}x{image.height}, {image.storage}"
-    if picture := [channel.name for channel in seen.channels if channel.kind == "picture"]:
-        said += f", the picture is {_listed(sorted(picture, key=lambda name: 'RGBA'.find(name[-1])))}"
+    said = f"{seen.stored.width}x{seen.stored.height}, {seen.stored.storage}"
+    if not isinstance(seen, SeenPicture):
+        said += ", data without a picture"
+    elif seen.channels:
+        said += f", the picture is {_listed(seen.picture_names)}"
     yield Finding("readable", "pass", said)
 
 
 def pixels(seen: Seen) -> Iterator[Finding]:
     """Judge the type of the picture's channels, and name that of the others."""
     rule: Pixels = seen.rules.pixels
-    if seen.image.luminance_chroma:
-        yield broken(rule, "pixels", "luminance and halved chroma", "write RGB: hdrgen convert")
-        return
     by_type: dict[str, list[str]] = defaultdict(list)
-    for channel in seen.beside_colours:
+    for channel in seen.numbers:
         # The alpha of integers has become float in reading, as they have.
-        if channel.kind == "picture" and seen.pixel_type in ("uint", channel.pixel_type):
-            continue
-        by_type[channel.pixel_type].append(channel.name)
-    said = [f"{_listed(names)} ({pixel_type})" for pixel_type, names in by_type.items()]
-    beside = f", beside it {'; '.join(said)}" if said else ""
-    if seen.pixel_type in rule.types:
+        if channel.kind != "picture" or (
+            isinstance(seen, SeenPicture)
+            and channel.name
+            and seen.pixel_type not in ("uint", channel.pixel_type)
+        ):
+            by_type[channel.pixel_type].append(channel.name)
+    beside = "; ".join(f"{_listed(names)} ({pixel_type})" for pixel_type, names in by_type.items())
+    if not isinstance(seen, SeenPicture):
+        yield Finding("pixels", "pass", beside)
+        return
+    beside = f", beside it {beside}" if beside else ""
+    if seen.image.luminance_chroma:
+        yield broken(rule, "pixels", f"luminance and halved chroma{beside}", "write RGB: hdrgen convert")
+    elif seen.pixel_type in rule.types:
         yield Finding("pixels", "pass", f"{seen.pixel_type} RGB{beside}")
     else:
         why = f"{seen.pixel_type}, not {' or '.join(rule.types)}{beside}"
@@ -141,20 +171,16 @@ def pixels(seen: Seen) -> Iterator[Finding]:
 
 def finite(seen: Seen) -> Iterator[Finding]:
     """Look for NaN and Inf in every channel that holds numbers; depth is infinite by custom where nothing is."""
-    light, image, rule = seen.light, seen.image, seen.rules.finite
-    wrong: list[str] = []
+    bad = [channel for channel in seen.numbers if channel.bad_numbers]
+    infinite = [channel.bad_numbers for channel in bad if channel.kind == "depth" and not channel.nan_values]
+    wrong = [channel.bad_numbers for channel in bad if channel.kind != "depth" or channel.nan_values]
     way_out = "repair the frame: they spread under every filter"
-    if light.nan_values or light.inf_values:
-        y, x = np.argwhere(~np.isfinite(image.rgb).all(axis=-1))[0]
-        wrong.append(f"{light.nan_values} NaN and {light.inf_values} Inf values, the first at x {x}, y {y}")
-    if light.inf_values and image.compression in _OVERSHOOTING:
-        wrong.append(f"{image.compression} loses precision, by which light near {HALF_MAX:g} becomes Inf")
+    compression = seen.stored.compression
+    if compression in _OVERSHOOTING and any(c.kind == "picture" and c.inf_values for c in bad):
+        wrong.insert(1, f"{compression} loses precision, by which light near {HALF_MAX:g} becomes Inf")
         way_out = "write it from its source with --compression zip; they spread under every filter"
-    numbers = [channel for channel in seen.beside_colours if channel.kind != "bits" and channel.bad_numbers]
-    infinite = [c.bad_numbers for c in numbers if c.kind == "depth" and not c.nan_values]
-    wrong += [c.bad_numbers for c in numbers if c.kind != "depth" or c.nan_values]
     if wrong:
-        yield broken(rule, "finite", _listed([*wrong, *infinite], "; "), way_out)
+        yield broken(seen.rules.finite, "finite", _listed([*wrong, *infinite], "; "), way_out)
     elif infinite:
         way_out = "usual where nothing is, but they spread under every filter"
         yield Finding("finite", "warn", _listed(infinite, "; "), way_out)
@@ -168,20 +194,23 @@ def overflow(seen: Seen) -> Iterator[Finding]:
     # Large is nothing unusual for a distance, nor for what is stored as float to hold more.
     beside = [
         channel.at_the_end
-        for channel in seen.beside_colours
+        for channel in seen.numbers
         if channel.at_the_end
+        and channel.name
         and (channel.kind == "picture" or (channel.kind, channel.pixel_type) == ("other", "half"))
     ]
-    if seen.light.half_max_values:
+    light = seen.light if isinstance(seen, SeenPicture) else None
+    if light and light.half_max_values:
         why = "; ".join(
-            [f"{seen.light.half_max_values} values {ends}", *([_listed(beside, "; ")] if beside else [])]
+            [f"{light.half_max_values} values {ends}", *([_listed(beside, "; ")] if beside else [])]
         )
         yield broken(seen.rules.overflow, "overflow", why, "lower the exposure before writing half")
     elif beside:
         why = f"{_listed(beside, '; ')} {ends}"
         yield Finding("overflow", "warn", why, "cut off there? store such a channel as float")
     else:
-        yield Finding("overflow", "pass", f"largest value {seen.light.maximum_linear:.4g}")
+        said = f"largest value {light.maximum_linear:.4g}" if light else f"nothing {ends}"
+        yield Finding("overflow", "pass", said)
 
 
 def _listed(said: Sequence[str], between: str = ", ") -> str:

@@ -21,10 +21,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The findings on one file. Warnings are for a person to decide; it is fit when no rule fails."""
+    """The findings on one file. Warnings are for a person to decide; it is fit when no rule fails.
+
+    `notes` say which of several pictures in the file was judged, and what the file holds beside it.
+    """
 
     path: Path
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def fit(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from hdrgen.colour.primaries import AP1
 from hdrgen.delivery_channels import channel_numbers
-from hdrgen.images.exr_channels import StoredChannel, holds_more_than_the_picture, read_channels
+from hdrgen.images.exr_channels import ChannelPixels, read_channels, read_contents
 from hdrgen.images.stored_image import UnreadableImage
 
 HEIGHT, WIDTH = 24, 32
@@ -210,10 +210,10 @@ def test_where_half_floats_end_is_asked_about_beside_the_picture(checked, tmp_pa
 
 def test_a_subsampled_channel_is_placed_where_it_lies(shared_hdr):
     """The library cannot write one: the place by itself, the reading from a real file."""
-    chroma = StoredChannel(0, "", "RY", plane(np.inf), "other", sampling=(2, 4))
+    chroma = ChannelPixels(0, "", "RY", plane(np.inf), "other", sampling=(2, 4))
     assert channel_numbers(chroma).first_bad == (10, 12)
     path = shared_hdr / "scenes" / "Rec709_YC.exr"
-    found = {channel.name: channel for channel in read_channels(path)}
+    found = {channel.name: channel for channel in read_channels(path, read_contents(path).picture)}
     assert {name: channel.kind for name, channel in found.items()} == dict.fromkeys(
         ("Y", "RY", "BY"), "picture"
     )
@@ -244,18 +244,18 @@ def test_many_channels_are_counted_not_listed(checked, tmp_path):
 
 def test_a_picture_alone_is_decoded_once(tmp_path):
     """Only a file with more is read a second time."""
-    assert not holds_more_than_the_picture(write(tmp_path / "a.exr", {**colours(), "A": plane()}))
-    assert not holds_more_than_the_picture(write(tmp_path / "b.exr", {"Y": plane()}))
-    assert holds_more_than_the_picture(write(tmp_path / "c.exr", {**colours(), "Z": plane()}))
-    assert holds_more_than_the_picture(write_parts(tmp_path / "d.exr", a=colours(), b={"Z": plane()}))
+    assert not read_contents(write(tmp_path / "a.exr", {**colours(), "A": plane()})).holds_more
+    assert not read_contents(write(tmp_path / "b.exr", {"Y": plane()})).holds_more
+    assert read_contents(write(tmp_path / "c.exr", {**colours(), "Z": plane()})).holds_more
+    assert read_contents(write_parts(tmp_path / "d.exr", a=colours(), b={"Z": plane()})).holds_more
     with pytest.raises(UnreadableImage, match="no\\.exr: cannot be read"):
-        holds_more_than_the_picture(tmp_path / "no.exr")
+        read_contents(tmp_path / "no.exr")
 
 
 def test_all_channels_are_as_stored(tmp_path):
     """Values, types and names, against OpenImageIO."""
     path = write_parts(tmp_path / "a.exr", rgb=colours(), data={"Z": plane(9, np.float32), "N.X": plane(-1)})
-    channels = read_channels(path)
+    channels = read_channels(path, read_contents(path).picture)
     assert [(c.full_name, c.pixel_type, c.kind) for c in channels] == [
         ("rgb:B", "half", "picture"),
         ("rgb:G", "half", "picture"),
@@ -285,3 +285,45 @@ def test_light_that_lossy_compression_made_infinite_says_so(checked, tmp_path, c
     assert (code, findings["finite"][0]) == (1, "fail")
     assert "loses precision, by which light near 65504 becomes Inf" in findings["finite"][1]
     assert "--compression zip" in findings["finite"][2]
+
+
+@pytest.mark.parametrize(
+    ("channels", "verdict"),
+    [
+        ({f"CryptoObject00.{c}": hashes() for c in "RGBA"}, "pass"),
+        ({"Z": plane(np.inf, np.float32)}, "warn"),
+        ({"Z": plane(np.nan, np.float32)}, "fail"),
+        ({f"N.{c}": plane(np.nan) for c in "XYZ"}, "fail"),
+        ({"id": np.full((HEIGHT, WIDTH), 2**32 - 1, np.uint32)}, "pass"),
+    ],
+)
+def test_a_file_of_data_is_checked_as_data(checked, tmp_path, channels, verdict):
+    """Nothing that is asked of light is asked of it; what is asked of every file is."""
+    code, findings = checked(write(tmp_path / "a.exr", channels, compression=OpenEXR.PXR24_COMPRESSION))
+    assert code == (verdict == "fail")
+    assert findings["finite"][0] == verdict
+    assert findings["readable"][1] == f"{WIDTH}x{HEIGHT}, scanline, data without a picture"
+    assert findings["compression"][0] == "warn"
+    assert not {"range", "gamut", "banding", "primaries", "clipping", "pinned"} & findings.keys()
+
+
+def test_the_layer_asked_for_is_judged(cli, checked, tmp_path):
+    """And the note says which was taken where none was asked for."""
+    path = write(tmp_path / "a.exr", {**colours("beauty.", LIGHT * 0 + 0.25), **colours("relit.")})
+    assert "nothing above 1.0" in checked(path)[1]["range"][1]
+    assert checked(path, "--layer", "relit")[1]["range"][0] == "pass"
+    said = cli("check", path, "--json")
+    notes = json.loads(said.out)["files"][0]["notes"]
+    assert any("beauty" in note and "relit" in note for note in notes)
+    assert all(note in said.err for note in notes)
+    parts = write_parts(tmp_path / "b.exr", dark=colours(linear=LIGHT * 0 + 0.25), light=colours())
+    assert checked(parts, "--part", "light")[1]["range"][0] == "pass"
+    assert checked(parts, "--part", "dark")[1]["range"][0] == "warn"
+
+
+def test_a_file_of_several_pictures_asks_which(checked, tmp_path):
+    path = write(tmp_path / "a.exr", {**colours("one."), **colours("two.")})
+    code, findings = checked(path)
+    assert (code, findings["readable"][0], findings["readable"][2]) == (1, "fail", "say which it is")
+    assert "one, two" in findings["readable"][1]
+    assert checked(path, "--layer", "two")[0] == 0

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.images.exr import _choose, _open, _open_pixels
+from hdrgen.images.exr import _DEEP, _open, _open_pixels, _part_names, _stored_header
+from hdrgen.images.layers import Layer, NoPicture, choose_layer, layers_of
+from hdrgen.images.stored_image import StoredHeader, UnreadableImage
 
 Kind = Literal["picture", "depth", "bits", "other"]
 
@@ -20,7 +22,7 @@ _CRYPTOMATTE_LAYER = re.compile(r"cryptomatte/[^/]+/name")
 
 
 @dataclass(frozen=True)
-class StoredChannel:
+class ChannelPixels:
     """One channel with its pixels.
 
     `pixels` is ``(height, width)`` in the type stored: float16, float32 or uint32; a subsampled channel is
@@ -46,54 +48,92 @@ class StoredChannel:
     @property
     def full_name(self) -> str:
         """The name, after that of its part where there is one."""
-        return f"{self.part_name}:{self.name}" if self.part_name else self.name
+        return full_name(self.part_name, self.name)
 
 
-def holds_more_than_the_picture(path: Path) -> bool:
-    """Tell from the headers whether an EXR has channels that `read_exr` does not return.
+def full_name(part_name: str, name: str) -> str:
+    """Return a channel's name with its part's, where that has one."""
+    return f"{part_name}:{name}" if part_name else name
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an EXR holds by its headers: the layer that is its picture, None where all is data, and how it is stored.
+
+    `holds_more` tells that there are channels beside the picture's.
+    """
+
+    picture: Layer | None
+    stored: StoredHeader
+    holds_more: bool
+
+
+def read_contents(path: Path, *, layer: str | None = None, part: int | str | None = None) -> Contents:
+    """Tell from the headers what an EXR holds.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layer, part
+        As of `read_exr`.
 
     Raises
     ------
     UnreadableImage
-        As `read_exr`, but for damaged pixels.
+        As `read_exr`, but for damaged pixels, and not where all is data.
     """
-    headers = _open(path, header_only=True)
-    _, of_picture = _picture(path, headers)
-    return len(headers) > 1 or {channel.name for channel in headers[0]["channels"]} != of_picture
+    headers = _headers(path)
+    layers = layers_of([_part_names(i, headers) for i, h in enumerate(headers) if h.get("type") not in _DEEP])
+    if not layers:
+        raise UnreadableImage(path, "is a deep EXR: flatten it before use")
+    if layer is None and part is None and all(found.kind == "data" for found in layers):
+        return Contents(None, _stored_header(headers[layers[0].part], layers[0], ()), holds_more=True)
+    try:
+        taken = choose_layer(layers, layer=layer, part=part)
+    except NoPicture as error:
+        raise UnreadableImage(path, str(error)) from None
+    channels = {channel.name for channel in headers[taken.part]["channels"]}
+    more = len(headers) > 1 or channels != {*taken.channels, taken.alpha} - {None}
+    return Contents(taken, _stored_header(headers[taken.part], taken, ()), more)
 
 
-def read_channels(path: Path) -> tuple[StoredChannel, ...]:
+def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...]:
     """Read all channels of all parts; this decodes the whole file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    picture
+        The layer whose channels are the picture, from `read_contents`.
 
     Raises
     ------
     UnreadableImage
         As `read_exr`.
     """
-    headers = _open(path, header_only=True)
-    part_of_picture, of_picture = _picture(path, headers)
-    file = _open_pixels(path, separate=True)
+    headers = _headers(path)
+    of_picture = (picture.part, {*picture.channels, picture.alpha}) if picture else (-1, set())
     found = []
-    for index, (part, header) in enumerate(zip(file.parts, headers, strict=True)):
+    for index, (part, header) in enumerate(zip(_parts(path), headers, strict=True)):
         part_name = str(header.get("name") or "") if len(headers) > 1 else ""
         hashed = {str(value) for key, value in header.items() if _CRYPTOMATTE_LAYER.fullmatch(str(key))}
         for name, channel in part.channels.items():
-            is_picture = index == part_of_picture and name in of_picture
+            is_picture = index == of_picture[0] and name in of_picture[1]
             kind = "picture" if is_picture else _kind(part_name, name, part.channels, hashed)
             pixels = _samples(channel.pixels) if channel.pixels.dtype == object else channel.pixels
             sampling = (int(channel.xSampling), int(channel.ySampling))
-            found.append(StoredChannel(index, part_name, name, pixels, kind, sampling))
+            found.append(ChannelPixels(index, part_name, name, pixels, kind, sampling))
     return tuple(found)
 
 
-def _picture(path: Path, headers: list[Any]) -> tuple[int, set[str]]:
-    """Return which part and channels `read_exr` takes for the picture."""
-    _, layout = _choose(path, headers)
-    bases = {"rgb": ("R", "G", "B"), "luminance-chroma": ("Y", "RY", "BY"), "grey": (layout.grey,)}[
-        layout.kind
-    ]
-    wanted = {layout.prefix + base for base in (*bases, "A")}
-    return layout.part, wanted & {channel.name for channel in headers[layout.part]["channels"]}
+def _headers(path: Path) -> list[Any]:
+    return _open(path, header_only=True)
+
+
+def _parts(path: Path) -> list[Any]:
+    return list(_open_pixels(path, separate=True).parts)
 
 
 def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:
