@@ -84,10 +84,11 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
         As `read_exr`, but for damaged pixels, and not where all is data.
     """
     headers = _headers(path)
-    layers = layers_of([_part_names(i, headers) for i, h in enumerate(headers) if h.get("type") not in _DEEP])
-    if not layers:
+    flat = [index for index, header in enumerate(headers) if header.get("type") not in _DEEP]
+    if not flat:
         raise UnreadableImage(path, "is a deep EXR: flatten it before use")
-    if layer is None and part is None and all(found.kind == "data" for found in layers):
+    layers = layers_of([_part_names(index, headers) for index in flat])
+    if layer is None and part is None and layers and all(found.kind == "data" for found in layers):
         return Contents(None, _stored_header(headers[layers[0].part], layers[0], ()), holds_more=True)
     try:
         taken = choose_layer(layers, layer=layer, part=part)
