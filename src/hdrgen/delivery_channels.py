@@ -57,13 +57,15 @@ def channel_numbers(channel: ChannelPixels) -> ChannelNumbers:
     nan_values = inf_values = half_max_values = 0
     first_bad = None
     if values.dtype.kind == "f":
-        good = np.isfinite(values)
-        half_max_values = int(np.count_nonzero((np.abs(values) >= HALF_MAX) & good))
-        if not good.all():
-            nan_values = int(np.count_nonzero(np.isnan(values)))
-            inf_values = values.size - int(np.count_nonzero(good)) - nan_values
+        # As integers, magnitudes keep their order, Inf above all and NaN beyond; numpy is slow with halves.
+        magnitudes = values.view(f"u{values.itemsize}") & np.iinfo(f"i{values.itemsize}").max
+        end, inf = (x.view(magnitudes.dtype) for x in np.array([HALF_MAX, np.inf], values.dtype))
+        if magnitudes.max(initial=0) >= end:
+            nan_values = int(np.count_nonzero(magnitudes > inf))
+            inf_values = int(np.count_nonzero(magnitudes == inf))
+            half_max_values = int(np.count_nonzero(magnitudes >= end)) - nan_values - inf_values
         if values.ndim == 2 and nan_values + inf_values:
-            y, x = np.unravel_index(int(np.argmin(good)), good.shape)
+            y, x = np.unravel_index(int(np.argmax(magnitudes >= inf)), values.shape)
             first_bad = int(x) * across, int(y) * down
     return ChannelNumbers(
         name=channel.full_name,
