@@ -103,9 +103,9 @@ class SeenPicture(Seen):
     @property
     def pixel_type(self) -> str:
         """The type of the picture's colours, whatever lies beside them."""
-        colours = self._full_names(self.picture.channels)
-        types = {channel.pixel_type for channel in self.channels if channel.name in colours}
-        return next((name for name in ("uint", "float", "half") if name in types), self.image.pixel_type)
+        stored = {c.name: c.pixel_type for c in self.image.parts[self.image.part].channels}
+        types = {stored[name] for name in self.picture.channels}
+        return next(name for name in ("uint", "float", "half") if name in types)
 
     @cached_property
     def numbers(self) -> list[ChannelNumbers]:
@@ -126,13 +126,10 @@ class SeenPicture(Seen):
         return [*found, *super().numbers]
 
     @property
-    def picture_names(self) -> tuple[str, ...]:
+    def picture_names(self) -> list[str]:
         """The picture's channels, as they are called in `channels`."""
         layer = self.picture
-        return self._full_names((*layer.channels, *((layer.alpha,) if layer.alpha else ())))
-
-    def _full_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(full_name(self.picture.part_name, name) for name in names)
+        return [full_name(layer.part_name, name) for name in (*layer.channels, layer.alpha) if name]
 
 
 def readable(seen: Seen) -> Iterator[Finding]:

@@ -223,8 +223,9 @@ def _findings(sequence: FrameSequence, rule: Frames) -> Iterator[Finding]:
     steps = f" by {step}" if step > 1 else ""
     span = _span(range(first, last + 1))
     said = f"{name}: {span}{steps}, {len(frames)} frames" if first < last else f"{name}: {first} alone"
-    # Shots, takes and the like are numbered by tens.
-    doubtful = rule.step is None and rule.frame is None and (sequence.doubtful or step % 10 == 0)
+    # Shots and the like are numbered by tens.
+    by_tens = all(frame % 10 == 0 for frame in frames)
+    doubtful = rule.step is None and rule.frame is None and (sequence.doubtful or by_tens)
     missing = list(_missing(frames, step))
     count = sum(len(run) for run in missing)
     if count:

@@ -175,6 +175,9 @@ def test_the_type_judged_is_the_pictures(checked, tmp_path):
     assert findings["pixels"][:2] == ("fail", "uint, not half, beside it diffuse.R (half)")
     code, findings = checked(write(tmp_path / "d.exr", {**colours(), "A": plane(1, np.float32)}))
     assert findings["pixels"][:2] == ("pass", "half RGB, beside it A (float)")
+    mixed = {**colours(), "G": plane(1, np.float32)}
+    code, findings = checked(write(tmp_path / "f.exr", mixed))
+    assert (code, findings["pixels"][:2]) == (1, ("fail", "float, not half"))
     flagged = header(chromaticities=(0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767))
     flagged |= {
         "acesImageContainerFlag": 1,

@@ -85,7 +85,8 @@ def test_shots_and_versions_do_not_fail_the_folder(cli, folder, names):
         ("a.-3 a.-1", "a.: 1 of -3 to -1 missing: -2"),
         ("a.1001 a.1002 a.1004 a.1008 a.1009", "a.: 4 of 1001-1009 missing: 1003, 1005-1007"),
         ("a.1001 a.1003 a.1005 a.1009", "a.: 1 of 1001-1009 by 2 missing: 1007"),
-        ("a.000000001 a.900000000", "a.: 899999998 of 1-900000000 missing: 2-899999999"),
+        ("a.1001 a.1011 a.1031", "a.: 1 of 1001-1031 by 10 missing: 1021"),
+        ("a.000000001 a.900000001", "a.: 899999999 of 1-900000001 missing: 2-900000000"),
     ],
 )
 def test_a_missing_frame_is_found_in_names_as_programs_write_them(names, why):
@@ -125,7 +126,7 @@ def test_what_counts_other_things_is_no_sequence(names):
 
 
 @pytest.mark.parametrize(
-    "names", ["light1 light3", "shot_010 shot_012", "a_010 a_020 a_040", "a_10 a_20 a_30"]
+    "names", ["light1 light3", "shot_010 shot_012", "a_010 a_020 a_040", "a_10 a_20 a_30", "ab_0010 ab_0020"]
 )
 def test_what_may_count_either_is_asked(names):
     """Few digits after a word, and numbers by tens."""
