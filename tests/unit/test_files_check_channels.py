@@ -319,6 +319,8 @@ def test_the_layer_asked_for_is_judged(cli, checked, tmp_path):
     notes = json.loads(said.out)["files"][0]["notes"]
     assert any("beauty" in note and "relit" in note for note in notes)
     assert all(note in said.err for note in notes)
+    beside = write(tmp_path / "c.exr", {**colours(), "Z": plane()})
+    assert cli("check", beside).err == ""  # all of it was looked at
     parts = write_parts(tmp_path / "b.exr", dark=colours(linear=LIGHT * 0 + 0.25), light=colours())
     assert checked(parts, "--part", "light")[1]["range"][0] == "pass"
     assert checked(parts, "--part", "dark")[1]["range"][0] == "warn"
