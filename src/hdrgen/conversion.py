@@ -21,9 +21,10 @@ from hdrgen.colour.primaries import (
 )
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
-from hdrgen.images.scene_image import image_format, read_scene_image
+from hdrgen.images.geometry import Geometry, aspect_notes
+from hdrgen.images.scene_image import image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.provenance import Attributes, carried, made_by
+from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
 
@@ -139,6 +140,8 @@ def convert_file(
     *,
     source_space: str | None,
     target_space: str,
+    layer: str | None = None,
+    part: int | str | None = None,
     compression: exr.Compression = "zip",
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
@@ -147,7 +150,8 @@ def convert_file(
     """Convert a picture file; formats are told by the source's first bytes and the target's suffix.
 
     Alpha goes along into an EXR (multiplied in, as EXR wants it, where the source is a PNG or TIFF), and is
-    dropped elsewhere. Attributes of a source EXR that speak of the scene are kept.
+    dropped elsewhere. Attributes of a source EXR that speak of the scene are kept, and so are its windows and the
+    shape of its pixels; a PNG or TIFF gets the pixels of the display window. What is left behind is noted.
 
     Parameters
     ----------
@@ -160,6 +164,8 @@ def convert_file(
         file, Rec.709 where it states none. A file of code values states nothing.
     target_space
         Name or alias of the target's space.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     compression
         Of an EXR.
     bits
@@ -180,7 +186,17 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space)
+    geometry: Geometry | None = None
+    if image_format(source):
+        image = read_scene_image(source, layer=layer, part=part)
+        image = image if to_exr else in_display(source, image)
+        geometry = image.geometry
+        picture, alpha, chromaticities, attributes, source_name, notes = _scene(image, source_space)
+        notes += header_notes(left_behind(image.attributes)) if to_exr else aspect_notes(geometry)
+    elif layer is not None or part is not None:
+        raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
+    else:
+        picture, alpha, chromaticities, attributes, source_name, notes = _read_codes(source, source_space)
     yield
     if chromaticities is None:
         rgb = ocio.convert(picture, source_name, target_space, threads=threads, in_place=True)
@@ -201,6 +217,7 @@ def convert_file(
             alpha=alpha,
             chromaticities=target_chromaticities,
             attributes={**attributes, **made},
+            geometry=geometry,
             compression=compression,
             overflow=overflow,
         )
@@ -225,20 +242,21 @@ def _check_encoded(target: Path, space: str) -> None:
         )
 
 
-def _read(
-    source: Path, space: str | None
-) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
-    """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
-    if image_format(source):
-        image = read_scene_image(source)
-        notes = _window_notes(image)
-        attributes = carried(image.attributes)
-        if space is not None:
-            return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
-        chromaticities, stated = assumed_chromaticities(image)
-        if not stated:
-            notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
-        return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
+_Read = tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]
+"""RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
+
+
+def _scene(image: SceneImage, space: str | None) -> _Read:
+    attributes, notes = carried(image.attributes), list(image.notes)
+    if space is not None:
+        return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
+    chromaticities, stated = assumed_chromaticities(image)
+    if not stated:
+        notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
+    return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
+
+
+def _read_codes(source: Path, space: str | None) -> _Read:
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
     if space is None:
@@ -258,13 +276,6 @@ def describe(chromaticities: Chromaticities) -> str:
         if known == chromaticities:
             return ocio.space_name(name) if ocio.knows(name) else name
     return "linear, primaries " + " ".join(f"{x:g},{y:g}" for x, y in chromaticities)
-
-
-def _window_notes(image: SceneImage) -> list[str]:
-    data, display = (image.attributes.get(name) for name in ("dataWindow", "displayWindow"))
-    if data == display:
-        return []
-    return [f"the data window {data} differs from the display window {display}; only its pixels are kept"]
 
 
 def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str) -> float:
