@@ -34,6 +34,8 @@ _OF_THE_FILE = frozenset(
 )
 # True of the picture, but of a type of its own, which a plain value is not.
 _OF_OTHER_TYPES = frozenset(("envmap", "framesPerSecond", "keyCode", "preview", "timeCode"))
+# How Radiance stored what was read; carried as text where there is an EXR to keep it.
+_OF_RADIANCE = frozenset(("EXPOSURE", "FORMAT", "PIXASPECT"))
 # What every EXR says; only another value tells of a camera.
 _USUAL = {"screenWindowCenter": [0.0, 0.0], "screenWindowWidth": 1.0}
 _SHOWN = 5
@@ -65,11 +67,11 @@ def left_behind(attributes: Mapping[str, Any], kept: Iterable[str] | None = None
     >>> left_behind({"owner": "x", "tiles": "64", "worldToCamera": [[1.0, 0.0], [0.0, 1.0]]})
     ('worldToCamera',)
     """
-    kept = carried(attributes) if kept is None else kept
+    not_named = {*(carried(attributes) if kept is None else kept), *_OF_THE_FILE, *_OF_RADIANCE}
     return tuple(
         name
         for name, value in attributes.items()
-        if not (name in _OF_THE_FILE or name in kept or (name in _USUAL and value == _USUAL[name]))
+        if name not in not_named and not (name in _USUAL and value == _USUAL[name])
     )
 
 
