@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import say
-from hdrgen.cli.options import CompressionOption, JsonOption, examples
+from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -33,6 +33,7 @@ def ingest(
             help="Whether files twice as wide as high are 360-degree panoramas and become camera-like views."
         ),
     ] = "auto",
+    layer: LayerOption = None,
     compression: CompressionOption = "zip",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
@@ -51,7 +52,7 @@ def ingest(
     from hdrgen.frames.ingest import ingest as take_in
 
     names = _names(sources)
-    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas}
+    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas, "layer": layer}
     try:
         params = IngestParams.model_validate(
             {

@@ -288,14 +288,15 @@ def _asked(layers: Sequence[Layer], name: str) -> Layer:
             return _as_picture(by_view[0])
     for layer in layers:
         if name in layer.all_channels:
-            return Layer(layer.part, layer.part_name, layer.name, layer.view, _single(layer), (name,), None,
+            return Layer(layer.part, layer.part_name, layer.name, layer.view, _single(layer, name), (name,), None,
                          tuple(c for c in layer.all_channels if c != name))  # fmt: skip
     names = _listed([layer.label or " ".join(layer.channels) for layer in layers], 20)
     raise NoPicture(f"has no layer {name!r}; there are {names}")
 
 
-def _single(layer: Layer) -> Kind:
-    return "data" if layer.kind == "data" else "grey"
+def _single(layer: Layer, channel: str) -> Kind:
+    role = _ROLES.get(channel.rpartition(".")[2].lower(), "")
+    return "grey" if layer.kind != "data" and role in ("R", "G", "B", "Y", "V") else "data"
 
 
 def _as_picture(layer: Layer) -> Layer:
