@@ -88,6 +88,9 @@ RENDERERS = {
     "unreal": {**channels("FinalImage", "RGBA"), **channels("FinalImageWorldDepth", light=9)},
     "usd": {**channels("color", "rgb"), **channels("normal", "xyz", 9), **channels("", ("depth",), 9, "f4")},
     "normals before a beauty": {**channels("N", "XYZ", 9), **channels("beauty")},
+    "v-ray, no root": {**channels("effectsResult"), **channels("reflect", light=9), **channels("diffuse", light=9)},
+    "a view layer called depth": {**channels("Depth.Combined", "RGBA"), **channels("Depth.Mist", "V", 9, "f4")},
+    "written together": {**channels("render"), **channels("worldnormals", light=9), **channels("zdepth", light=9)},
     "words": dict(zip(("red", "green", "blue"), channels().values(), strict=True)),
     "dots": {f".{name}": plane for name, plane in channels().items()},
 }  # fmt: skip
