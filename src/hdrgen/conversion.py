@@ -21,7 +21,7 @@ from hdrgen.colour.primaries import (
 )
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
-from hdrgen.images.geometry import Geometry, aspect_notes
+from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.scene_image import image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
@@ -186,23 +186,22 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    geometry: Geometry | None = None
+    image, geometry = None, None
     if image_format(source):
         image = read_scene_image(source, layer=layer, part=part)
         image = image if to_exr else in_display(source, image)
         geometry = image.geometry
-        picture, alpha, chromaticities, attributes, source_name, notes = _scene(image, source_space)
-        notes += header_notes(left_behind(image.attributes)) if to_exr else aspect_notes(geometry)
     elif layer is not None or part is not None:
         raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
-    else:
-        picture, alpha, chromaticities, attributes, source_name, notes = _read_codes(source, source_space)
+    picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space, image)
+    if image is not None:
+        notes += header_notes(left_behind(image.attributes)) if to_exr else aspect_notes(image.geometry)
     yield
     if chromaticities is None:
         rgb = ocio.convert(picture, source_name, target_space, threads=threads, in_place=True)
     else:
         rgb = from_chromaticities(picture, chromaticities, target_space, threads=threads, in_place=True)
-    if to_exr and alpha is not None and not image_format(source):
+    if to_exr and alpha is not None and image is None:
         notes += multiply_by_alpha(rgb, alpha)
 
     target_name = ocio.space_name(target_space)
@@ -210,7 +209,13 @@ def convert_file(
     clipped_share, clamped = 0.0, 0
     yield
     if target_chromaticities is not None:
-        made = made_by("convert", source=source.name, source_space=source_name, space=target_name)
+        made = made_by(
+            "convert",
+            source=source.name,
+            source_layer=(image and image.layer) or None,
+            source_space=source_name,
+            space=target_name,
+        )
         clamped = exr.write_exr(
             target,
             rgb,
@@ -242,21 +247,19 @@ def _check_encoded(target: Path, space: str) -> None:
         )
 
 
-_Read = tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]
-"""RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
-
-
-def _scene(image: SceneImage, space: str | None) -> _Read:
-    attributes, notes = carried(image.attributes), list(image.notes)
-    if space is not None:
-        return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
-    chromaticities, stated = assumed_chromaticities(image)
-    if not stated:
-        notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
-    return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
-
-
-def _read_codes(source: Path, space: str | None) -> _Read:
+def _read(
+    source: Path, space: str | None, image: SceneImage | None
+) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
+    """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
+    if image is not None:
+        notes = list(image.notes)
+        attributes = carried(image.attributes)
+        if space is not None:
+            return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
+        chromaticities, stated = assumed_chromaticities(image)
+        if not stated:
+            notes.append("the file states no primaries, so Rec.709 by convention; say --from if not")
+        return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
     if space is None:

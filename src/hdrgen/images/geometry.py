@@ -60,7 +60,8 @@ def geometry_of(attributes: Mapping[str, Any], width: int, height: int) -> Geome
     A pixel aspect ratio that is none (0, negative, NaN, Inf) counts as 1.
     """
     whole = (0, 0, width - 1, height - 1)
-    data, display = (_window(attributes.get(name), whole) for name in ("dataWindow", "displayWindow"))
+    data = _window(attributes.get("dataWindow"), whole)
+    display = _window(attributes.get("displayWindow"), data)
     return Geometry(data, display, _aspect(attributes))
 
 
