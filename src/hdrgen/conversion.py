@@ -1,6 +1,6 @@
 """A picture from one colour space, bit depth and file format to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -186,16 +186,8 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    image, geometry = None, None
-    if image_format(source):
-        image = read_scene_image(source, layer=layer, part=part)
-        image = image if to_exr else in_display(source, image)
-        geometry = image.geometry
-    elif layer is not None or part is not None:
-        raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
+    image = _scene_image(source, layer, part, to_exr=to_exr)
     picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space, image)
-    if image is not None:
-        notes += header_notes(left_behind(image.attributes)) if to_exr else aspect_notes(image.geometry)
     yield
     if chromaticities is None:
         rgb = ocio.convert(picture, source_name, target_space, threads=threads, in_place=True)
@@ -222,7 +214,7 @@ def convert_file(
             alpha=alpha,
             chromaticities=target_chromaticities,
             attributes={**attributes, **made},
-            geometry=geometry,
+            geometry=image and image.geometry,
             compression=compression,
             overflow=overflow,
         )
@@ -245,6 +237,24 @@ def _check_encoded(target: Path, space: str) -> None:
             f"{target}: {wanted} is scene-linear, which integer code values cannot hold; write .exr, or convert "
             "to an encoded space such as logc4 or srgb"
         )
+
+
+def _scene_image(
+    source: Path, layer: str | None, part: int | str | None, *, to_exr: bool
+) -> SceneImage | None:
+    """Return the picture of an OpenEXR or Radiance file as its target takes it, with notes on what that lacks.
+
+    None is a file of code values.
+    """
+    if not image_format(source):
+        if layer is not None or part is not None:
+            raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
+        return None
+    image = read_scene_image(source, layer=layer, part=part)
+    if to_exr:
+        return replace(image, notes=(*image.notes, *header_notes(left_behind(image.attributes))))
+    image = in_display(source, image)
+    return replace(image, notes=(*image.notes, *aspect_notes(image.geometry)))
 
 
 def _read(
