@@ -204,7 +204,7 @@ def convert_file(
         made = made_by(
             "convert",
             source=source.name,
-            source_layer=(image and image.layer) or None,
+            source_layer=None if image is None else image.layer or None,
             source_space=source_name,
             space=target_name,
         )
@@ -214,7 +214,7 @@ def convert_file(
             alpha=alpha,
             chromaticities=target_chromaticities,
             attributes={**attributes, **made},
-            geometry=image and image.geometry,
+            geometry=None if image is None else image.geometry,
             compression=compression,
             overflow=overflow,
         )
