@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -119,6 +120,11 @@ def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
         else:
             quarantined.append({"path": row["path"], "reason": row["quarantine_reason"]})
             say("not used", f"{source / row['path']}: {row['quarantine_reason']}")
+    # How a frame's encoding was decided ends in what of its file was taken, where that is not all of it.
+    taken = Counter(frame["encoding_decided_by"].partition("; ")[2] for frame in frames)
+    for what, count in sorted(taken.items()):
+        if what:
+            say("note", f"{source}: {what} in {count} of {len(frames)} frames")
     return {"source": str(source), "output": str(folder), "frames": frames, "quarantined": quarantined}
 
 

@@ -123,8 +123,10 @@ def test_a_plain_file_makes_the_frame_that_it_always_made(footage):
     np.testing.assert_array_equal(read_exr(footage.parent / "out" / row["file"]).rgb, rgb)
 
 
-def test_json_says_which_layer(footage, capsys):
+def test_output_and_json_say_which_layer(footage, capsys):
     write(footage / "a.exr", layer="beauty.", others=("N.X", "N.Y", "N.Z"))
     assert run(["ingest", "footage", "-o", "out", "--json"]) == 0
-    (frame,) = json.loads(capsys.readouterr().out)["sources"][0]["frames"]
+    said = capsys.readouterr()
+    (frame,) = json.loads(said.out)["sources"][0]["frames"]
     assert frame["encoding_decided_by"].endswith("; layer beauty")
+    assert "note: footage: layer beauty in 1 of 1 frames" in said.err
