@@ -505,6 +505,11 @@ def _what_of(header: StoredHeader) -> str:
     return "".join(f"; {words}" for words in said)
 
 
+def _matters(geometry: Geometry) -> bool:
+    """Tell whether a frame must say where its pixels lie; one that is whole starts at 0, wherever its file did."""
+    return not geometry.is_whole or geometry.pixel_aspect_ratio != 1.0
+
+
 def _frame(
     task: _Task,
     common: Row,
@@ -530,7 +535,7 @@ def _frame(
         linear_awg4,
         chromaticities=AWG4,
         attributes=attributes,
-        geometry=geometry,
+        geometry=geometry if geometry and _matters(geometry) else None,
         compression=task.params.compression,
         overflow="clamp",
         allow_nonfinite=True,
@@ -566,7 +571,7 @@ def _digest(task: _Task, content_hash: str, header: StoredHeader) -> str:
     later: dict[str, Any] = {}
     if task.source.layer is not None or header.part or header.layer:
         later["layer"] = [task.source.layer, header.part, header.layer, header.view]
-    if not header.geometry.is_plain:
+    if _matters(header.geometry):
         later["geometry"] = asdict(header.geometry)
     return short_digest(
         _CONVERSION_VERSION,

@@ -105,6 +105,13 @@ def test_frames_hold_what_is_there_and_seen_and_say_where_it_lies(footage, windo
     assert ("cut to the display window 64x48" in row["encoding_decided_by"]) == (kept != window)
 
 
+def test_a_whole_frame_starts_at_0_wherever_its_file_does(footage):
+    write(footage / "a.exr", (5, 7, 68, 54), (5, 7, 68, 54))
+    (row,) = take_in().iter_rows(named=True)
+    spec = pixels_of(row).spec()
+    assert (spec.x, spec.y, spec.full_x, spec.full_y, spec.full_width) == (0, 0, 0, 0, 64)
+
+
 def test_a_file_outside_of_its_frame_is_quarantined(footage):
     write(footage / "a.exr", (100, 100, 120, 120))
     (row,) = take_in(code=1).iter_rows(named=True)
