@@ -219,7 +219,7 @@ def convert_file(
             overflow=overflow,
         )
     else:
-        clipped_share = _write_codes(target, rgb, bits, target_name)
+        clipped_share = _write_codes(target, rgb, bits, target_name, image)
         if alpha is not None:
             notes.append("alpha was dropped")
     if clipped_share:
@@ -291,7 +291,9 @@ def describe(chromaticities: Chromaticities) -> str:
     return "linear, primaries " + " ".join(f"{x:g},{y:g}" for x, y in chromaticities)
 
 
-def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str) -> float:
+def _write_codes(
+    target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str, image: SceneImage | None
+) -> float:
     """Write code values 0 to 1 and return the share of pixels that had to be clipped."""
     finite = np.isfinite(rgb)
     if not finite.all():
@@ -303,6 +305,9 @@ def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], s
     np.clip(rgb, 0, 1, out=rgb)
     code = rgb * np.float32(2**bits - 1) + np.float32(0.5)
     write_code(
-        target, code.astype(np.uint8) if bits == 8 else code.astype(np.uint16), text={"hdrgen:space": space}
+        target,
+        code.astype(np.uint8) if bits == 8 else code.astype(np.uint16),
+        text={"hdrgen:space": space},
+        pixel_aspect_ratio=1.0 if image is None else image.geometry.pixel_aspect_ratio,
     )
     return float(clipped.mean())

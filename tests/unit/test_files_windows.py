@@ -112,6 +112,20 @@ def test_convert_to_png_places_pixels_in_the_frame(capsys, window, said):
     assert said is None or any(said in note for note in done["notes"])
 
 
+@pytest.mark.parametrize("aspect", [2.0, 0.5, 1.0])
+def test_png_and_tiff_say_the_shape_of_pixels(capsys, aspect):
+    write("a.exr", pixels=plate() / 2, PixelAspectRatio=aspect)
+    for name in ("b.png", "b.tif"):
+        answer(capsys, "convert", "a.exr", "-o", name, "--to", "srgb")
+        spec = oiio.ImageBuf(name).spec()
+        assert spec.get_float_attribute("PixelAspectRatio", 1.0) == aspect, name
+    answer(capsys, "bracket", "a.exr", "--ev", "0", "-o", "b")
+    answer(capsys, "tonemap", "a.exr", "--reinhard", "r.png", "--log", "l.png")
+    for name in ("b/a_ev+0.png", "r.png", "l.png"):
+        dpi = Image.open(name).info.get("aspect")
+        assert dpi == {2.0: (1, 2), 0.5: (2, 1), 1.0: None}[aspect]
+
+
 def test_two_crops_of_a_plate_are_compared_where_both_have_pixels(capsys):
     write("a.exr", (0, 0, 39, 47))
     write("b.exr", (16, 8, 55, 47))

@@ -160,12 +160,11 @@ def placed_notes(geometry: Geometry) -> tuple[str, ...]:
 
 
 def aspect_notes(geometry: Geometry) -> tuple[str, ...]:
-    """Return that the target cannot say that its pixels are not square."""
+    """Return that pixels are not square, for a person who opens a PNG or TIFF of them."""
     if geometry.pixel_aspect_ratio == 1.0:
         return ()
-    return (
-        f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high, which the output does not say",
-    )
+    shape = f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high"
+    return (f"{shape}; the file says so by its resolutions, which few programs read",)
 
 
 def described(window: Window) -> str:

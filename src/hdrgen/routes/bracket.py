@@ -122,7 +122,8 @@ def bracket_file(
     said = {ENCODING: encoding, PRIMARIES: primaries, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
     texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
-    write_pngs(list(zip(targets, codes, texts, strict=True)))
+    aspect = image.geometry.pixel_aspect_ratio
+    write_pngs(list(zip(targets, codes, texts, strict=True)), pixel_aspect_ratio=aspect)
     ceiling_linear = curve.decode(np.float64(1.0))
     clipped = tuple(pixel_share(linear > ceiling_linear / 2.0**ev) for ev in evs)
     return Bracketed(image.width, image.height, encoding, bits, tuple(evs), clipped, tuple(notes))

@@ -125,7 +125,10 @@ def tone_map_file(
         ceiling = f"{curve.ceiling_linear:g}"
         return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
-    write_pngs([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
+    write_pngs(
+        [(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves],
+        pixel_aspect_ratio=image.geometry.pixel_aspect_ratio,
+    )
     above = pixel_share(linear > log_ceiling_linear)
     if above:
         notes.append(f"{above:.2%} of pixels are above the ceiling of {log_ceiling_linear:g} and are cut off")
