@@ -21,7 +21,8 @@ from hdrgen.colour.primaries import (
 )
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
-from hdrgen.images.geometry import aspect_notes
+from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.geometry import Geometry, aspect_notes
 from hdrgen.images.scene_image import image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
@@ -198,6 +199,7 @@ def convert_file(
 
     target_name = ocio.space_name(target_space)
     height, width, _ = rgb.shape
+    geometry = image.geometry if image else stated_geometry(source, width, height)
     clipped_share, clamped = 0.0, 0
     yield
     if target_chromaticities is not None:
@@ -214,12 +216,12 @@ def convert_file(
             alpha=alpha,
             chromaticities=target_chromaticities,
             attributes={**attributes, **made},
-            geometry=None if image is None else image.geometry,
+            geometry=geometry,
             compression=compression,
             overflow=overflow,
         )
     else:
-        clipped_share = _write_codes(target, rgb, bits, target_name, image)
+        clipped_share = _write_codes(target, rgb, bits, target_name, geometry)
         if alpha is not None:
             notes.append("alpha was dropped")
     if clipped_share:
@@ -292,7 +294,7 @@ def describe(chromaticities: Chromaticities) -> str:
 
 
 def _write_codes(
-    target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str, image: SceneImage | None
+    target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str, geometry: Geometry | None
 ) -> float:
     """Write code values 0 to 1 and return the share of pixels that had to be clipped."""
     finite = np.isfinite(rgb)
@@ -308,6 +310,6 @@ def _write_codes(
         target,
         code.astype(np.uint8) if bits == 8 else code.astype(np.uint16),
         text={"hdrgen:space": space},
-        pixel_aspect_ratio=1.0 if image is None else image.geometry.pixel_aspect_ratio,
+        pixel_aspect_ratio=1.0 if geometry is None else geometry.pixel_aspect_ratio,
     )
     return float(clipped.mean())

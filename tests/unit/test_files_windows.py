@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hdrgen.cli import run
+from hdrgen.images.code_shape import stated_geometry
 
 DISPLAY = (0, 0, 63, 47)
 CROP = (10, 5, 49, 36)
@@ -124,6 +125,35 @@ def test_png_and_tiff_say_the_shape_of_pixels(capsys, aspect):
     for name in ("b/a_ev+0.png", "r.png", "l.png"):
         dpi = Image.open(name).info.get("aspect")
         assert dpi == {2.0: (1, 2), 0.5: (2, 1), 1.0: None}[aspect]
+
+
+@pytest.mark.parametrize("aspect", [2.0, 0.5])
+def test_what_is_undone_gets_the_shape_of_its_pixels_back(capsys, aspect):
+    write("a.exr", PixelAspectRatio=aspect)
+    answer(capsys, "bracket", "a.exr", "--ev", "0", "2", "-o", "b")
+    answer(capsys, "merge", "b/a_ev+0.png", "b/a_ev+2.png", "--method", "closed", "--no-align", "-o", "m.exr")
+    assert read("m.exr")[3] == aspect
+    answer(capsys, "convert", "a.exr", "-o", "c.tif", "--to", "logc4")
+    answer(capsys, "convert", "c.tif", "-o", "c.exr", "--from", "logc4")
+    assert read("c.exr")[3] == aspect
+    answer(capsys, "expand", "c.tif", "-o", "e.exr", "--encoding", "logc4")
+    assert read("e.exr")[3] == aspect
+
+
+def test_resolutions_of_a_turned_picture_are_turned_too(place):
+    pixels = np.zeros((8, 12, 3), np.uint8)
+    for orientation, aspect in ((1, 2.0), (6, 0.5)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(pixels).save("a.png", dpi=(100, 200), exif=exif)
+        assert stated_geometry(place / "a.png", 12, 8).pixel_aspect_ratio == pytest.approx(aspect, rel=1e-3)
+
+
+@pytest.mark.parametrize("dpi", [(72, 72), (7200, 1), None])
+def test_resolutions_that_say_nothing_are_passed_over(place, dpi):
+    for name in ("a.png", "a.tif", "a.jpg"):
+        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(name, **({"dpi": dpi} if dpi else {}))
+        assert stated_geometry(place / name, 12, 8) is None
 
 
 def test_two_crops_of_a_plate_are_compared_where_both_have_pixels(capsys):

@@ -18,6 +18,7 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
+from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.scene_image import in_display, read_finite_scene_image
@@ -192,7 +193,14 @@ def fuse_files(
         weights=fuser.digest,
     )
     yield
-    maximum_linear, delivered = delivery.write(target, linear, _space(found), attributes, threads=threads)
+    maximum_linear, delivered = delivery.write(
+        target,
+        linear,
+        _space(found),
+        attributes,
+        geometry=stated_geometry(reinhard_png, reinhard.width, reinhard.height),
+        threads=threads,
+    )
     notes += delivered
     return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))
 

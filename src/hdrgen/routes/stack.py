@@ -14,6 +14,7 @@ from hdrgen.colour.primaries import Chromaticities
 from hdrgen.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.exposure_values import check_evs, estimate_evs
 from hdrgen.images.code_image import CodeImage, read_code
+from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.exif import evs_of, exposure_of
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
@@ -45,7 +46,7 @@ class Stack:
 
     ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``level16`` of pictures
     that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from,
-    ``geometry`` where the pixels lie, None for code values.
+    ``geometry`` where the pixels lie, None where nothing is said of that.
     """
 
     paths: tuple[Path, ...]
@@ -198,6 +199,7 @@ def _encoded(
         encoding_named(name).chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
         (*noted, *notes),
+        stated_geometry(paths[0], images[0].width, images[0].height),
     )
 
 
