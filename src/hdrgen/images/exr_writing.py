@@ -1,0 +1,220 @@
+"""Writing EXR files so that nothing is lost in silence.
+
+The library's pitfalls that are kept here: a non-contiguous array is written wrong without a word, a header dictionary
+is changed by the call it is given to, and float values beyond the half range become Inf in silence.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import OpenEXR
+from numpy.typing import NDArray
+
+from hdrgen.colour.primaries import AP0, Chromaticities
+from hdrgen.images.geometry import Geometry, size_of
+from hdrgen.images.half_floats import all_finite, to_half
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+
+log = logging.getLogger(__name__)
+
+HALF_MAX = 65504.0
+ATTRIBUTE_NAME_MAX = 31  # longer names need the long-names flag, which Nuke and older readers refuse
+
+Compression = Literal[
+    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
+]
+
+_COMPRESSION = {
+    "none": OpenEXR.NO_COMPRESSION,
+    "rle": OpenEXR.RLE_COMPRESSION,
+    "zips": OpenEXR.ZIPS_COMPRESSION,
+    "zip": OpenEXR.ZIP_COMPRESSION,
+    "piz": OpenEXR.PIZ_COMPRESSION,
+    "pxr24": OpenEXR.PXR24_COMPRESSION,
+    "b44": OpenEXR.B44_COMPRESSION,
+    "b44a": OpenEXR.B44A_COMPRESSION,
+    "dwaa": OpenEXR.DWAA_COMPRESSION,
+    "dwab": OpenEXR.DWAB_COMPRESSION,
+    "htj2k": OpenEXR.HTJ2K256_COMPRESSION,
+    "zstd": OpenEXR.ZSTD_COMPRESSION,
+}
+# Said by the picture itself, so not for a caller to set.
+_STRUCTURE = frozenset(
+    (
+        "channels",
+        "chromaticities",
+        "compression",
+        "dataWindow",
+        "displayWindow",
+        "lineOrder",
+        "preview",
+        "tiles",
+        "type",
+    )
+)
+
+
+def write_exr(
+    path: Path,
+    rgb: NDArray[np.floating],
+    *,
+    chromaticities: Chromaticities,
+    attributes: Mapping[str, str | int | float] = MappingProxyType({}),
+    alpha: NDArray[np.floating] | None = None,
+    geometry: Geometry | None = None,
+    compression: Compression = "zip",
+    pixel_type: Literal["half", "float"] = "half",
+    overflow: Literal["raise", "clamp"] = "raise",
+    allow_nonfinite: bool = False,
+) -> int:
+    """Write scene-linear RGB as an EXR whose bytes depend on nothing but the arguments.
+
+    The header names the primaries twice: as `chromaticities`, which every program reads, and as the Color
+    Interop Forum's `colorInteropID` where one exists (none does for ARRI's). AP0 written uncompressed as half
+    is also flagged as an ACES container (SMPTE ST 2065-4), which admits nothing else.
+
+    Parameters
+    ----------
+    path
+        Where; the file appears whole or not at all.
+    rgb
+        Scene-linear, shape ``(height, width, 3)``, any float type.
+    chromaticities
+        The primaries and white of `rgb`.
+    attributes
+        Provenance: text, 32-bit integers, floats. Names have at most 31 characters.
+    alpha
+        Shape ``(height, width)``, or None.
+    geometry
+        Where the pixels lie; None is a picture of square pixels that fills its display window.
+    compression
+        A key of OpenEXR's methods; ``htj2k`` is HTJ2K256.
+    pixel_type
+        ``half``, or ``float`` where the file is no delivery.
+    overflow
+        What happens to values that half cannot hold: refused, or clamped to 65504 and logged.
+    allow_nonfinite
+        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise.
+
+    Returns
+    -------
+    int
+        How many values were clamped.
+
+    Raises
+    ------
+    HdrgenError
+        A value is NaN, Inf or out of range, or an attribute cannot be stored; names the pixel and channel.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.issubdtype(rgb.dtype, np.floating):
+        raise ValueError(f"needs floating-point RGB of shape (height, width, 3), not {rgb.dtype} {rgb.shape}")
+    if alpha is not None and alpha.shape != rgb.shape[:2]:
+        raise ValueError(f"alpha {alpha.shape} does not fit RGB {rgb.shape}")
+    if geometry is not None and size_of(geometry.data_window) != (rgb.shape[1], rgb.shape[0]):
+        raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
+    _check_attributes(path, attributes)
+    how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
+    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
+    channels = {"RGB": pixels}
+    if alpha is not None:
+        alpha_stored, clamped_alpha = _as_stored(path, alpha[..., None], "A", **how)
+        channels = {"RGBA": np.concatenate([pixels, alpha_stored], axis=-1)}
+        clamped += clamped_alpha
+    if clamped:
+        log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
+
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    header: dict[str, Any] = {
+        **attributes,
+        "compression": _COMPRESSION[compression],
+        "type": OpenEXR.scanlineimage,
+        "chromaticities": stated,
+        **_windows(geometry),
+    }
+    if name := interop_id(chromaticities):
+        header["colorInteropID"] = name
+    if chromaticities == AP0 and compression == "none" and pixel_type == "half":
+        header["acesImageContainerFlag"] = 1
+    with replacing(path) as temporary:
+        OpenEXR.File(header, channels).write(str(temporary))
+    return clamped
+
+
+def interop_id(chromaticities: Chromaticities) -> str | None:
+    """Return the Color Interop Forum's name of a scene-linear space, None where there is none."""
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    name: str | None = OpenEXR.chromaticitiesToColorInteropID(stated)
+    return name
+
+
+def _windows(geometry: Geometry | None) -> dict[str, Any]:
+    if geometry is None:
+        return {}
+    windows = {"dataWindow": geometry.data_window, "displayWindow": geometry.display_window}
+    corners = {name: (window[:2], window[2:]) for name, window in windows.items()}
+    return {**corners, "pixelAspectRatio": geometry.pixel_aspect_ratio}
+
+
+def _check_attributes(path: Path, attributes: Mapping[str, str | int | float]) -> None:
+    for name, value in attributes.items():
+        if len(name) > ATTRIBUTE_NAME_MAX:
+            raise HdrgenError(
+                f"{path}: attribute name {name!r} is longer than {ATTRIBUTE_NAME_MAX} characters"
+            )
+        if name in _STRUCTURE:
+            raise HdrgenError(f"{path}: attribute {name!r} is set by the picture itself")
+        if isinstance(value, int) and not -(2**31) <= value < 2**31:
+            raise HdrgenError(f"{path}: attribute {name!r} = {value} does not fit 32 bits; store it as text")
+
+
+def _as_stored(
+    path: Path,
+    values: NDArray[np.floating],
+    channels: str,
+    *,
+    pixel_type: Literal["half", "float"],
+    overflow: Literal["raise", "clamp"],
+    allow_nonfinite: bool,
+) -> tuple[NDArray[np.floating], int]:
+    """Round to the stored type, contiguous; the second value counts what was clamped."""
+    stored: NDArray[np.floating]
+    if pixel_type == "half":
+        stored = to_half(values)
+        good = all_finite(stored)
+    else:
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(values, np.float32)
+        good = bool(np.isfinite(stored).all())
+    if good:
+        return stored, 0
+    finite = np.isfinite(stored)
+
+    nonfinite = ~np.isfinite(values)
+    if nonfinite.any() and not allow_nonfinite:
+        raise HdrgenError(
+            f"{path}: refused: {_where(values, nonfinite, channels)} not finite; repair the frame first"
+        )
+    beyond = ~finite & ~nonfinite
+    clamped = int(np.count_nonzero(beyond))
+    if clamped and overflow == "raise":
+        raise HdrgenError(
+            f"{path}: refused: {_where(values, beyond, channels)} beyond the half range of {HALF_MAX:g}; "
+            "lower the exposure or ask for clamping"
+        )
+    if clamped:
+        stored = stored.copy() if np.shares_memory(stored, values) else stored
+        stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
+    return stored, clamped
+
+
+def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:
+    """Say how many values are bad and where the first one is, as the subject of a sentence."""
+    y, x, channel = np.argwhere(bad)[0]
+    count = int(np.count_nonzero(bad))
+    first = f"channel {channels[channel]}, pixel x={x} y={y} is {values[y, x, channel]:g}"
+    return f"{count} {'value is' if count == 1 else 'values are'} ({first})"
