@@ -98,8 +98,7 @@ def main() -> None:
     """Run the command line and exit."""
     if "HDRGEN_TRACEBACK" not in os.environ:
         _silence_libraries()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
+    _keep_stdout()
     # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
@@ -122,6 +121,22 @@ def _silence_libraries() -> None:
         return
 
 
+def _keep_stdout() -> None:
+    """Keep our own stdout to ourselves: HTJ2K's codec speaks of odd files on file descriptor 1, amid the JSON."""
+    if not isinstance(sys.stdout, io.TextIOWrapper):  # started without a stdout
+        return
+    sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
+    try:
+        sys.stdout.flush()
+        ours = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # started without a stderr
+        return
+    stream = os.fdopen(ours, "w", encoding=sys.stdout.encoding, errors="surrogateescape")
+    sys.stdout = stream
+    sys.__stdout__ = stream  # type: ignore[misc]  # where the terminal's width is asked for
+
+
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
     handler = _Lines(logging.WARNING)
@@ -130,7 +145,8 @@ def run(arguments: list[str]) -> int:
         code = typer.main.get_command(app).main(
             arguments or ["--help"], prog_name="hdrgen", standalone_mode=False
         )
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         if code == INTERRUPTED:  # typer has caught it already, without a word
             say_error(_INTERRUPTED_LINE)
         return int(code or 0)

@@ -157,9 +157,14 @@ def _open_mended(path: Path, complaint: str) -> ExrFile:
 def _headers(source: Path | bytes) -> list[dict[str, Any]]:
     with _warnings():
         headers = [dict(part.header) for part in _library(source, header_only=True).parts]
-    for value in (value for header in headers for value in header.values()):
-        if isinstance(value, OpenEXR.OpaqueAttribute | list):
-            str(value)  # raises where the name of a type or channel is not UTF-8
+    for header in headers:
+        str(header["channels"])  # raises where a name is not UTF-8
+        for name, value in header.items():
+            if isinstance(value, OpenEXR.OpaqueAttribute):
+                with contextlib.suppress(UnicodeDecodeError):
+                    str(value)
+                    continue
+                header[name] = "bytes of a type whose name is not UTF-8"
     return headers
 
 
@@ -180,5 +185,7 @@ def _is_digestible(data: bytes) -> bool:
 
 def _detail(error: Exception, path: Path) -> str:
     """Return the library's reason without its words on the path."""
-    text = str(error).split(" when attempting")[0].split(f" '{path}'")[0].split(f" {path}")[0]
+    text = str(error)
+    for ending in (" when attempting", f" '{path}'", f" {path}", " '<python_buffer>'"):
+        text = text.split(ending)[0]
     return text.replace(str(path), path.name)

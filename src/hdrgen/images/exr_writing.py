@@ -1,7 +1,8 @@
 """Writing EXR files so that nothing is lost in silence.
 
 The library's pitfalls that are kept here: a non-contiguous array is written wrong without a word, a header dictionary
-is changed by the call it is given to, and float values beyond the half range become Inf in silence.
+is changed by the call it is given to, float values beyond the half range become Inf in silence, and so do values within
+it that a lossy compression overshoots with (OpenEXR issue 2606).
 """
 
 import logging
@@ -43,6 +44,14 @@ _COMPRESSION = {
     "htj2k": OpenEXR.HTJ2K256_COMPRESSION,
     "zstd": OpenEXR.ZSTD_COMPRESSION,
 }
+LOSSY = frozenset(("pxr24", "b44", "b44a", "dwaa", "dwab"))
+"""Compressions that do not give back what was written."""
+
+_BLOCK = 8  # pixels that DWA codes together; B44's blocks of 4 lie inside
+# What the values of a block are bounded to until they read back finite, the first one being no bound.
+_BOUNDS = np.array([np.inf, *(HALF_MAX * np.array([0.97, 0.94, 0.88, 0.75, 0.5, 0.25, 0.12, 0.06, 0.01, 0]))])
+# DWA's values lie 0.9 % apart there: a bounded block stays finite in readers that round otherwise, too.
+_MARGIN = 1.02
 # Said by the picture itself, so not for a caller to set.
 _STRUCTURE = frozenset(
     (
@@ -97,7 +106,9 @@ def write_exr(
     pixel_type
         ``half``, or ``float`` where the file is no delivery.
     overflow
-        What happens to values that half cannot hold: refused, or clamped to 65504 and logged.
+        What happens to values that half cannot hold, or that a lossy compression would make Inf of: refused, or
+        clamped and logged. Such a compression makes Inf of values near the end of half in blocks of strong contrast;
+        what was written is read again, and the values of such blocks are bounded until it is finite.
     allow_nonfinite
         Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise.
 
@@ -140,9 +151,52 @@ def write_exr(
         header["colorInteropID"] = name
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
+    name, pixels = channels.popitem()
     with replacing(path) as temporary:
-        OpenEXR.File(header, channels).write(str(temporary))
+        _write(temporary, header, name, pixels)
+        if compression in LOSSY:
+            clamped += _bound_overshoot(path, temporary, header, name, pixels, overflow)
     return clamped
+
+
+def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:
+    OpenEXR.File(dict(header), {name: pixels}).write(str(file))
+
+
+def _bound_overshoot(
+    path: Path,
+    written: Path,
+    header: dict[str, Any],
+    name: str,
+    pixels: NDArray[np.floating],
+    overflow: Literal["raise", "clamp"],
+) -> int:
+    """Write again, with blocks bounded that read back as Inf or NaN, until none does; return how many values were."""
+    usable = np.isfinite(pixels)
+    tries = np.zeros([-(-length // _BLOCK) for length in pixels.shape[:2]], np.int64)
+    bounded, bound = pixels, np.full((*pixels.shape[:2], 1), np.inf)
+    while True:
+        stored = OpenEXR.File(str(written)).channels()[name].pixels
+        within = np.where(np.isfinite(bound), HALF_MAX / _MARGIN, np.inf)
+        broken = usable & ~(np.isfinite(stored) & (np.abs(stored) <= within))
+        if not broken.any():
+            break
+        if overflow == "raise":
+            raise HdrgenError(
+                f"{path}: refused: {_where(pixels, broken, name)} so near the end of half floats that this "
+                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for clamping"
+            )
+        y, x = np.nonzero(broken.any(axis=-1))
+        tries[tuple(np.unique([y // _BLOCK, x // _BLOCK], axis=1))] += 1
+        bound = np.repeat(np.repeat(_BOUNDS[tries], _BLOCK, 0), _BLOCK, 1)[
+            : len(pixels), : pixels.shape[1], None
+        ]
+        bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
+        _write(written, header, name, bounded)
+    lowered = int(np.count_nonzero(usable & (bounded != pixels)))
+    if lowered:
+        log.warning("%s: %d values that its compression would make Inf were lowered", path, lowered)
+    return lowered
 
 
 def interop_id(chromaticities: Chromaticities) -> str | None:
