@@ -95,14 +95,19 @@ class ExrFile:
         except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
             if not separate and "coalesce" in str(error):
                 return self.parts(separate=True)
-            raise UnreadableImage(self.path, f"has damaged pixels ({_detail(error, self.path)})") from None
+            raise self._undecodable(_detail(error, self.path)) from None
         if said or not parts:
             lines = "".join(said).strip().splitlines() or ["nothing could be decoded"]
             detail = lines[-1].rsplit(" - ", 1)[-1].replace(str(self.path), self.path.name)
             if "MemoryError" in detail:
                 raise UnreadableImage(self.path, _NO_MEMORY)
-            raise UnreadableImage(self.path, f"has damaged pixels ({detail})")
+            raise self._undecodable(detail)
         return parts
+
+    def _undecodable(self, detail: str) -> UnreadableImage:
+        with self.path.open("rb") as stream:
+            reason = unsupported(stream.read(_HEADER_MAX), compressions=_COMPRESSIONS)
+        return UnreadableImage(self.path, reason or f"has damaged pixels ({detail})")
 
 
 def open_exr(path: Path) -> ExrFile:
@@ -126,9 +131,7 @@ def open_exr(path: Path) -> ExrFile:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
         return _open_mended(path, _detail(error, path))
-    if not headers:
-        raise UnreadableImage(path, "has a damaged EXR header (no parts)")
-    return ExrFile(path, headers, ())
+    return ExrFile(path, _whole(path, headers), ())
 
 
 def _open_mended(path: Path, complaint: str) -> ExrFile:
@@ -151,16 +154,28 @@ def _open_mended(path: Path, complaint: str) -> ExrFile:
             header.pop(name, None)
             if value is not None:
                 header[true_name] = value
-    return ExrFile(path, headers, mend.notes, mend.data)
+    return ExrFile(path, _whole(path, headers), mend.notes, mend.data)
+
+
+def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return headers that say what a picture needs, or raise; the library lets some pass that do not."""
+    if not headers:
+        raise UnreadableImage(path, "has a damaged EXR header (no parts)")
+    for header in headers:
+        for name in ("channels", "compression", "dataWindow"):
+            if name not in header:
+                raise UnreadableImage(path, f"has a damaged EXR header (no {name})")
+        header.setdefault("displayWindow", header["dataWindow"])
+    return headers
 
 
 def _headers(source: Path | bytes) -> list[dict[str, Any]]:
     with _warnings():
         headers = [dict(part.header) for part in _library(source, header_only=True).parts]
     for header in headers:
-        str(header["channels"])  # raises where a name is not UTF-8
+        str(header.get("channels"))  # raises where a name is not UTF-8
         for name, value in header.items():
-            if isinstance(value, OpenEXR.OpaqueAttribute):
+            if isinstance(value, OpenEXR.OpaqueAttribute | OpenEXR.Bytes):
                 with contextlib.suppress(UnicodeDecodeError):
                     str(value)
                     continue
@@ -187,5 +202,5 @@ def _detail(error: Exception, path: Path) -> str:
     """Return the library's reason without its words on the path."""
     text = str(error)
     for ending in (" when attempting", f" '{path}'", f" {path}", " '<python_buffer>'"):
-        text = text.split(ending)[0]
+        text = text.split(ending, maxsplit=1)[0]
     return text.replace(str(path), path.name)

@@ -141,7 +141,7 @@ def _sampling_unsupported(channels: _Attribute | None, window: tuple[int, int, i
         if any(edge % by for by, ends in zip((x_sampling, y_sampling), edges, strict=True) for edge in ends):
             size = f"{window[2] - window[0] + 1}x{window[3] - window[1] + 1}{window[0]:+d}{window[1]:+d}"
             return (
-                f"has channel {_text(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
+                f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
                 "which they do not fill evenly; that is not supported"
             )
     return None
@@ -188,7 +188,7 @@ def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_
 
     The note is None where the attribute may become bytes.
     """
-    value, shown = attribute.value, _text(attribute.name)
+    value, shown = attribute.value, _shown(attribute.name)
     match attribute.name, attribute.kind:
         case b"channels", b"chlist":
             plain = _with_ascii_names(attribute)
@@ -249,7 +249,7 @@ def _with_ascii_names(attribute: _Attribute) -> bytes:
 
 def _value(attribute: _Attribute) -> tuple[Any, str]:
     """Return what an attribute says that the library cannot digest, None where that is nothing, and a note."""
-    value, shown, kind = attribute.value, _text(attribute.name), _text(attribute.kind)
+    value, shown, kind = attribute.value, _shown(attribute.name), _shown(attribute.kind)
     match attribute.kind:
         case b"string":
             return _text(value), f"{shown} is not UTF-8: read as Latin-1"
@@ -286,6 +286,10 @@ def _is_utf8(text: bytes) -> bool:
 
 def _text(text: bytes) -> str:
     return text.decode() if _is_utf8(text) else text.decode("latin-1")
+
+
+def _shown(text: bytes) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in _text(text))
 
 
 def _ascii(text: bytes) -> bytes:

@@ -23,9 +23,10 @@ def rgb_from_luminance_chroma(
         The luminance weights of the primaries, summing to 1.
     """
     y = y.astype(np.float32)
-    red, blue = (ry + np.float32(1)) * y, (by + np.float32(1)) * y
     w_r, w_g, w_b = weights.astype(np.float32)
-    return np.stack([red, (y - w_r * red - w_b * blue) / w_g, blue], axis=-1)
+    with np.errstate(invalid="ignore", over="ignore"):  # as light is broken in the file
+        red, blue = (ry + np.float32(1)) * y, (by + np.float32(1)) * y
+        return np.stack([red, (y - w_r * red - w_b * blue) / w_g, blue], axis=-1)
 
 
 def full_chroma(
@@ -90,7 +91,8 @@ def _doubled(samples: NDArray[np.float32], axis: int, length: int) -> NDArray[np
     samples = np.moveaxis(samples, axis, 0)
     taps = np.concatenate([_CHROMA_TAPS, _CHROMA_TAPS[::-1]])
     padded = np.pad(samples, ((6, 7), (0, 0)), mode="edge")
-    between = sum(tap * padded[i : i + len(samples)] for i, tap in enumerate(taps))
+    with np.errstate(invalid="ignore"):  # as above
+        between = sum(tap * padded[i : i + len(samples)] for i, tap in enumerate(taps))
     # Luminance times an overshoot is a coloured fringe, so what lies between stays between its neighbours.
     following = padded[7 : 7 + len(samples)]
     between = np.clip(between, np.minimum(samples, following), np.maximum(samples, following))
