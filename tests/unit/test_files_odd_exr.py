@@ -387,5 +387,5 @@ def test_mutated_headers_are_pictures_or_refused(odd, seed):
             read += 1
         except UnreadableImage as error:
             lines = str(error).splitlines()
-            assert len(lines) == 1  # noqa: PT017 - either is right
+            assert len(lines) == 1
     assert read > 20
