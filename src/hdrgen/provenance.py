@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hdrgen import __version__
-from hdrgen.images.exr import ATTRIBUTE_NAME_MAX
+from hdrgen.images.exr import why_not_stored
 
 Attributes = dict[str, str | int | float]
 
@@ -44,8 +44,8 @@ def carried(attributes: Mapping[str, Any]) -> Attributes:
         name: value
         for name, value in attributes.items()
         if name not in _OF_THE_FILE
-        and len(name) <= ATTRIBUTE_NAME_MAX
-        and (isinstance(value, str | float) or (isinstance(value, int) and -(2**31) <= value < 2**31))
+        and isinstance(value, str | int | float)
+        and why_not_stored(name, value) is None
     }
 
 

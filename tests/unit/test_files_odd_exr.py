@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import OpenEXR
@@ -389,3 +392,47 @@ def test_mutated_headers_are_pictures_or_refused(odd, seed):
             lines = str(error).splitlines()
             assert len(lines) == 1
     assert read > 20
+
+
+def test_paths_that_are_not_utf8_are_read_and_written(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    first, out, again = (folder / os.fsdecode(name) for name in (b"a.exr", b"o\xe9.exr", b"b.exr"))
+    first.write_bytes(exr_bytes(RGB))
+    for source, target, *options in [(first, out, "--compression", "dwaa"), (out, again)]:
+        # In a process of its own: the stdout of a test takes no such name.
+        command = [
+            sys.executable,
+            "-c",
+            "from hdrgen.cli import main; main()",
+            "convert",
+            source,
+            "-o",
+            target,
+        ]
+        done = subprocess.run([*command, "--to", "linear_rec709", *options], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert os.fsencode(target) in done.stdout
+    again.rename(tmp_path / "b.exr")
+    stored = oiio.ImageBuf(str(tmp_path / "b.exr"))
+    np.testing.assert_allclose(stored.get_pixels(oiio.HALF), PICTURE, rtol=0.03)
+    assert stored.spec().getattribute("hdrgenSource") == "o\N{REPLACEMENT CHARACTER}.exr"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        attribute("adoptedNeutral", "string", b"D65"),
+        attribute("originalDataWindow", "string", b"all"),
+        attribute("sensorCenterOffset", "float", floats(1)),
+        attribute("whiteLuminance", "string", b"bright"),
+        attribute("owner", "string", b"a\0b"),
+    ],
+)
+def test_what_an_exr_cannot_say_again_is_left_behind(cli, odd, extra):
+    path = odd(exr_bytes(RGB, attribute("comments", "string", b"kept"), extra))
+    out = path.with_name("out.exr")
+    assert cli("convert", path, "-o", out, "--to", "linear_rec709").code == 0
+    stored = oiio.ImageBuf(str(out))
+    assert stored.spec().getattribute("ImageDescription") == "kept"
+    assert np.array_equal(stored.get_pixels(oiio.HALF), PICTURE)

@@ -165,6 +165,19 @@ def test_what_is_not_followed_is_noted(tmp_path, line, note):
     assert read_radiance_header(path).notes == (said,)
 
 
+@pytest.mark.parametrize(
+    "name", ["", "dataWindow", "channels", "compression", "type", "tiles", "screenWindowCenter", "a\0b"]
+)
+@pytest.mark.parametrize("value", ["", "1234", "some text"])
+def test_names_that_mean_things_in_openexr_are_only_text_here(cli, tmp_path, name, value):
+    path = radiance(tmp_path, lines=f"{name}={value}\nOWNER=kept\n".encode())
+    assert read_radiance(path).geometry.is_plain
+    out = tmp_path / "out.exr"
+    assert cli("convert", path, "-o", out, "--to", "linear_rec709").code == 0
+    assert np.array_equal(by_oiio(out), LIGHT)
+    assert oiio.ImageBuf(str(out)).spec().getattribute("OWNER") == "kept"
+
+
 def test_sensible_lines_beside_senseless_ones_are_followed(tmp_path):
     path = radiance(tmp_path, lines=b"EXPOSURE=0\nEXPOSURE=2\nEXPOSURE=4 after pfilt\nCOLORCORR=1 0.5 1\n")
     np.testing.assert_allclose(read_radiance(path).rgb, LIGHT / 8 * [1, 2, 1], rtol=1e-6)

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
 from hdrgen.colour.primaries import SPACES, Chromaticities, luminance_weights, spans_space
 from hdrgen.images.exr_file import MAGIC, ExrFile, open_exr
-from hdrgen.images.exr_writing import ATTRIBUTE_NAME_MAX, HALF_MAX, LOSSY, Compression, interop_id, write_exr
+from hdrgen.images.exr_writing import (
+    ATTRIBUTE_NAME_MAX,
+    HALF_MAX,
+    LOSSY,
+    Compression,
+    interop_id,
+    why_not_stored,
+    write_exr,
+)
 from hdrgen.images.layers import Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
 from hdrgen.images.luminance_chroma import full_chroma, full_size, rgb_from_luminance_chroma
 from hdrgen.images.stored_image import (
@@ -35,6 +43,7 @@ __all__ = [
     "read_exr",
     "read_header",
     "use_threads",
+    "why_not_stored",
     "write_exr",
 ]
 

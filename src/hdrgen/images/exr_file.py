@@ -88,7 +88,7 @@ class ExrFile:
         said: list[str] = []
         try:
             with _warnings() as said:
-                file = _library(self._mended or self.path, separate_channels=separate)
+                file = library_file(self._mended or self.path, separate_channels=separate)
                 parts = list(file.parts)
         except MemoryError:
             raise UnreadableImage(self.path, _NO_MEMORY) from None
@@ -171,7 +171,7 @@ def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _headers(source: Path | bytes) -> list[dict[str, Any]]:
     with _warnings():
-        headers = [dict(part.header) for part in _library(source, header_only=True).parts]
+        headers = [dict(part.header) for part in library_file(source, header_only=True).parts]
     for header in headers:
         str(header.get("channels"))  # raises where a name is not UTF-8
         for name, value in header.items():
@@ -183,15 +183,27 @@ def _headers(source: Path | bytes) -> list[dict[str, Any]]:
     return headers
 
 
-def _library(source: Path | bytes, **options: bool) -> Any:
-    return OpenEXR.File(io.BytesIO(source) if isinstance(source, bytes) else str(source), **options)
+def library_file(source: Path | bytes, **options: bool) -> Any:
+    """Return the library's file of a path or of bytes; it takes no path that is not UTF-8."""
+    if isinstance(source, Path) and is_utf8(source):
+        return OpenEXR.File(str(source), **options)
+    return OpenEXR.File(io.BytesIO(source if isinstance(source, bytes) else source.read_bytes()), **options)
+
+
+def is_utf8(path: Path) -> bool:
+    """Tell whether a path is text; on Linux it may be any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_digestible(data: bytes) -> bool:
     """Tell whether the library reads these bytes, and every value of the header can be shown."""
     try:
         with _warnings() as said:
-            parts = _library(data, separate_channels=True).parts
+            parts = library_file(data, separate_channels=True).parts
             str(parts[0].header)
     except Exception:  # noqa: BLE001 - as above
         return False

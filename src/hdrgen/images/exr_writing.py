@@ -16,6 +16,7 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP0, Chromaticities
+from hdrgen.images.exr_file import is_utf8, library_file
 from hdrgen.images.geometry import Geometry, size_of
 from hdrgen.images.half_floats import all_finite, to_half
 from hdrgen.runtime.atomic import replacing
@@ -64,6 +65,18 @@ _STRUCTURE = frozenset(
         "preview",
         "tiles",
         "type",
+    )
+)
+# Which OpenEXR has of types of their own, so that it takes neither text nor a number.
+_OF_OTHER_TYPES = frozenset(
+    (
+        "adoptedNeutral",
+        "cameraColorBalance",
+        "originalDataWindow",
+        "screenWindowCenter",
+        "sensorAcquisitionRectangle",
+        "sensorCenterOffset",
+        "sensorOverallDimensions",
     )
 )
 
@@ -128,7 +141,7 @@ def write_exr(
         raise ValueError(f"alpha {alpha.shape} does not fit RGB {rgb.shape}")
     if geometry is not None and size_of(geometry.data_window) != (rgb.shape[1], rgb.shape[0]):
         raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
-    _check_attributes(path, attributes)
+    stored_attributes = _stored_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
     pixels, clamped = _as_stored(path, rgb, "RGB", **how)
     channels = {"RGB": pixels}
@@ -141,7 +154,7 @@ def write_exr(
 
     stated = tuple(float(x) for xy in chromaticities for x in xy)
     header: dict[str, Any] = {
-        **attributes,
+        **stored_attributes,
         "compression": _COMPRESSION[compression],
         "type": OpenEXR.scanlineimage,
         "chromaticities": stated,
@@ -160,7 +173,12 @@ def write_exr(
 
 
 def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:
-    OpenEXR.File(dict(header), {name: pixels}).write(str(file))
+    exr = OpenEXR.File(dict(header), {name: pixels})
+    if is_utf8(file):
+        exr.write(str(file))
+        return
+    with file.open("wb") as stream:
+        exr.write(stream)
 
 
 def _bound_overshoot(
@@ -176,7 +194,7 @@ def _bound_overshoot(
     tries = np.zeros([-(-length // _BLOCK) for length in pixels.shape[:2]], np.int64)
     bounded, bound = pixels, np.full((*pixels.shape[:2], 1), np.inf)
     while True:
-        stored = OpenEXR.File(str(written)).channels()[name].pixels
+        stored = library_file(written).channels()[name].pixels
         within = np.where(np.isfinite(bound), HALF_MAX / _MARGIN, np.inf)
         broken = usable & ~(np.isfinite(stored) & (np.abs(stored) <= within))
         if not broken.any():
@@ -214,16 +232,35 @@ def _windows(geometry: Geometry | None) -> dict[str, Any]:
     return {**corners, "pixelAspectRatio": geometry.pixel_aspect_ratio}
 
 
-def _check_attributes(path: Path, attributes: Mapping[str, str | int | float]) -> None:
+def why_not_stored(name: str, value: str | float) -> str | None:
+    """Return why an EXR that is written here cannot have an attribute, None where it can."""
+    if not name or "\0" in name:
+        return f"attribute name {name!r} is none"
+    if len(name.encode("utf-8", "surrogateescape")) > ATTRIBUTE_NAME_MAX:
+        return f"attribute name {name!r} is longer than {ATTRIBUTE_NAME_MAX} characters"
+    if name in _STRUCTURE:
+        return f"attribute {name!r} is set by the picture itself"
+    if name in _OF_OTHER_TYPES:
+        return f"attribute {name!r} is neither text nor a number in OpenEXR"
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        return f"attribute {name!r} = {value} does not fit 32 bits; store it as text"
+    return None
+
+
+def _stored_attributes(
+    path: Path, attributes: Mapping[str, str | int | float]
+) -> dict[str, str | int | float]:
     for name, value in attributes.items():
-        if len(name) > ATTRIBUTE_NAME_MAX:
-            raise HdrgenError(
-                f"{path}: attribute name {name!r} is longer than {ATTRIBUTE_NAME_MAX} characters"
-            )
-        if name in _STRUCTURE:
-            raise HdrgenError(f"{path}: attribute {name!r} is set by the picture itself")
-        if isinstance(value, int) and not -(2**31) <= value < 2**31:
-            raise HdrgenError(f"{path}: attribute {name!r} = {value} does not fit 32 bits; store it as text")
+        if reason := why_not_stored(name, value):
+            raise HdrgenError(f"{path}: {reason}")
+    return {
+        _utf8(name): _utf8(value) if isinstance(value, str) else value for name, value in attributes.items()
+    }
+
+
+def _utf8(text: str) -> str:
+    """Return text as it can be stored: names of files may be of bytes that are none."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _as_stored(

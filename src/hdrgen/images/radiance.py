@@ -25,6 +25,8 @@ from hdrgen.images.stored_image import (
 MAGIC = b"#?"
 _HEADER_MAX = 1 << 20  # every program adds the commands that made the picture
 _RESOLUTION = re.compile(rb"([-+])([XY])[ \t]+(\d{1,9})[ \t]+([-+])([XY])[ \t]+(\d{1,9})")
+# What these say in OpenEXR is no text, and Radiance has no such names.
+_OF_GEOMETRY = frozenset(("dataWindow", "displayWindow", "pixelAspectRatio"))
 _NUMBERS = {"EXPOSURE": 1, "PIXASPECT": 1, "COLORCORR": 3, "PRIMARIES": 8}
 # Mantissas are 1/256ths; exponent 0 means black.
 _SCALE = np.ldexp(np.float32(1), np.arange(256) - (128 + 8)).astype(np.float32)
@@ -168,7 +170,8 @@ class _Said:
             return
         name, value = (side.strip() for side in self._text(line).split("=", 1))
         if name not in _NUMBERS:
-            self.attributes[name] = value
+            if name and name.isprintable() and name not in _OF_GEOMETRY:
+                self.attributes[name] = value
             return
         numbers = _numbers(value)[: _NUMBERS[name]]
         if len(numbers) < _NUMBERS[name]:
