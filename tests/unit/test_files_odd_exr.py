@@ -302,6 +302,14 @@ def test_what_openexr_does_not_read_is_said_and_not_called_damage(cli, odd):
             "channel BY for every 2x2 pixels in a data window of 7x5+0+0, which they do not fill evenly",
         ),
         (exr_bytes(RGB, compression=("compression", b"\x63")), "a compression (number 99)"),
+        (
+            exr_bytes(
+                RGB | {"A": ramp(1, every=(2, 2))},
+                attribute("tiles", "tiledesc", struct.pack("<IIB", 64, 64, 0)),
+                sampling={"A": (2, 2)},
+            ).replace(b"\x76\x2f\x31\x01\x02\0", b"\x76\x2f\x31\x01\x02\x02"),
+            "channel A for every 2x2 pixels in tiles",
+        ),
         (bytes(newer), "version 3 of the format, which is not supported"),
     ]:
         done = cli("convert", odd(data), "-o", "out.exr")
@@ -415,7 +423,7 @@ def test_paths_that_are_not_utf8_are_read_and_written(tmp_path):
         assert os.fsencode(target) in done.stdout
     again.rename(tmp_path / "b.exr")
     stored = oiio.ImageBuf(str(tmp_path / "b.exr"))
-    np.testing.assert_allclose(stored.get_pixels(oiio.HALF), PICTURE, rtol=0.03)
+    np.testing.assert_allclose(stored.get_pixels(oiio.HALF), PICTURE, rtol=0.05)
     assert stored.spec().getattribute("hdrgenSource") == "o\N{REPLACEMENT CHARACTER}.exr"
 
 

@@ -128,15 +128,20 @@ def unsupported(data: bytes, *, compressions: int) -> str | None:
         if compression and len(compression.value) == 1 and compression.value[0] >= compressions:
             return f"has a compression (number {compression.value[0]}) that OpenEXR does not know"
         window = _window(by_name.get(b"dataWindow"))
-        if reason := window and _sampling_unsupported(by_name.get(b"channels"), window):
+        tiled = b"tiles" in by_name
+        if reason := window and _sampling_unsupported(by_name.get(b"channels"), window, tiled=tiled):
             return reason
     return None
 
 
-def _sampling_unsupported(channels: _Attribute | None, window: tuple[int, int, int, int]) -> str | None:
+def _sampling_unsupported(
+    channels: _Attribute | None, window: tuple[int, int, int, int], *, tiled: bool
+) -> str | None:
     for name, x_sampling, y_sampling in _channels(channels) if channels else ():
         if x_sampling < 1 or y_sampling < 1:
             return None
+        if tiled and (x_sampling, y_sampling) != (1, 1):
+            return f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in tiles, which OpenEXR has not"
         edges = (window[0], window[2] + 1), (window[1], window[3] + 1)
         if any(edge % by for by, ends in zip((x_sampling, y_sampling), edges, strict=True) for edge in ends):
             size = f"{window[2] - window[0] + 1}x{window[3] - window[1] + 1}{window[0]:+d}{window[1]:+d}"
