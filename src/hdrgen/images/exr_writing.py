@@ -190,11 +190,13 @@ def _bound_overshoot(
     overflow: Literal["raise", "clamp"],
 ) -> int:
     """Write again, with blocks bounded that read back as Inf or NaN, until none does; return how many values were."""
+    stored = library_file(written).channels()[name].pixels
+    if _is_finite(stored):
+        return 0
     usable = np.isfinite(pixels)
     tries = np.zeros([-(-length // _BLOCK) for length in pixels.shape[:2]], np.int64)
     bounded, bound = pixels, np.full((*pixels.shape[:2], 1), np.inf)
     while True:
-        stored = library_file(written).channels()[name].pixels
         within = np.where(np.isfinite(bound), HALF_MAX / _MARGIN, np.inf)
         broken = usable & ~(np.isfinite(stored) & (np.abs(stored) <= within))
         if not broken.any():
@@ -211,6 +213,7 @@ def _bound_overshoot(
         ]
         bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
         _write(written, header, name, bounded)
+        stored = library_file(written).channels()[name].pixels
     lowered = int(np.count_nonzero(usable & (bounded != pixels)))
     if lowered:
         log.warning("%s: %d values that its compression would make Inf were lowered", path, lowered)
@@ -276,12 +279,10 @@ def _as_stored(
     stored: NDArray[np.floating]
     if pixel_type == "half":
         stored = to_half(values)
-        good = all_finite(stored)
     else:
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(values, np.float32)
-        good = bool(np.isfinite(stored).all())
-    if good:
+    if _is_finite(stored):
         return stored, 0
     finite = np.isfinite(stored)
 
@@ -301,6 +302,10 @@ def _as_stored(
         stored = stored.copy() if np.shares_memory(stored, values) else stored
         stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
     return stored, clamped
+
+
+def _is_finite(stored: NDArray[np.floating]) -> bool:
+    return all_finite(stored) if stored.dtype == np.float16 else bool(np.isfinite(stored).all())
 
 
 def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:
