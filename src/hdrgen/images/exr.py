@@ -137,8 +137,20 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
         luminance_chroma=taken.kind == "luminance-chroma",
         layer=taken.name,
         notes=stored.notes,
-        parts=tuple(_stored_part(index, file.headers[index], part) for index, part in enumerate(parts)),
+        parts=_stored_parts(file, parts),
     )
+
+
+def read_parts(path: Path) -> tuple[StoredPart, ...]:
+    """Return all that a file holds, whether or not any of it is a picture.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, is no EXR or is damaged.
+    """
+    file = open_exr(Path(path))
+    return _stored_parts(file, file.parts(separate=True))
 
 
 def _choose(file: ExrFile, layer: str | None, part: int | str | None) -> tuple[Layer, tuple[str, ...]]:
@@ -172,6 +184,8 @@ def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredH
     attributes = {name: _plain(value) for name, value in header.items() if name not in _NOT_SHOWN}
     for window in ("dataWindow", "displayWindow"):
         attributes[window] = [int(x) for corner in header[window] for x in corner]
+    if isinstance(preview := header.get("preview"), OpenEXR.PreviewImage):
+        attributes["preview"] = "{1}x{0}".format(*preview.pixels.shape)
     chromaticities, none_spanned = _chromaticities(header)
     return StoredHeader(
         width=int(x1) - int(x0) + 1,
@@ -259,6 +273,10 @@ def _samples(planes: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
         return planes[name]
     layer = name.rpartition(".")[0]
     return next(planes[key] for key in (layer, "RGBA", "RGB") if key in planes)
+
+
+def _stored_parts(file: ExrFile, parts: list[Any]) -> tuple[StoredPart, ...]:
+    return tuple(_stored_part(index, file.headers[index], part) for index, part in enumerate(parts))
 
 
 def _stored_part(index: int, header: dict[str, Any], part: Any) -> StoredPart:
