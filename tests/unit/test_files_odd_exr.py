@@ -149,6 +149,7 @@ def test_a_header_value_that_cannot_be_said_costs_no_pixel(cli, odd, extra, name
     assert image.notes == header.notes
     done = cli("inspect", path, "--json")
     assert done.code == 0
+    assert note in done.err
     assert json.loads(done.out)["files"][0]["header"]["attributes"].get(name) == said
     assert cli("convert", path, "-o", path.with_name("out.exr"), "--to", "linear_rec709").code == 0
     pixels = oiio.ImageBuf(str(path.with_name("out.exr"))).get_pixels(oiio.HALF)

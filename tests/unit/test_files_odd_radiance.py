@@ -158,11 +158,12 @@ def test_odd_headers_are_read(cli, tmp_path, odd):
         (b"OWNER=Fran\xe7ois", "OWNER is not UTF-8: read as Latin-1"),
     ],
 )
-def test_what_is_not_followed_is_noted(tmp_path, line, note):
+def test_what_is_not_followed_is_noted(cli, tmp_path, line, note):
     path = radiance(tmp_path, lines=line + b"\n")
     (said,) = read_radiance(path).notes
     assert note in said
     assert read_radiance_header(path).notes == (said,)
+    assert note in cli("convert", path, "-o", tmp_path / "out.exr").err
 
 
 @pytest.mark.parametrize(
@@ -189,13 +190,15 @@ def test_text_that_is_not_utf8_is_said_as_it_was(cli, tmp_path):
     assert (said["OWNER"], said["NOTE"]) == ("François", "€")
 
 
-def test_pixel_aspect_is_openexrs(tmp_path):
+def test_pixel_aspect_is_openexrs(cli, tmp_path):
     """Radiance states height over width, OpenEXR width over height."""
     path = radiance(tmp_path, lines=b"PIXASPECT=0.5\nPIXASPECT=0.5\n")
     image = read_radiance(path)
     assert image.attributes["pixelAspectRatio"] == image.geometry.pixel_aspect_ratio == 4
     assert "PIXASPECT" not in image.attributes
     assert read_radiance_header(path).geometry.pixel_aspect_ratio == 4
+    assert cli("convert", path, "-o", tmp_path / "out.exr").code == 0
+    assert oiio.ImageBuf(str(tmp_path / "out.exr")).spec().getattribute("PixelAspectRatio") == 4
 
 
 def _upright_by_oiio(path, resolution):
