@@ -127,11 +127,14 @@ def multiply_by_alpha(linear: NDArray[np.float32], alpha: Picture) -> tuple[str,
     return ("RGB was multiplied by alpha, as EXR wants it",)
 
 
-def clamped_notes(clamped_values: int) -> tuple[str, ...]:
-    """Return what a person should know of values that half floats could not hold."""
+def clamped_notes(clamped_values: int, compression: exr.Compression) -> tuple[str, ...]:
+    """Return what a person should know of values that half floats could not hold in an EXR of some compression."""
     if not clamped_values:
         return ()
-    return (f"{clamped_values} values beyond half floats were clamped to {exr.HALF_MAX:g}",)
+    which = f"beyond half floats were clamped to {exr.HALF_MAX:g}"
+    if compression in exr.LOSSY:
+        which = f"beyond half floats, or so near their end that {compression} makes Inf of them, were clamped"
+    return (f"{clamped_values} values {which}",)
 
 
 @in_steps
@@ -228,7 +231,7 @@ def convert_file(
         notes.append(
             f"{clipped_share:.2%} of pixels are outside what {target_name} can hold, and were clipped"
         )
-    notes += clamped_notes(clamped)
+    notes += clamped_notes(clamped, compression)
     return Converted(source_name, target_name, width, height, clipped_share, clamped, tuple(notes))
 
 

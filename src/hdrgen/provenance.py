@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hdrgen import __version__
-from hdrgen.images.exr import ATTRIBUTE_NAME_MAX
+from hdrgen.images.exr import why_not_stored
 
 Attributes = dict[str, str | int | float]
 
@@ -85,9 +85,9 @@ def header_notes(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_carried(name: str, value: Any) -> bool:
-    if name in _OF_THE_FILE or name in _OF_OTHER_TYPES or name in _USUAL or len(name) > ATTRIBUTE_NAME_MAX:
+    if name in _OF_THE_FILE or name in _OF_OTHER_TYPES or name in _USUAL:
         return False
-    return isinstance(value, str | float) or (isinstance(value, int) and -(2**31) <= value < 2**31)
+    return isinstance(value, str | int | float) and why_not_stored(name, value) is None
 
 
 def made_by(route: str, **facts: str | float | None) -> Attributes:

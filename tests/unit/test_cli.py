@@ -616,9 +616,9 @@ def test_a_stopped_job_leaves_no_half_written_file(place):
     script = """
 import contextlib, os, signal
 from hdrgen import cli
-from hdrgen.images import exr
+from hdrgen.images import exr_writing
 
-real = exr.replacing
+real = exr_writing.replacing
 
 @contextlib.contextmanager
 def stopped(path):
@@ -626,7 +626,7 @@ def stopped(path):
         os.kill(os.getpid(), signal.SIGTERM)
         yield temporary
 
-exr.replacing = stopped
+exr_writing.replacing = stopped
 cli.main()
 """
     done = subprocess.run(

@@ -7,7 +7,6 @@ Exit codes: 0 all is well, 1 some files of a batch failed or ``check`` found a f
 given something it cannot work with, 130 interrupted.
 """
 
-import io
 import logging
 import os
 import signal
@@ -98,13 +97,24 @@ class _Lines(logging.Handler):
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_closed_streams()
     if not asked_to_raise():
         _silence_libraries()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
+    _keep_stdout()
     # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_closed_streams() -> None:
+    """Open a stdout and stderr that we were started without: the next file that is opened would get their number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 def _silence_libraries() -> None:
@@ -113,15 +123,23 @@ def _silence_libraries() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     for library in ("TRANSFORMERS", "DIFFUSERS"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    try:
-        sys.stderr.flush()
-        ours = os.dup(2)
-        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="replace")
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-    except OSError:  # started without a stderr
-        return
+    sys.stderr.flush()
+    ours = os.dup(2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="replace")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+
+
+def _keep_stdout() -> None:
+    """Keep our own stdout to ourselves: HTJ2K's codec speaks of odd files on file descriptor 1, amid the JSON."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    # File names that are no UTF-8 come out as they are.
+    stream = os.fdopen(ours, "w", encoding=sys.stdout.encoding, errors="surrogateescape")
+    sys.stdout = stream
+    sys.__stdout__ = stream  # type: ignore[misc]  # where the terminal's width is asked for
 
 
 def run(arguments: list[str]) -> int:

@@ -72,6 +72,19 @@ def rgb_to_xyz(space: Chromaticities) -> Matrix:
 
 
 @cache
+def spans_space(space: Chromaticities) -> bool:
+    """Tell whether chromaticities are those of a colour space, so that every function here works on them."""
+    if not np.isfinite(space).all() or np.abs(space).max() > 100:
+        return False
+    with np.errstate(all="ignore"):
+        try:
+            to_ap1 = rgb_to_rgb(space, AP1)
+        except (ValueError, ZeroDivisionError, np.linalg.LinAlgError):
+            return False
+        return bool(np.isfinite(to_ap1).all() and abs(np.linalg.det(rgb_to_xyz(space))) > 1e-6)
+
+
+@cache
 def adaptation(source_white: tuple[float, float], target_white: tuple[float, float]) -> Matrix:
     """Return the 3x3 von Kries matrix in CAT02 that takes XYZ under one white to another."""
     gain = (CAT02 @ _xyz(target_white)) / (CAT02 @ _xyz(source_white))

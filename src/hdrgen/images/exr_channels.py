@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.images.exr import _DEEP, _open, _open_pixels, _part_names, _stored_header
+from hdrgen.images.exr import _DEEP, _part_names, _stored_header
+from hdrgen.images.exr_file import open_exr
 from hdrgen.images.layers import Layer, NoPicture, choose_layer, layers_of
 from hdrgen.images.stored_image import StoredHeader, UnreadableImage
 
@@ -83,7 +84,7 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
     UnreadableImage
         As `read_exr`, but for damaged pixels, and not where all is data.
     """
-    headers = _headers(path)
+    headers = open_exr(path).headers
     flat = [index for index, header in enumerate(headers) if header.get("type") not in _DEEP]
     if not flat:
         raise UnreadableImage(path, "is a deep EXR: flatten it before use")
@@ -114,10 +115,11 @@ def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...
     UnreadableImage
         As `read_exr`.
     """
-    headers = _headers(path)
+    file = open_exr(path)
+    headers = file.headers
     of_picture = (picture.part, {*picture.channels, picture.alpha}) if picture else (-1, set())
     found = []
-    for index, (part, header) in enumerate(zip(_parts(path), headers, strict=True)):
+    for index, (part, header) in enumerate(zip(file.parts(separate=True), headers, strict=True)):
         part_name = str(header.get("name") or "") if len(headers) > 1 else ""
         hashed = {str(value) for key, value in header.items() if _CRYPTOMATTE_LAYER.fullmatch(str(key))}
         for name, channel in part.channels.items():
@@ -127,14 +129,6 @@ def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...
             sampling = (int(channel.xSampling), int(channel.ySampling))
             found.append(ChannelPixels(index, part_name, name, pixels, kind, sampling))
     return tuple(found)
-
-
-def _headers(path: Path) -> list[Any]:
-    return _open(path, header_only=True)
-
-
-def _parts(path: Path) -> list[Any]:
-    return list(_open_pixels(path, separate=True).parts)
 
 
 def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:

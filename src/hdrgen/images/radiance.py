@@ -4,13 +4,16 @@ OpenCV's and imageio's readers leave EXPOSURE, PRIMARIES and orientation to the 
 so the decoder is our own (G. Ward, "Real Pixels", Graphics Gems II, 1991; Radiance file formats, 2008).
 """
 
+import math
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.colour.primaries import XYZ_E, Chromaticities
+from hdrgen.colour.primaries import XYZ_E, Chromaticities, spans_space
 from hdrgen.images.stored_image import (
     InaccessibleImage,
     SceneImage,
@@ -21,10 +24,15 @@ from hdrgen.images.stored_image import (
 )
 
 MAGIC = b"#?"
-_HEADER_MAX = 65536
+_HEADER_MAX = 1 << 20  # every program adds the commands that made the picture
+_RESOLUTION = re.compile(rb"([-+])([XY])[ \t]+(\d{1,9})[ \t]+([-+])([XY])[ \t]+(\d{1,9})")
+# What these say in OpenEXR is no text, and Radiance has no such names.
+_OF_GEOMETRY = frozenset(("dataWindow", "displayWindow", "pixelAspectRatio"))
+_NUMBERS = {"EXPOSURE": 1, "PIXASPECT": 1, "COLORCORR": 3, "PRIMARIES": 8}
 # Mantissas are 1/256ths; exponent 0 means black.
 _SCALE = np.ldexp(np.float32(1), np.arange(256) - (128 + 8)).astype(np.float32)
 _SCALE[0] = 0
+_FACTOR_MIN = 1e-30  # of what is multiplied up and divided by in float32
 
 
 def read_radiance_header(path: Path) -> StoredHeader:
@@ -36,14 +44,26 @@ def read_radiance_header(path: Path) -> StoredHeader:
         The file is missing, is no Radiance picture, or its header is damaged.
     """
     path = Path(path)
-    return _parse_header(path, _bytes(path, _HEADER_MAX))[0]
+    return _parse_header(path, _bytes(path, _HEADER_MAX)).stored
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a header says: as the picture has it, where pixels begin, lines as (sign, axis, count) of each axis."""
+
+    stored: StoredHeader
+    pixels_at: int
+    scan: tuple[tuple[bytes, bytes, int], tuple[bytes, bytes, int]]
+    correction: NDArray[np.float64]
 
 
 def read_radiance(path: Path) -> SceneImage:
-    """Read a Radiance picture as float32, run-length encoded (new or old) or flat, upright.
+    """Read a Radiance picture as float32, run-length encoded (new or old) or flat or all by turns, upright.
 
     Values are divided by the product of the header's EXPOSURE and COLORCORR lines, which undoes what was
-    done to them, so they are the radiance recorded. PRIMARIES of all zeros state nothing.
+    done to them, so they are the radiance recorded. Values of these, of PIXASPECT and of PRIMARIES that make no sense
+    (EXPOSURE=0) are not followed, and noted. PRIMARIES of all zeros state nothing. PIXASPECT, which is height over
+    width, is the attribute `pixelAspectRatio`, width over height.
 
     Raises
     ------
@@ -52,31 +72,28 @@ def read_radiance(path: Path) -> SceneImage:
     """
     path = Path(path)
     data = _bytes(path)
-    header, scanlines, resolution = _parse_header(path, data)
-    axes = [resolution[0][1], resolution[2][1]]
-    lines, width = int(resolution[1]), int(resolution[3])
-    rgbe = _decode(path, data[scanlines:], lines, width)
+    parsed = _parse_header(path, data)
+    header, (outer, inner) = parsed.stored, parsed.scan
+    rgbe = _decode(path, data[parsed.pixels_at :], outer[2], inner[2])
     rgb = rgbe[..., :3] * _SCALE[rgbe[..., 3]][..., None]
     # The resolution line names the axis of successive scan lines first; Y grows upwards.
-    if resolution[0][0] == ("+" if axes[0] == "Y" else "-"):
+    if outer[0] == (b"+" if outer[1] == b"Y" else b"-"):
         rgb = rgb[::-1]
-    if resolution[2][0] == ("+" if axes[1] == "Y" else "-"):
+    if inner[0] == (b"+" if inner[1] == b"Y" else b"-"):
         rgb = rgb[:, ::-1]
-    if axes == ["X", "Y"]:
+    if outer[1] == b"X":
         rgb = rgb.transpose(1, 0, 2)
-    correction = np.array(header.attributes.get("EXPOSURE", 1.0)) * np.array(
-        header.attributes.get("COLORCORR", 1.0)
-    )
-    if not np.all(correction > 0):
-        raise UnreadableImage(path, "has an EXPOSURE or COLORCORR that is not positive")
+    with np.errstate(over="ignore"):  # Inf is told by whoever cannot use it
+        rgb = np.ascontiguousarray(rgb / parsed.correction.astype(np.float32), dtype=np.float32)
     return SceneImage(
-        rgb=np.ascontiguousarray(rgb / correction.astype(np.float32), dtype=np.float32),
+        rgb=rgb,
         alpha=None,
         chromaticities=header.chromaticities,
         attributes=header.attributes,
         pixel_type="rgbe8",
         compression=header.compression,
         storage=header.storage,
+        notes=header.notes,
         parts=(
             StoredPart(0, "", "", header.storage, tuple(StoredChannel(c, "rgbe8") for c in header.channels)),
         ),
@@ -94,82 +111,154 @@ def _bytes(path: Path, limit: int = -1) -> bytes:
     return data
 
 
-def _parse_header(path: Path, data: bytes) -> tuple[StoredHeader, int, list[str]]:
-    """Return the header, where the scan lines begin, and the resolution line's four words."""
-    text, blank, rest = data[:_HEADER_MAX].replace(b"\r\n", b"\n").partition(b"\n\n")
-    line, end, _ = rest.partition(b"\n")
-    resolution = line.decode("latin-1").split()
-    if (
-        not (blank and end and len(resolution) == 4)
-        or {resolution[0][1:], resolution[2][1:]} != {"X", "Y"}
-        or {resolution[0][0], resolution[2][0]} - {"+", "-"}
-        or not (resolution[1].isdigit() and resolution[3].isdigit())
-        or int(resolution[1]) * int(resolution[3]) == 0
-    ):
+def _parse_header(path: Path, data: bytes) -> _Header:
+    lines, position = _header_lines(data)
+    end = data.find(b"\n", position, position + 256)
+    resolution = _RESOLUTION.fullmatch(data[position:end].strip()) if end >= 0 else None
+    if lines is None or resolution is None or resolution[2] == resolution[5]:
         raise UnreadableImage(path, "has a damaged Radiance header (no resolution line)")
+    scan = tuple((resolution[i], resolution[i + 1], int(resolution[i + 2])) for i in (1, 4))
+    if 0 in (scan[0][2], scan[1][2]):
+        raise UnreadableImage(path, "has a damaged Radiance header (a picture without pixels)")
 
-    attributes: dict[str, Any] = {}
-    for entry in text.decode("utf-8", errors="replace").splitlines()[1:]:
-        name, equals, value = entry.partition("=")
-        if equals and not entry.startswith("#"):
-            _note(path, attributes, name.strip(), value.strip())
-    kind = attributes.get("FORMAT", "32-bit_rle_rgbe")
+    said = _Said()
+    for line in lines:
+        said.add(line)
+    kind = said.attributes.get("FORMAT", "32-bit_rle_rgbe")
     if kind not in {"32-bit_rle_rgbe", "32-bit_rle_xyze"}:
         raise UnreadableImage(path, f"has an unknown Radiance format {kind!r}")
-    first, second = int(resolution[1]), int(resolution[3])
-    height, width = (first, second) if resolution[0][1] == "Y" else (second, first)
-    header = StoredHeader(
+    height, width = (axis[2] for axis in (scan if scan[0][1] == b"Y" else scan[::-1]))
+    is_rgb = kind.endswith("rgbe")
+    stored = StoredHeader(
         width=width,
         height=height,
-        channels=("R", "G", "B") if kind.endswith("rgbe") else ("X", "Y", "Z"),
-        chromaticities=_chromaticities(attributes.get("PRIMARIES")) if kind.endswith("rgbe") else XYZ_E,
-        attributes=attributes,
+        channels=("R", "G", "B") if is_rgb else ("X", "Y", "Z"),
+        chromaticities=said.chromaticities() if is_rgb else XYZ_E,
+        attributes=said.attributes,
         compression="rle",
         storage="scanline",
+        notes=tuple(said.notes),
     )
-    return header, data.index(line + b"\n", len(text)) + len(line) + 1, resolution
+    correction = np.array(said.attributes.get("EXPOSURE", 1.0)) * np.array(
+        said.attributes.get("COLORCORR", 1.0)
+    )
+    return _Header(stored, end + 1, (scan[0], scan[1]), correction)
 
 
-def _note(path: Path, attributes: dict[str, Any], name: str, value: str) -> None:
-    """Keep a header line; EXPOSURE and COLORCORR multiply up when they are said several times."""
-    if name not in {"EXPOSURE", "COLORCORR", "PRIMARIES"}:
-        attributes[name] = value
-        return
-    try:
-        numbers = [float(word) for word in value.split()]
-    except ValueError:
-        raise UnreadableImage(path, f"has a damaged Radiance header ({name}={value!r})") from None
-    if len(numbers) != {"EXPOSURE": 1, "COLORCORR": 3, "PRIMARIES": 8}[name]:
-        raise UnreadableImage(path, f"has a damaged Radiance header ({name}={value!r})")
-    if name == "EXPOSURE":
-        attributes[name] = attributes.get(name, 1.0) * numbers[0]
-    elif name == "COLORCORR":
-        attributes[name] = [a * b for a, b in zip(attributes.get(name, [1.0] * 3), numbers, strict=True)]
-    else:
-        attributes[name] = numbers
+def _header_lines(data: bytes) -> tuple[list[bytes] | None, int]:
+    """Return the lines behind the first up to an empty one, None where none is, and where the next line begins."""
+    lines: list[bytes] = []
+    position = 0
+    while (end := data.find(b"\n", position, _HEADER_MAX)) >= 0:
+        line = data[position:end].rstrip(b"\r")
+        position = end + 1
+        if not line.strip():
+            return lines[1:], position
+        lines.append(line)
+    return None, position
 
 
-def _chromaticities(stated: list[float] | None) -> Chromaticities | None:
-    if stated is None or not any(stated):
+@dataclass
+class _Said:
+    """What a header's lines say, one after the other."""
+
+    attributes: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, line: bytes) -> None:
+        """Take a line; those that begin with a blank are of the pictures that this one was made of."""
+        if b"=" not in line or line[:1] in b" \t#":
+            return
+        name, value = (side.strip() for side in self._text(line).split("=", 1))
+        if name not in _NUMBERS:
+            if name and name.isprintable() and name not in _OF_GEOMETRY:
+                self.attributes[name] = value
+            return
+        numbers = _numbers(value)[: _NUMBERS[name]]
+        if len(numbers) < _NUMBERS[name]:
+            self._ignore(name, value)
+        elif name == "PRIMARIES":
+            self.attributes[name] = numbers
+        elif not all(math.isfinite(number) and number > 0 for number in numbers):
+            self._ignore(name, value)
+        else:  # several lines multiply up
+            before = self._factors(name, len(numbers))
+            self._set_factors(name, [a * b for a, b in zip(before, numbers, strict=True)], value)
+
+    def chromaticities(self) -> Chromaticities | None:
+        """Return what PRIMARIES state; zeros are how Radiance says nothing."""
+        stated = self.attributes.get("PRIMARIES")
+        if stated is None or not any(stated):
+            return None
+        chromaticities = Chromaticities(*((x, y) for x, y in zip(stated[::2], stated[1::2], strict=True)))
+        if spans_space(chromaticities):
+            return chromaticities
+        shown = " ".join(f"{x:g}" for x in stated)
+        self.notes.append(f"PRIMARIES={shown} span no colour space: taken as if none were stated")
         return None
-    return Chromaticities(*((x, y) for x, y in zip(stated[::2], stated[1::2], strict=True)))
+
+    def _factors(self, name: str, count: int) -> list[float]:
+        if name == "PIXASPECT":
+            return [1 / self.attributes.get("pixelAspectRatio", 1.0)]
+        stored = self.attributes.get(name, 1.0 if count == 1 else [1.0] * count)
+        return stored if isinstance(stored, list) else [stored]
+
+    def _set_factors(self, name: str, factors: list[float], value: str) -> None:
+        if not all(_FACTOR_MIN <= factor <= 1 / _FACTOR_MIN for factor in factors):
+            self._ignore(name, value)
+        elif name == "PIXASPECT":
+            self.attributes["pixelAspectRatio"] = 1 / factors[0]
+        else:
+            self.attributes[name] = factors[0] if len(factors) == 1 else factors
+
+    def _ignore(self, name: str, value: str) -> None:
+        self.notes.append(f"{name}={value} makes no sense and was not followed")
+
+    def _text(self, line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            text = line.decode("latin-1")
+            self.notes.append(f"{text.partition('=')[0]} is not UTF-8: read as Latin-1")
+            return text
+
+
+def _numbers(value: str) -> list[float]:
+    """Return the numbers that a value begins with, as C's functions read them."""
+    numbers = []
+    for word in value.split():
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            break
+    return numbers
 
 
 def _decode(path: Path, data: bytes, lines: int, width: int) -> NDArray[np.uint8]:
-    """Return RGBE of shape ``(lines, width, 4)``."""
+    """Return RGBE of shape ``(lines, width, 4)``; every scan line says for itself how it is encoded."""
     damaged = UnreadableImage(path, "has damaged pixels (the scan lines end early)")
     if len(data) < 4 or lines * width > 64 * len(data) * 255:
         raise damaged
     marker = bytes((2, 2, width >> 8, width & 255)) if 8 <= width <= 0x7FFF else None
-    if data[:4] != marker:
-        return _decode_flat(damaged, data, lines, width)
+    decoded: list[NDArray[np.uint8]] = []
+    position, missing = 0, lines
+    while missing:
+        decode = _decode_planes if data[position : position + 4] == marker else _decode_pixels
+        found, position = decode(damaged, data, position, missing, width, marker)
+        decoded.append(found)
+        missing -= len(found)
+    return decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
+
+
+def _decode_planes(
+    damaged: UnreadableImage, data: bytes, position: int, lines: int, width: int, marker: bytes | None
+) -> tuple[NDArray[np.uint8], int]:
+    """Decode the lines from here on that are in the new run lengths, plane by plane; return where they end."""
     pixels = bytearray()
-    position = 0
-    for _ in range(lines):
-        if data[position : position + 4] != marker:
-            raise damaged
+    full = 0
+    while full < 4 * width * lines and data[position : position + 4] == marker:
         position += 4
-        full = len(pixels) + 4 * width
+        full += 4 * width
         while len(pixels) < full:
             if position + 1 >= len(data):
                 raise damaged
@@ -184,27 +273,62 @@ def _decode(path: Path, data: bytes, lines: int, width: int) -> NDArray[np.uint8
                     raise damaged
         if len(pixels) != full:
             raise damaged
-    planes = np.frombuffer(bytes(pixels), np.uint8).reshape(lines, 4, width)
-    return planes.transpose(0, 2, 1)
+    planes = np.frombuffer(bytes(pixels), np.uint8).reshape(-1, 4, width)
+    return planes.transpose(0, 2, 1), position
 
 
-def _decode_flat(damaged: UnreadableImage, data: bytes, lines: int, width: int) -> NDArray[np.uint8]:
-    """Decode flat pixels and the old run lengths: (1, 1, 1, n) repeats the pixel before it n times."""
-    rgbe = np.frombuffer(data[: len(data) // 4 * 4], np.uint8).reshape(-1, 4)
-    run = (rgbe[:, :3] == 1).all(axis=1)
+def _decode_pixels(
+    damaged: UnreadableImage, data: bytes, position: int, lines: int, width: int, marker: bytes | None
+) -> tuple[NDArray[np.uint8], int]:
+    """Decode the lines from here on that are flat or in the old run lengths; return where they end."""
+    if len(data) - position < 4:
+        raise damaged
+    records = np.frombuffer(data, np.uint8, (len(data) - position) // 4 * 4, position).reshape(-1, 4)
+    # Mostly all lines are of one kind; where they take turns, looking at all that follows would cost its square.
+    window = lines * width if position == 0 else 4 * width
+    while True:
+        rgbe, first = _expanded(damaged, records[:window], lines * width)
+        at_marker = np.zeros(0, np.int64)
+        if marker:
+            starts = _line_starts(first, len(rgbe), width)
+            at_marker = starts[(records[starts] == np.frombuffer(marker, np.uint8)).all(axis=1)]
+        if at_marker.size:
+            record = int(at_marker[0])
+            count = record if first is None else int(first[record])
+            return rgbe[:count].reshape(-1, width, 4), position + 4 * record
+        if len(rgbe) == lines * width:
+            return rgbe.reshape(lines, width, 4), len(data)
+        if window >= len(records):
+            raise damaged
+        window *= 2
+
+
+def _expanded(
+    damaged: UnreadableImage, records: NDArray[np.uint8], most: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    """Repeat (1, 1, 1, n), the pixel before it n times; return at most so many, and which one each record begins.
+
+    The second is None where nothing repeats.
+    """
+    run = (records[:, :3] == 1).all(axis=1)
+    if not run.any():
+        return records[:most], None
     if run[0]:
         raise damaged
-    if run.any():
-        # Runs in a row are the bytes of one long count, lowest first.
-        index = np.arange(len(rgbe))
-        position_in_run = index - np.maximum.accumulate(np.where(run, -1, index)) - 1
-        counts = np.where(
-            run, rgbe[:, 3].astype(np.int64) << np.minimum(8 * np.maximum(position_in_run, 0), 32), 1
-        )
-        before = np.maximum.accumulate(np.where(run, 0, index))
-        if counts.sum() > 2 * lines * width + 8:
-            raise damaged
-        rgbe = np.repeat(rgbe[before], counts, axis=0)
-    if len(rgbe) < lines * width:
-        raise damaged
-    return rgbe[: lines * width].reshape(lines, width, 4)
+    # Runs in a row are the bytes of one long count, lowest first.
+    index = np.arange(len(records))
+    place = np.maximum(index - np.maximum.accumulate(np.where(run, -1, index)) - 1, 0)
+    counts = np.where(run, records[:, 3].astype(np.int64) << np.minimum(8 * place, 32), 1)
+    before = np.maximum.accumulate(np.where(run, 0, index))
+    ends = np.cumsum(np.minimum(counts, most))
+    first = ends - np.minimum(counts, most)
+    kept = first < most
+    counts = np.minimum(ends[kept], most) - first[kept]
+    return np.repeat(records[before[kept]], counts, axis=0), np.where(run, -1, first)
+
+
+def _line_starts(first: NDArray[np.int64] | None, count: int, width: int) -> NDArray[np.int64]:
+    """Return the records that begin a scan line."""
+    if first is None:
+        return np.arange(0, count, width)
+    return np.flatnonzero((first >= 0) & (first % width == 0) & (first < count))

@@ -91,7 +91,7 @@ class Delivery:
             overflow=self.overflow,
             attributes=attributes,
         )
-        return min(float(linear.max()), exr.HALF_MAX), clamped_notes(clamped)
+        return min(float(linear.max()), exr.HALF_MAX), clamped_notes(clamped, self.compression)
 
 
 ACESCG = Delivery()

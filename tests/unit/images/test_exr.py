@@ -13,13 +13,12 @@ import pytest
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, XYZ_E, luminance_weights, rgb_to_xyz
 from hdrgen.images.exr import (
     UnreadableImage,
-    _upsampled,
     read_exr,
     read_header,
-    rgb_from_luminance_chroma,
     use_threads,
     write_exr,
 )
+from hdrgen.images.luminance_chroma import full_chroma, rgb_from_luminance_chroma
 from hdrgen.runtime.errors import HdrgenError
 
 LOSSLESS = ("none", "rle", "zips", "zip", "piz", "htj2k", "zstd")
@@ -189,7 +188,7 @@ def test_luminance_chroma_of_one_colour_is_exact(shape):
     weights = luminance_weights(REC709)
     y = float(colour @ weights)
     small = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-    ry, by = (_upsampled(np.full(small, (c - y) / y, np.float32), shape) for c in colour[[0, 2]])
+    ry, by = (full_chroma(np.full(small, (c - y) / y, np.float32), (2, 2), shape) for c in colour[[0, 2]])
     rgb = rgb_from_luminance_chroma(np.full(shape, y), ry, by, weights)
     assert np.allclose(rgb, colour, rtol=1e-5)
 

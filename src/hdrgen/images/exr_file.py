@@ -1,0 +1,218 @@
+"""Opening an EXR with the OpenEXR library, and what its exceptions and sentences mean for a file.
+
+Its pitfalls: damaged pixels do not raise but leave a file without parts and a line on stdout; header values that its
+binding cannot turn into Python's raise whatever the conversion raises; a file that it does not support is "Unable to
+open" as a damaged one is.
+"""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import Any, TextIO
+
+import OpenEXR
+
+from hdrgen.images.exr_header import mended, unsupported
+from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
+
+MAGIC = b"\x76\x2f\x31\x01"
+_READING = Lock()
+_NO_MEMORY = "asks for more memory than there is"
+_HEADER_MAX = 1 << 20
+_COMPRESSIONS = int(OpenEXR.NUM_COMPRESSION_METHODS.value)
+
+
+class _OneThreadsOutput:
+    """A stdout that keeps what one thread prints and lets all others through."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self.said: list[str] = []
+        self._stdout, self._thread = stdout, get_ident()
+
+    def write(self, text: str) -> int:
+        if get_ident() != self._thread:
+            return self._stdout.write(text)
+        self.said.append(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stdout, name)
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Give what OpenEXR prints meanwhile for this thread; one thread at a time, for there is but one stdout."""
+    with _READING:
+        output = _OneThreadsOutput(sys.stdout)
+        with contextlib.redirect_stdout(output):
+            yield output.said
+
+
+@dataclass(frozen=True)
+class ExrFile:
+    """An EXR whose headers were read.
+
+    Attributes
+    ----------
+    path
+        The file.
+    headers
+        One for each part, as the library says them, with what it cannot say in place.
+    notes
+        What of the headers could not be taken as it is.
+    """
+
+    path: Path
+    headers: list[dict[str, Any]]
+    notes: tuple[str, ...]
+    _mended: bytes | None = None
+
+    def parts(self, *, separate: bool) -> list[Any]:
+        """Decode the pixels and return the library's parts.
+
+        Parameters
+        ----------
+        separate
+            Each channel in an array of its own. False puts R, G, B and A together, which is faster; where their types
+            differ they come apart all the same.
+
+        Raises
+        ------
+        UnreadableImage
+            The pixels are damaged.
+        """
+        said: list[str] = []
+        try:
+            with _warnings() as said:
+                file = library_file(self._mended or self.path, separate_channels=separate)
+                parts = list(file.parts)
+        except MemoryError:
+            raise UnreadableImage(self.path, _NO_MEMORY) from None
+        except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
+            if not separate and "coalesce" in str(error):
+                return self.parts(separate=True)
+            raise self._undecodable(_detail(error, self.path)) from None
+        if said or not parts:
+            lines = "".join(said).strip().splitlines() or ["nothing could be decoded"]
+            detail = lines[-1].rsplit(" - ", 1)[-1].replace(str(self.path), self.path.name)
+            if "MemoryError" in detail:
+                raise UnreadableImage(self.path, _NO_MEMORY)
+            raise self._undecodable(detail)
+        return parts
+
+    def _undecodable(self, detail: str) -> UnreadableImage:
+        with self.path.open("rb") as stream:
+            reason = unsupported(stream.read(_HEADER_MAX), compressions=_COMPRESSIONS)
+        return UnreadableImage(self.path, reason or f"has damaged pixels ({detail})")
+
+
+def open_exr(path: Path) -> ExrFile:
+    """Read an EXR's headers.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, is no EXR, is damaged, or needs what the library does not support.
+    """
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError as error:
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    if magic != MAGIC:
+        raise UnreadableImage(path, "is not an OpenEXR file")
+    try:
+        headers = _headers(path)
+    except MemoryError:
+        raise UnreadableImage(path, _NO_MEMORY) from None
+    except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
+        return _open_mended(path, _detail(error, path))
+    return ExrFile(path, _whole(path, headers), ())
+
+
+def _open_mended(path: Path, complaint: str) -> ExrFile:
+    """Open a file whose header the library could not digest."""
+    try:
+        data = path.read_bytes()
+        reason = unsupported(data[:_HEADER_MAX], compressions=_COMPRESSIONS)
+        mend = None if reason else mended(data, _is_digestible)
+        headers = _headers(mend.data) if mend else []
+    except MemoryError:
+        raise UnreadableImage(path, _NO_MEMORY) from None
+    except OSError as error:
+        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    except Exception as error:  # noqa: BLE001 - as above
+        raise UnreadableImage(path, f"has a damaged EXR header ({_detail(error, path)})") from None
+    if not mend or not headers:
+        raise UnreadableImage(path, reason or f"has a damaged EXR header ({complaint})")
+    for header, said in zip(headers, mend.said, strict=False):
+        for name, (true_name, value) in said.items():
+            header.pop(name, None)
+            if value is not None:
+                header[true_name] = value
+    return ExrFile(path, _whole(path, headers), mend.notes, mend.data)
+
+
+def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return headers that say what a picture needs, or raise; the library lets some pass that do not."""
+    if not headers:
+        raise UnreadableImage(path, "has a damaged EXR header (no parts)")
+    for header in headers:
+        for name in ("channels", "compression", "dataWindow"):
+            if name not in header:
+                raise UnreadableImage(path, f"has a damaged EXR header (no {name})")
+        header.setdefault("displayWindow", header["dataWindow"])
+    return headers
+
+
+def _headers(source: Path | bytes) -> list[dict[str, Any]]:
+    with _warnings():
+        headers = [dict(part.header) for part in library_file(source, header_only=True).parts]
+    for header in headers:
+        str(header.get("channels"))  # raises where a name is not UTF-8
+        for name, value in header.items():
+            if isinstance(value, OpenEXR.OpaqueAttribute | OpenEXR.Bytes):
+                with contextlib.suppress(UnicodeDecodeError):
+                    str(value)
+                    continue
+                header[name] = "bytes of a type whose name is not UTF-8"
+    return headers
+
+
+def library_file(source: Path | bytes, **options: bool) -> Any:
+    """Return the library's file of a path or of bytes; it takes no path that is not UTF-8."""
+    if isinstance(source, Path) and is_utf8(source):
+        return OpenEXR.File(str(source), **options)
+    return OpenEXR.File(io.BytesIO(source if isinstance(source, bytes) else source.read_bytes()), **options)
+
+
+def is_utf8(path: Path) -> bool:
+    """Tell whether a path is text; on Linux it may be any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_digestible(data: bytes) -> bool:
+    """Tell whether the library reads these bytes, and every value of the header can be shown."""
+    try:
+        with _warnings() as said:
+            parts = library_file(data, separate_channels=True).parts
+            str(parts[0].header)
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return not said
+
+
+def _detail(error: Exception, path: Path) -> str:
+    """Return the library's reason without its words on the path."""
+    text = str(error)
+    for ending in (" when attempting", f" '{path}'", f" {path}", " '<python_buffer>'"):
+        text = text.split(ending, maxsplit=1)[0]
+    return text.replace(str(path), path.name)

@@ -1,0 +1,323 @@
+"""Writing EXR files so that nothing is lost in silence.
+
+The library's pitfalls that are kept here: a non-contiguous array is written wrong without a word, a header dictionary
+is changed by the call it is given to, float values beyond the half range become Inf in silence, and so do values within
+it that a lossy compression overshoots with (OpenEXR issue 2606).
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import OpenEXR
+from numpy.typing import NDArray
+
+from hdrgen.colour.primaries import AP0, Chromaticities
+from hdrgen.images.exr_file import is_utf8, library_file
+from hdrgen.images.geometry import Geometry, size_of
+from hdrgen.images.half_floats import all_finite, to_half
+from hdrgen.images.written_exr import as_os_error, check_whole
+from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.errors import HdrgenError
+
+log = logging.getLogger(__name__)
+
+HALF_MAX = 65504.0
+ATTRIBUTE_NAME_MAX = 31  # longer names need the long-names flag, which Nuke and older readers refuse
+
+Compression = Literal[
+    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
+]
+
+_COMPRESSION = {
+    "none": OpenEXR.NO_COMPRESSION,
+    "rle": OpenEXR.RLE_COMPRESSION,
+    "zips": OpenEXR.ZIPS_COMPRESSION,
+    "zip": OpenEXR.ZIP_COMPRESSION,
+    "piz": OpenEXR.PIZ_COMPRESSION,
+    "pxr24": OpenEXR.PXR24_COMPRESSION,
+    "b44": OpenEXR.B44_COMPRESSION,
+    "b44a": OpenEXR.B44A_COMPRESSION,
+    "dwaa": OpenEXR.DWAA_COMPRESSION,
+    "dwab": OpenEXR.DWAB_COMPRESSION,
+    "htj2k": OpenEXR.HTJ2K256_COMPRESSION,
+    "zstd": OpenEXR.ZSTD_COMPRESSION,
+}
+LOSSY = frozenset(("pxr24", "b44", "b44a", "dwaa", "dwab"))
+"""Compressions that do not give back what was written."""
+
+_BLOCK = 8  # pixels that DWA codes together; B44's blocks of 4 lie inside
+# What the values of a block are bounded to until they read back finite, the first one being no bound.
+_BOUNDS = np.array([np.inf, *(HALF_MAX * np.array([0.97, 0.94, 0.88, 0.75, 0.5, 0.25, 0.12, 0.06, 0.01, 0]))])
+# DWA's values lie 0.9 % apart there: a bounded block stays finite in readers that round otherwise, too.
+_MARGIN = 1.02
+# Said by the picture itself, so not for a caller to set.
+_STRUCTURE = frozenset(
+    (
+        "channels",
+        "chromaticities",
+        "compression",
+        "dataWindow",
+        "displayWindow",
+        "lineOrder",
+        "preview",
+        "tiles",
+        "type",
+    )
+)
+# Which OpenEXR has of types of their own, so that it takes neither text nor a number.
+_OF_OTHER_TYPES = frozenset(
+    (
+        "adoptedNeutral",
+        "cameraColorBalance",
+        "originalDataWindow",
+        "screenWindowCenter",
+        "sensorAcquisitionRectangle",
+        "sensorCenterOffset",
+        "sensorOverallDimensions",
+    )
+)
+
+
+def write_exr(
+    path: Path,
+    rgb: NDArray[np.floating],
+    *,
+    chromaticities: Chromaticities,
+    attributes: Mapping[str, str | int | float] = MappingProxyType({}),
+    alpha: NDArray[np.floating] | None = None,
+    geometry: Geometry | None = None,
+    compression: Compression = "zip",
+    pixel_type: Literal["half", "float"] = "half",
+    overflow: Literal["raise", "clamp"] = "raise",
+    allow_nonfinite: bool = False,
+) -> int:
+    """Write scene-linear RGB as an EXR whose bytes depend on nothing but the arguments.
+
+    The header names the primaries twice: as `chromaticities`, which every program reads, and as the Color
+    Interop Forum's `colorInteropID` where one exists (none does for ARRI's). AP0 written uncompressed as half
+    is also flagged as an ACES container (SMPTE ST 2065-4), which admits nothing else.
+
+    Parameters
+    ----------
+    path
+        Where; the file appears whole or not at all.
+    rgb
+        Scene-linear, shape ``(height, width, 3)``, any float type.
+    chromaticities
+        The primaries and white of `rgb`.
+    attributes
+        Provenance: text, 32-bit integers, floats. Names have at most 31 characters.
+    alpha
+        Shape ``(height, width)``, or None.
+    geometry
+        Where the pixels lie; None is a picture of square pixels that fills its display window.
+    compression
+        A key of OpenEXR's methods; ``htj2k`` is HTJ2K256.
+    pixel_type
+        ``half``, or ``float`` where the file is no delivery.
+    overflow
+        What happens to values that half cannot hold, or that a lossy compression would make Inf of: refused, or
+        clamped and logged. Such a compression makes Inf of values near the end of half in blocks of strong contrast;
+        what was written is read again, and the values of such blocks are bounded until it is finite.
+    allow_nonfinite
+        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise.
+
+    Returns
+    -------
+    int
+        How many values were clamped.
+
+    Raises
+    ------
+    HdrgenError
+        A value is NaN, Inf or out of range, or an attribute cannot be stored; names the pixel and channel.
+    OSError
+        The file cannot be written, or not as a whole.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or not np.issubdtype(rgb.dtype, np.floating):
+        raise ValueError(f"needs floating-point RGB of shape (height, width, 3), not {rgb.dtype} {rgb.shape}")
+    if alpha is not None and alpha.shape != rgb.shape[:2]:
+        raise ValueError(f"alpha {alpha.shape} does not fit RGB {rgb.shape}")
+    if geometry is not None and size_of(geometry.data_window) != (rgb.shape[1], rgb.shape[0]):
+        raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
+    stored_attributes = _stored_attributes(path, attributes)
+    how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
+    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
+    channels = {"RGB": pixels}
+    if alpha is not None:
+        alpha_stored, clamped_alpha = _as_stored(path, alpha[..., None], "A", **how)
+        channels = {"RGBA": np.concatenate([pixels, alpha_stored], axis=-1)}
+        clamped += clamped_alpha
+    if clamped:
+        log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
+
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    header: dict[str, Any] = {
+        **stored_attributes,
+        "compression": _COMPRESSION[compression],
+        "type": OpenEXR.scanlineimage,
+        "chromaticities": stated,
+        **_windows(geometry),
+    }
+    if name := interop_id(chromaticities):
+        header["colorInteropID"] = name
+    if chromaticities == AP0 and compression == "none" and pixel_type == "half":
+        header["acesImageContainerFlag"] = 1
+    name, pixels = channels.popitem()
+    with replacing(path) as temporary:
+        try:
+            _write(temporary, header, name, pixels)
+            if compression in LOSSY:
+                clamped += _bound_overshoot(path, temporary, header, name, pixels, overflow)
+        except RuntimeError as error:
+            raise as_os_error(error, path) from None
+        check_whole(temporary, path)
+    return clamped
+
+
+def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:
+    exr = OpenEXR.File(dict(header), {name: pixels})
+    if is_utf8(file):
+        exr.write(str(file))
+        return
+    with file.open("wb") as stream:
+        exr.write(stream)
+
+
+def _bound_overshoot(
+    path: Path,
+    written: Path,
+    header: dict[str, Any],
+    name: str,
+    pixels: NDArray[np.floating],
+    overflow: Literal["raise", "clamp"],
+) -> int:
+    """Write again, with blocks bounded that read back as Inf or NaN, until none does; return how many values were."""
+    stored = library_file(written).channels()[name].pixels
+    if _is_finite(stored):
+        return 0
+    usable = np.isfinite(pixels)
+    tries = np.zeros([-(-length // _BLOCK) for length in pixels.shape[:2]], np.int64)
+    bounded, bound = pixels, np.full((*pixels.shape[:2], 1), np.inf)
+    while True:
+        within = np.where(np.isfinite(bound), HALF_MAX / _MARGIN, np.inf)
+        broken = usable & ~(np.isfinite(stored) & (np.abs(stored) <= within))
+        if not broken.any():
+            break
+        if overflow == "raise":
+            raise HdrgenError(
+                f"{path}: refused: {_where(pixels, broken, name)} so near the end of half floats that this "
+                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for clamping"
+            )
+        y, x = np.nonzero(broken.any(axis=-1))
+        tries[tuple(np.unique([y // _BLOCK, x // _BLOCK], axis=1))] += 1
+        bound = np.repeat(np.repeat(_BOUNDS[tries], _BLOCK, 0), _BLOCK, 1)[
+            : len(pixels), : pixels.shape[1], None
+        ]
+        bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
+        _write(written, header, name, bounded)
+        stored = library_file(written).channels()[name].pixels
+    lowered = int(np.count_nonzero(usable & (bounded != pixels)))
+    if lowered:
+        log.warning("%s: %d values that its compression would make Inf were lowered", path, lowered)
+    return lowered
+
+
+def interop_id(chromaticities: Chromaticities) -> str | None:
+    """Return the Color Interop Forum's name of a scene-linear space, None where there is none."""
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    name: str | None = OpenEXR.chromaticitiesToColorInteropID(stated)
+    return name
+
+
+def _windows(geometry: Geometry | None) -> dict[str, Any]:
+    if geometry is None:
+        return {}
+    windows = {"dataWindow": geometry.data_window, "displayWindow": geometry.display_window}
+    corners = {name: (window[:2], window[2:]) for name, window in windows.items()}
+    return {**corners, "pixelAspectRatio": geometry.pixel_aspect_ratio}
+
+
+def why_not_stored(name: str, value: str | float) -> str | None:
+    """Return why an EXR that is written here cannot have an attribute, None where it can."""
+    if not name or "\0" in name:
+        return f"attribute name {name!r} is none"
+    if len(name.encode("utf-8", "surrogateescape")) > ATTRIBUTE_NAME_MAX:
+        return f"attribute name {name!r} is longer than {ATTRIBUTE_NAME_MAX} characters"
+    if name in _STRUCTURE:
+        return f"attribute {name!r} is set by the picture itself"
+    if name in _OF_OTHER_TYPES:
+        return f"attribute {name!r} is neither text nor a number in OpenEXR"
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        return f"attribute {name!r} = {value} does not fit 32 bits; store it as text"
+    return None
+
+
+def _stored_attributes(
+    path: Path, attributes: Mapping[str, str | int | float]
+) -> dict[str, str | int | float]:
+    for name, value in attributes.items():
+        if reason := why_not_stored(name, value):
+            raise HdrgenError(f"{path}: {reason}")
+    return {
+        _utf8(name): _utf8(value) if isinstance(value, str) else value for name, value in attributes.items()
+    }
+
+
+def _utf8(text: str) -> str:
+    """Return text as it can be stored: names of files may be of bytes that are none."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _as_stored(
+    path: Path,
+    values: NDArray[np.floating],
+    channels: str,
+    *,
+    pixel_type: Literal["half", "float"],
+    overflow: Literal["raise", "clamp"],
+    allow_nonfinite: bool,
+) -> tuple[NDArray[np.floating], int]:
+    """Round to the stored type, contiguous; the second value counts what was clamped."""
+    stored: NDArray[np.floating]
+    if pixel_type == "half":
+        stored = to_half(values)
+    else:
+        with np.errstate(over="ignore"):
+            stored = np.ascontiguousarray(values, np.float32)
+    if _is_finite(stored):
+        return stored, 0
+    finite = np.isfinite(stored)
+
+    nonfinite = ~np.isfinite(values)
+    if nonfinite.any() and not allow_nonfinite:
+        raise HdrgenError(
+            f"{path}: refused: {_where(values, nonfinite, channels)} not finite; repair the frame first"
+        )
+    beyond = ~finite & ~nonfinite
+    clamped = int(np.count_nonzero(beyond))
+    if clamped and overflow == "raise":
+        raise HdrgenError(
+            f"{path}: refused: {_where(values, beyond, channels)} beyond the half range of {HALF_MAX:g}; "
+            "lower the exposure or ask for clamping"
+        )
+    if clamped:
+        stored = stored.copy() if np.shares_memory(stored, values) else stored
+        stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
+    return stored, clamped
+
+
+def _is_finite(stored: NDArray[np.floating]) -> bool:
+    return all_finite(stored) if stored.dtype == np.float16 else bool(np.isfinite(stored).all())
+
+
+def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:
+    """Say how many values are bad and where the first one is, as the subject of a sentence."""
+    y, x, channel = np.argwhere(bad)[0]
+    count = int(np.count_nonzero(bad))
+    first = f"channel {channels[channel]}, pixel x={x} y={y} is {values[y, x, channel]:g}"
+    return f"{count} {'value is' if count == 1 else 'values are'} ({first})"
