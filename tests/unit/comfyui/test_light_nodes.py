@@ -88,7 +88,7 @@ def test_merger_takes_linear_brackets(merge, linear_awg4):
     ("changed", "said"),
     [
         ({"evs": "0 2"}, "4 pictures, but 2 EVs"),
-        ({"evs": "0 0 2 4"}, "must differ"),
+        ({"evs": "0 0 2 4"}, "the EVs given are 0 0 2 4, but"),
         ({"evs": "dark bright"}, "numbers such as"),
         ({"evs": "4 2 0 -2"}, "the EVs given are"),
         ({"method": "best"}, "unknown method"),
@@ -97,7 +97,7 @@ def test_merger_takes_linear_brackets(merge, linear_awg4):
 def test_merger_fails_aloud(merge, pictures, changed, said):
     with pytest.raises(HdrgenError, match=said):
         merge(pictures, **changed)
-    with pytest.raises(HdrgenError, match="2 to 9 exposures"):
+    with pytest.raises(HdrgenError, match="2 to 64 exposures"):
         merge(pictures[:1])
 
 

@@ -1,0 +1,195 @@
+"""Pictures that do not belong in a stack: those that carry nothing, and those of another scene.
+
+Each exposure is looked at as a small picture of stops, known where it is well exposed. Those of one scene go up and down
+together wherever both are known, whatever their exposures are, and even if the camera moved a little.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture
+from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.models.tone_cells import level_encode
+
+FEWEST_PLACES = 20
+"""Places known in both of two pictures for anything to be said of them."""
+
+LEAST_SPREAD_STOPS = 0.3
+SAME, SAME_SHIFTED, OTHER = 0.5, 0.8, 0.3
+"""Correlation from which two pictures show one scene, as they are or best shifted, and below which they do not."""
+
+MOST_SHIFT = 0.25
+"""Part of a side by which the camera may have moved."""
+
+MISSING_SHARE = 0.5
+"""Share of the places that an exposure should show, by its EV and the others, that it may lack."""
+
+MARGIN_STOPS = 1.5
+"""Inside the range that an exposure shows well, at either end, for a place to be one that it should show."""
+
+MOST_UNSEEN_SHARE = 2 / 3
+MOST_DISAGREEMENT = 1 / 3
+"""Shares of a picture that are beyond sense: things that move are less."""
+
+CONTRADICTED_STOPS = 1.0
+LEAST_SHOWN_SHARE = 0.01
+LOOKED_AT = 1 << 18
+"""Pixels, evenly chosen, of which a disagreement is told."""
+
+NOTHING = "carries nothing"
+FLAT = "is one flat tone, which carries nothing"
+ANOTHER = "shows another scene than the others, or is turned"
+LACKS = "does not show what its exposure has to"
+
+
+class DifferentScenesError(ValueError):
+    """Pictures are of different scenes, and there is no majority to tell which."""
+
+
+def find_faults(pictures: Sequence[SmallPicture], evs: Sequence[float] | None) -> Mapping[int, str]:
+    """Find what does not belong in a stack.
+
+    Parameters
+    ----------
+    pictures
+        What each exposure shows.
+    evs
+        Their EVs, None where nobody says them.
+
+    Returns
+    -------
+    mapping
+        What is wrong, in words, by the number of the picture.
+
+    Raises
+    ------
+    DifferentScenesError
+        No more than half of the pictures show one scene; the message says so in words.
+    """
+    faults = {number: NOTHING for number, picture in enumerate(pictures) if not picture.shows_anything}
+    left = [number for number in range(len(pictures)) if number not in faults]
+    # A scene may be flat, but not in one exposure alone.
+    if any(pictures[number].spread_stops > LEAST_SPREAD_STOPS for number in left):
+        faults |= {number: FLAT for number in left if _is_flat(pictures[number])}
+    left = [number for number in left if number not in faults]
+    faults |= dict.fromkeys(_of_other_scenes({n: pictures[n].stops for n in left}), ANOTHER)
+    left = [number for number in left if number not in faults]
+    if evs is not None:
+        faults |= {n: LACKS for n in left if _lacks(n, {other: pictures[other] for other in left}, evs)}
+    return faults
+
+
+def disagreement(
+    codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], linear: NDArray[np.float32]
+) -> float:
+    """Return how much of what an exposure shows well the merged light contradicts, of the exposure that agrees least.
+
+    Parameters
+    ----------
+    codes, cells
+        The exposures ``(H, W, 3)``, as they were merged, and their tables.
+    linear
+        The light at EV 0 that came of them, of the same size.
+    """
+    step = max(1, round((linear.shape[0] * linear.shape[1] / LOOKED_AT) ** 0.5))
+    level = level_encode(np.ascontiguousarray(linear[::step, ::step]))
+    most = 0.0
+    for code, cell in zip(codes, cells, strict=True):
+        entries = code[::step, ::step]
+        well = ~cell.clipped & (cell.sd_levels < MOST_SD_STOPS)
+        shown = well[entries]
+        if shown.mean() > LEAST_SHOWN_SHARE:
+            off = np.abs(cell.level[entries] - level) > CONTRADICTED_STOPS
+            most = max(most, float((off & shown).sum() / shown.sum()))
+    return most
+
+
+def failures(unseen_share: float, disagreement: float) -> tuple[str, ...]:
+    """Return what is beyond sense in a merged picture, in words."""
+    said = []
+    if unseen_share > MOST_UNSEEN_SHARE:
+        said.append(
+            f"{unseen_share:.0%} of the pixels are clipped or black in every exposure: the light there is a guess"
+        )
+    if disagreement > MOST_DISAGREEMENT:
+        said.append(
+            f"an exposure contradicts the result in {disagreement:.0%} of what it shows: do the exposures belong together?"
+        )
+    return tuple(said)
+
+
+def _is_flat(picture: SmallPicture) -> bool:
+    return picture.spread_stops < FLAT_STOPS and bool(np.isfinite(picture.stops).mean() > MISSING_SHARE)
+
+
+def _of_other_scenes(stops: Mapping[int, NDArray[np.floating]]) -> list[int]:
+    """Return the pictures that do not show what most show."""
+    group = {number: {number} for number in stops}
+    contradicted: set[int] = set()
+    for a, b in combinations(stops, 2):
+        alike = _alike(stops[a], stops[b])
+        if alike:
+            group[a] |= group[b]
+            for number in group[a]:
+                group[number] = group[a]
+        elif alike is not None:
+            contradicted |= {a, b}
+    if not contradicted:
+        return []
+    largest = max(group.values(), key=len)
+    others = sorted(contradicted - largest)
+    # Two against two, or one against one: nobody can say which is the scene.
+    if others and len(largest) <= len(others):
+        raise DifferentScenesError("show different scenes, or some are turned")
+    return others
+
+
+def _alike(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool | None:
+    """Tell whether two pictures show one scene, None where they do not tell."""
+    correlation = _correlation(a, b)
+    if correlation is None or OTHER <= correlation < SAME:
+        return None
+    return correlation >= SAME or _best_shifted(a, b) >= SAME_SHIFTED
+
+
+def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < FEWEST_PLACES:
+        return None
+    a, b = a[both] - a[both].mean(), b[both] - b[both].mean()
+    if min(a.std(), b.std()) < LEAST_SPREAD_STOPS / 2:
+        return None
+    return float((a * b).mean() / (a.std() * b.std()))
+
+
+def _best_shifted(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Return the highest correlation of two pictures, one of them shifted, where most of them still overlaps."""
+    height, width = a.shape
+    enough = max(FEWEST_PLACES, (np.isfinite(a) & np.isfinite(b)).sum() / 2)
+    best = -1.0
+    for dy in range(-int(height * MOST_SHIFT), int(height * MOST_SHIFT) + 1):
+        for dx in range(-int(width * MOST_SHIFT), int(width * MOST_SHIFT) + 1):
+            part = a[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+            other = b[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+            if (np.isfinite(part) & np.isfinite(other)).sum() >= enough:
+                best = max(best, _correlation(part, other) or -1.0)
+    return best
+
+
+def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[float]) -> bool:
+    """Tell whether an exposure is dark or clipped in most places that, by the others, it shows well."""
+    own = pictures[number]
+    said = [p.stops - evs[other] for other, p in pictures.items() if other != number]
+    if not said:
+        return False
+    known = np.isfinite(said)
+    expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
+    low, high = own.range_stops
+    should = known.any(0) & (expected > low + MARGIN_STOPS) & (expected < high - MARGIN_STOPS)
+    if should.sum() < FEWEST_PLACES:
+        return False
+    return bool((~np.isfinite(own.stops[should])).mean() > MISSING_SHARE)
