@@ -7,6 +7,7 @@ camera response from images: what is knowable?", 2003), and the median ratio of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -43,23 +44,29 @@ FLAT_STOPS = 0.1
 ONE_EXPOSURE_STOPS = 1 / 6
 """Cameras step by thirds; estimates of one exposure differ by less."""
 
-SMALL_SIDE = 32
-"""Longer side of a small picture, in places; noise is averaged away in them."""
+SMALL_SIDE, PLACES_SIDE = 256, 32
+"""Longer side of a small picture, in pixels, and in places in which noise is averaged away."""
 
 
 @dataclass(frozen=True)
 class SmallPicture:
     """What an exposure shows at a glance.
 
-    ``stops`` is log2 of the light ``(h, w)``, as if it were EV 0, NaN where most is clipped or lost in noise.
-    ``range_stops`` is the darkest and brightest that its codes show well; ``shows_anything`` is False where no code does.
+    ``pixel_stops`` is log2 of the light of some pixels ``(h, w)``, as if it were EV 0, the mean of three components; NaN
+    where one of them is clipped or lost in noise. ``range_stops`` is the darkest and brightest that its codes show well;
+    ``shows_anything`` is False where no code does.
     """
 
-    stops: NDArray[np.float32]
+    pixel_stops: NDArray[np.float32]
     range_stops: tuple[float, float]
     shows_anything: bool
 
-    @property
+    @cached_property
+    def stops(self) -> NDArray[np.float32]:
+        """The same of larger places, noise averaged away, NaN where most of one is not known."""
+        return places(self.pixel_stops, np.isfinite(self.pixel_stops), 0.5)
+
+    @cached_property
     def spread_stops(self) -> float:
         """From the darkest places to the brightest, a few left out; NaN where none is known."""
         known = self.stops[np.isfinite(self.stops)]
@@ -69,17 +76,24 @@ class SmallPicture:
 def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None = None) -> SmallPicture:
     """Return what an exposure ``(H, W, 3)`` shows at a glance; parameters as of `estimate_evs`, of one picture."""
     good, stops = well_exposed_codes(encoding, _bits(code), first_clipped)
-    step = max(1, max(code.shape[:2]) // (16 * SMALL_SIDE))
-    thin = code[::step, ::step]
-    scale = min(1.0, SMALL_SIDE / max(thin.shape[:2]))
-    size = tuple(max(1, round(side * scale)) for side in thin.shape[1::-1])
-    known = good[thin].astype(np.float32)
-    light = np.where(good, stops, 0).astype(np.float32)[thin]
-    share, total = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).mean(-1) for p in (known, light))
-    small = np.where(share > 0.5, total / np.maximum(share, 0.5), np.nan)
-    counts = np.bincount(code.ravel(), minlength=len(good))
+    step = max(1, max(code.shape[:2]) // SMALL_SIDE)
+    known = np.where(good, stops, np.nan).astype(np.float32)
     shown = float(stops[good].min(initial=np.inf)), float(stops[good].max(initial=-np.inf))
-    return SmallPicture(small.astype(np.float32), shown, bool(counts[good].any()))
+    anything = bool(np.bincount(code.ravel(), minlength=len(good))[good].any())
+    return SmallPicture(known[code[::step, ::step]].mean(-1), shown, anything)
+
+
+def places(
+    pixel_stops: NDArray[np.float32], known: NDArray[np.bool_], least_share: float
+) -> NDArray[np.float32]:
+    """Return the means of the known pixels of larger places, NaN of places where less than a share is known."""
+    scale = min(1.0, PLACES_SIDE / max(known.shape))
+    size = [max(1, round(side * scale)) for side in known.shape[::-1]]
+    share, total = (
+        cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        for picture in (known.astype(np.float32), np.where(known, pixel_stops, np.float32(0)))
+    )
+    return np.where(share >= least_share, total / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
 
 
 def exposure_groups(evs: Sequence[float]) -> list[list[int]]:

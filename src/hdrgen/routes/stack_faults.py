@@ -11,18 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture
+from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places
 from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.tone_cells import level_encode
 
 FEWEST_PLACES = 20
-"""Places known in both of two pictures for anything to be said of them."""
+FEWEST_SHARED = 0.2
+"""Share of the picture that two exposures both show, for anything to be said of the two."""
 
+SHARED_OF_PLACE = 0.25
+MAD_TO_SD = 1.4826
 LEAST_SPREAD_STOPS = 0.3
-SAME, SAME_SHIFTED, OTHER = 0.5, 0.8, 0.3
+LEAST_SCATTER_STOPS = 0.5
+"""Spread of the ratio of light below which two pictures agree, however little is in them."""
+
+SAME, SAME_SHIFTED, OTHER = 0.5, 0.7, 0.3
 """Correlation from which two pictures show one scene, as they are or best shifted, and below which they do not."""
 
-MOST_SHIFT = 0.25
+MOST_SHIFT = 0.15
 """Part of a side by which the camera may have moved."""
 
 MISSING_SHARE = 0.5
@@ -76,7 +82,7 @@ def find_faults(pictures: Sequence[SmallPicture], evs: Sequence[float] | None) -
     if any(pictures[number].spread_stops > LEAST_SPREAD_STOPS for number in left):
         faults |= {number: FLAT for number in left if _is_flat(pictures[number])}
     left = [number for number in left if number not in faults]
-    faults |= dict.fromkeys(_of_other_scenes({n: pictures[n].stops for n in left}), ANOTHER)
+    faults |= dict.fromkeys(_of_other_scenes({n: pictures[n] for n in left}), ANOTHER)
     left = [number for number in left if number not in faults]
     if evs is not None:
         faults |= {n: LACKS for n in left if _lacks(n, {other: pictures[other] for other in left}, evs)}
@@ -126,12 +132,12 @@ def _is_flat(picture: SmallPicture) -> bool:
     return picture.spread_stops < FLAT_STOPS and bool(np.isfinite(picture.stops).mean() > MISSING_SHARE)
 
 
-def _of_other_scenes(stops: Mapping[int, NDArray[np.floating]]) -> list[int]:
+def _of_other_scenes(pictures: Mapping[int, SmallPicture]) -> list[int]:
     """Return the pictures that do not show what most show."""
-    group = {number: {number} for number in stops}
+    group = {number: {number} for number in pictures}
     contradicted: set[int] = set()
-    for a, b in combinations(stops, 2):
-        alike = _alike(stops[a], stops[b])
+    for a, b in combinations(pictures, 2):
+        alike = _alike(pictures[a], pictures[b])
         if alike:
             group[a] |= group[b]
             for number in group[a]:
@@ -148,12 +154,23 @@ def _of_other_scenes(stops: Mapping[int, NDArray[np.floating]]) -> list[int]:
     return others
 
 
-def _alike(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool | None:
+def _alike(one: SmallPicture, other: SmallPicture) -> bool | None:
     """Tell whether two pictures show one scene, None where they do not tell."""
+    both = np.isfinite(one.pixel_stops) & np.isfinite(other.pixel_stops)
+    # Of each place the same pixels: a dark exposure shows its bright ones, a bright one its dark ones.
+    a, b = (places(picture.pixel_stops, both, SHARED_OF_PLACE) for picture in (one, other))
+    if np.isfinite(a).mean() < FEWEST_SHARED:
+        return None
     correlation = _correlation(a, b)
     if correlation is None or OTHER <= correlation < SAME:
         return None
-    return correlation >= SAME or _best_shifted(a, b) >= SAME_SHIFTED
+    if correlation >= SAME:
+        return True
+    off = (a - b)[np.isfinite(a)]
+    scatter = float(np.median(np.abs(off - np.median(off)))) * MAD_TO_SD
+    if scatter < LEAST_SCATTER_STOPS or _best_shifted(one.stops, other.stops) >= SAME_SHIFTED:
+        return None
+    return False
 
 
 def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
@@ -169,7 +186,7 @@ def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | No
 def _best_shifted(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Return the highest correlation of two pictures, one of them shifted, where most of them still overlaps."""
     height, width = a.shape
-    enough = max(FEWEST_PLACES, (np.isfinite(a) & np.isfinite(b)).sum() / 2)
+    enough = (np.isfinite(a) & np.isfinite(b)).sum() / 2
     best = -1.0
     for dy in range(-int(height * MOST_SHIFT), int(height * MOST_SHIFT) + 1):
         for dx in range(-int(width * MOST_SHIFT), int(width * MOST_SHIFT) + 1):
