@@ -84,10 +84,10 @@ def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None =
 
 
 def places(
-    pixel_stops: NDArray[np.float32], known: NDArray[np.bool_], least_share: float
+    pixel_stops: NDArray[np.float32], known: NDArray[np.bool_], least_share: float, side: int = PLACES_SIDE
 ) -> NDArray[np.float32]:
     """Return the means of the known pixels of larger places, NaN of places where less than a share is known."""
-    scale = min(1.0, PLACES_SIDE / max(known.shape))
+    scale = min(1.0, side / max(known.shape))
     size = [max(1, round(side * scale)) for side in known.shape[::-1]]
     share, total = (
         cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -25,14 +25,17 @@ LEAST_SPREAD_STOPS = 0.3
 LEAST_SCATTER_STOPS = 0.5
 """Spread of the ratio of light below which two pictures agree, however little is in them."""
 
-SAME, SAME_SHIFTED, OTHER = 0.5, 0.7, 0.3
+SAME, SAME_SHIFTED, OTHER = 0.5, 0.55, 0.3
 """Correlation from which two pictures show one scene, as they are or best shifted, and below which they do not."""
 
-MOST_SHIFT = 0.15
+MOST_SHIFT = 0.1
 """Part of a side by which the camera may have moved."""
 
-MISSING_SHARE = 0.5
+SHIFTED_SIDE = 64
+MISSING_SHARE = 0.75
 """Share of the places that an exposure should show, by its EV and the others, that it may lack."""
+
+MOSTLY_KNOWN = 0.5
 
 MARGIN_STOPS = 1.5
 """Inside the range that an exposure shows well, at either end, for a place to be one that it should show."""
@@ -129,7 +132,7 @@ def failures(unseen_share: float, disagreement: float) -> tuple[str, ...]:
 
 
 def _is_flat(picture: SmallPicture) -> bool:
-    return picture.spread_stops < FLAT_STOPS and bool(np.isfinite(picture.stops).mean() > MISSING_SHARE)
+    return picture.spread_stops < FLAT_STOPS and bool(np.isfinite(picture.stops).mean() > MOSTLY_KNOWN)
 
 
 def _of_other_scenes(pictures: Mapping[int, SmallPicture]) -> list[int]:
@@ -168,7 +171,7 @@ def _alike(one: SmallPicture, other: SmallPicture) -> bool | None:
         return True
     off = (a - b)[np.isfinite(a)]
     scatter = float(np.median(np.abs(off - np.median(off)))) * MAD_TO_SD
-    if scatter < LEAST_SCATTER_STOPS or _best_shifted(one.stops, other.stops) >= SAME_SHIFTED:
+    if scatter < LEAST_SCATTER_STOPS or _best_shifted(one, other) >= SAME_SHIFTED:
         return None
     return False
 
@@ -183,17 +186,17 @@ def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | No
     return float((a * b).mean() / (a.std() * b.std()))
 
 
-def _best_shifted(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Return the highest correlation of two pictures, one of them shifted, where most of them still overlaps."""
+def _best_shifted(one: SmallPicture, other: SmallPicture) -> float:
+    """Return the highest correlation of two pictures, one of them shifted; 1 where too little is left to tell."""
+    a, b = (places(p.pixel_stops, np.isfinite(p.pixel_stops), 1.0, SHIFTED_SIDE) for p in (one, other))
     height, width = a.shape
-    enough = (np.isfinite(a) & np.isfinite(b)).sum() / 2
     best = -1.0
     for dy in range(-int(height * MOST_SHIFT), int(height * MOST_SHIFT) + 1):
         for dx in range(-int(width * MOST_SHIFT), int(width * MOST_SHIFT) + 1):
             part = a[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
-            other = b[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
-            if (np.isfinite(part) & np.isfinite(other)).sum() >= enough:
-                best = max(best, _correlation(part, other) or -1.0)
+            shifted = b[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+            correlation = _correlation(part, shifted)
+            best = max(best, 1.0 if correlation is None else correlation)
     return best
 
 
