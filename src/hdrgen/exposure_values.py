@@ -79,8 +79,9 @@ def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None =
     step = max(1, max(code.shape[:2]) // SMALL_SIDE)
     known = np.where(good, stops, np.nan).astype(np.float32)
     shown = float(stops[good].min(initial=np.inf)), float(stops[good].max(initial=-np.inf))
-    anything = bool(np.bincount(code.ravel(), minlength=len(good))[good].any())
-    return SmallPicture(known[code[::step, ::step]].mean(-1), shown, anything)
+    pixels = code[::step, ::step]
+    anything = bool(good[pixels].any() or good[code].any())  # a lamp may be between the pixels
+    return SmallPicture(known[pixels].mean(-1), shown, anything)
 
 
 def places(

@@ -91,19 +91,21 @@ def find_space_and_ceilings(
     own
         These come back where others show nothing better.
     """
-    best, ends = own, find_ceilings(exposures)
-    pinned = _pinned_share(exposures, ends)
+    ends = find_ceilings(exposures)
+    some = [light[::2, ::2] for light in exposures]
+    best, pinned = own, _pinned_share(some, ends)
     # Where colours alone were cut, nothing is pinned in other primaries. Most of what is cut was so in Rec.709.
     for space in SPACES.values() if pinned else (REC709,):
         if space == own:
             continue
-        there = [convert_primaries(light, own, space) for light in exposures]
+        there = [convert_primaries(light, own, space) for light in some]
         if np.mean([(light < -HAIR * light.max()).mean() for light in there]) > FEWEST_PINNED_SHARE:
             continue  # they hold light that these primaries do not, so nobody cut them there
-        ends_there = find_ceilings(there)
-        share = _pinned_share(there, ends_there)
+        share = _pinned_share(there, find_ceilings(there))
         if share > MORE_PINNED * pinned:
-            best, ends, pinned = space, ends_there, share
+            best, pinned = space, share
+    if best != own:
+        ends = find_ceilings([convert_primaries(light, own, best) for light in exposures])
     return best, ends
 
 

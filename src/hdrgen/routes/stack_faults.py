@@ -16,12 +16,18 @@ from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.tone_cells import level_encode
 
 FEWEST_PLACES = 20
+"""Places known in both of two pictures for a correlation."""
+
 FEWEST_SHARED = 0.2
 """Share of the picture that two exposures both show, for anything to be said of the two."""
 
 SHARED_OF_PLACE = 0.25
+"""Share of a place's pixels that both show, for the place to be known in both."""
+
 MAD_TO_SD = 1.4826
 LEAST_SPREAD_STOPS = 0.3
+"""Of a picture that is not flat."""
+
 LEAST_SCATTER_STOPS = 0.5
 """Spread of the ratio of light below which two pictures agree, however little is in them."""
 
@@ -32,10 +38,10 @@ MOST_SHIFT = 0.1
 """Part of a side by which the camera may have moved."""
 
 SHIFTED_SIDE = 64
-MISSING_SHARE = 0.75
-"""Share of the places that an exposure should show, by its EV and the others, that it may lack."""
+"""Longer side, in places, of pictures that are shifted."""
 
-MOSTLY_KNOWN = 0.5
+NEXT_TO_NOTHING, LEAST_MISSING, MOSTLY_KNOWN = 0.02, 0.1, 0.5
+"""Shares of a picture's places that are known."""
 
 MARGIN_STOPS = 1.5
 """Inside the range that an exposure shows well, at either end, for a place to be one that it should show."""
@@ -201,15 +207,16 @@ def _best_shifted(one: SmallPicture, other: SmallPicture) -> float:
 
 
 def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[float]) -> bool:
-    """Tell whether an exposure is dark or clipped in most places that, by the others, it shows well."""
+    """Tell whether an exposure shows next to nothing where, by the others, it shows much well.
+
+    Only next to nothing: one that shows a scene at another exposure than was said is a question, not a fault.
+    """
     own = pictures[number]
     said = [p.stops - evs[other] for other, p in pictures.items() if other != number]
-    if not said:
+    if not said or np.isfinite(own.stops).mean() > NEXT_TO_NOTHING:
         return False
     known = np.isfinite(said)
     expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
     low, high = own.range_stops
     should = known.any(0) & (expected > low + MARGIN_STOPS) & (expected < high - MARGIN_STOPS)
-    if should.sum() < FEWEST_PLACES:
-        return False
-    return bool((~np.isfinite(own.stops[should])).mean() > MISSING_SHARE)
+    return bool(should.mean() > LEAST_MISSING)
