@@ -54,12 +54,13 @@ class SmallPicture:
 
     ``pixel_stops`` is log2 of the light of some pixels ``(h, w)``, as if it were EV 0, the mean of three components; NaN
     where one of them is clipped or lost in noise. ``range_stops`` is the darkest and brightest that its codes show well;
-    ``shows_anything`` is False where no code does.
+    ``shows_anything`` is False where no code does; ``dark`` tells whether most of what is not known is dark, not clipped.
     """
 
     pixel_stops: NDArray[np.float32]
     range_stops: tuple[float, float]
     shows_anything: bool
+    dark: bool
 
     @cached_property
     def stops(self) -> NDArray[np.float32]:
@@ -68,9 +69,14 @@ class SmallPicture:
 
     @cached_property
     def spread_stops(self) -> float:
-        """From the darkest places to the brightest, a few left out; NaN where none is known."""
-        known = self.stops[np.isfinite(self.stops)]
-        return float(np.ptp(np.percentile(known, (5, 95)))) if len(known) else np.nan
+        """See `spread_stops`."""
+        return spread_stops(self.stops)
+
+
+def spread_stops(stops: NDArray[np.floating]) -> float:
+    """Return how far it is from the darkest places to the brightest, a few left out; NaN where none is known."""
+    known = stops[np.isfinite(stops)]
+    return float(np.ptp(np.percentile(known, (5, 95)))) if len(known) else np.nan
 
 
 def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None = None) -> SmallPicture:
@@ -81,7 +87,8 @@ def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None =
     shown = float(stops[good].min(initial=np.inf)), float(stops[good].max(initial=-np.inf))
     pixels = code[::step, ::step]
     anything = bool(good[pixels].any() or good[code].any())  # a lamp may be between the pixels
-    return SmallPicture(known[pixels].mean(-1), shown, anything)
+    dark = bool((stops[pixels] < shown[0]).mean() > (stops[pixels] > shown[1]).mean())
+    return SmallPicture(known[pixels].mean(-1), shown, anything, dark)
 
 
 def places(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places
+from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places, spread_stops
 from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.tone_cells import level_encode
 
@@ -44,7 +44,7 @@ NEXT_TO_NOTHING, LEAST_MISSING, MOSTLY_KNOWN = 0.02, 0.1, 0.5
 """Shares of a picture's places that are known."""
 
 MARGIN_STOPS = 1.5
-"""Inside the range that an exposure shows well, at either end, for a place to be one that it should show."""
+"""Inside the range that an exposure shows well for a place to be one that it should not have as dark, or as clipped."""
 
 MOST_UNSEEN_SHARE = 2 / 3
 MOST_DISAGREEMENT = 1 / 3
@@ -58,7 +58,6 @@ LOOKED_AT = 1 << 18
 NOTHING = "carries nothing"
 FLAT = "is one flat tone, which carries nothing"
 ANOTHER = "shows another scene than the others, or is turned"
-LACKS = "does not show what its exposure has to"
 
 
 class DifferentScenesError(ValueError):
@@ -85,17 +84,14 @@ def find_faults(pictures: Sequence[SmallPicture], evs: Sequence[float] | None) -
     DifferentScenesError
         No more than half of the pictures show one scene; the message says so in words.
     """
-    faults = {number: NOTHING for number, picture in enumerate(pictures) if not picture.shows_anything}
-    left = [number for number in range(len(pictures)) if number not in faults]
-    # A scene may be flat, but not in one exposure alone.
-    if any(pictures[number].spread_stops > LEAST_SPREAD_STOPS for number in left):
-        faults |= {number: FLAT for number in left if _is_flat(pictures[number])}
-    left = [number for number in left if number not in faults]
-    faults |= dict.fromkeys(_of_other_scenes({n: pictures[n] for n in left}), ANOTHER)
-    left = [number for number in left if number not in faults]
-    if evs is not None:
-        faults |= {n: LACKS for n in left if _lacks(n, {other: pictures[other] for other in left}, evs)}
-    return faults
+    everything = dict(enumerate(pictures))
+    if evs is None:  # nobody can say what such a picture should show, nor what its exposure is
+        faults = {n: NOTHING for n, picture in everything.items() if not picture.shows_anything}
+    else:
+        faults = {n: NOTHING for n in everything if _lacks(n, everything, evs)}
+    faults |= {n: FLAT for n in everything if n not in faults and _is_flat(n, everything)}
+    left = {n: picture for n, picture in everything.items() if n not in faults}
+    return faults | dict.fromkeys(_of_other_scenes(left), ANOTHER)
 
 
 def disagreement(
@@ -137,8 +133,14 @@ def failures(unseen_share: float, disagreement: float) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _is_flat(picture: SmallPicture) -> bool:
-    return picture.spread_stops < FLAT_STOPS and bool(np.isfinite(picture.stops).mean() > MOSTLY_KNOWN)
+def _is_flat(number: int, pictures: Mapping[int, SmallPicture]) -> bool:
+    """Tell whether a picture is of one tone where another shows more."""
+    own = pictures[number]
+    known = np.isfinite(own.stops)
+    if not (own.spread_stops < FLAT_STOPS and known.mean() > MOSTLY_KNOWN):
+        return False
+    spreads = [spread_stops(p.stops[known]) for other, p in pictures.items() if other != number]
+    return any(spread > LEAST_SPREAD_STOPS for spread in spreads)
 
 
 def _of_other_scenes(pictures: Mapping[int, SmallPicture]) -> list[int]:
@@ -209,7 +211,8 @@ def _best_shifted(one: SmallPicture, other: SmallPicture) -> float:
 def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[float]) -> bool:
     """Tell whether an exposure shows next to nothing where, by the others, it shows much well.
 
-    Only next to nothing: one that shows a scene at another exposure than was said is a question, not a fault.
+    Only next to nothing: one that shows a scene at another exposure than was said is a question, not a fault. One that
+    is as dark or as clipped as its exposure has it is none either.
     """
     own = pictures[number]
     said = [p.stops - evs[other] for other, p in pictures.items() if other != number]
@@ -218,5 +221,5 @@ def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[floa
     known = np.isfinite(said)
     expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
     low, high = own.range_stops
-    should = known.any(0) & (expected > low + MARGIN_STOPS) & (expected < high - MARGIN_STOPS)
-    return bool(should.mean() > LEAST_MISSING)
+    off = expected > low + MARGIN_STOPS if own.dark else expected < high - MARGIN_STOPS
+    return bool((off & known.any(0)).mean() > LEAST_MISSING)
