@@ -101,6 +101,20 @@ def test_merger_fails_aloud(merge, pictures, changed, said):
         merge(pictures[:1])
 
 
+def test_merger_refuses_a_black_picture_and_finds_where_light_was_cut(merge, pictures, linear_awg4):
+    bad = pictures.clone()
+    bad[1] = 0
+    with pytest.raises(HdrgenError, match="left out: picture 2 carries nothing; take it out of the batch"):
+        merge(bad)
+    lit = np.minimum(linear_awg4, 30)
+    light = torch.from_numpy(np.stack([np.minimum(lit * 2**ev, 1) for ev in (-5.0, 0.0)]))
+    given = {"evs": "-5 0", "encoding": "light (ACEScg)", "method": "closed"}
+    seen = lit > 1.05
+    merged = merge(light, **given)[0][0].numpy()
+    np.testing.assert_allclose(merged[seen], lit[seen], rtol=0.03)
+    assert merge(light, **given, ceiling="none")[0][0].numpy()[seen].max() < 15
+
+
 def test_expander_takes_the_steps_out_and_keeps_what_is_clipped(nodes, pictures):
     codes, light = nodes.BitDepthExpander.execute(
         pictures=pictures[:2], encoding="logc4", strength=0.0, space="linear_awg4"
