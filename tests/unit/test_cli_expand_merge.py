@@ -273,9 +273,9 @@ def wrong_inputs(cli):
     Image.fromarray(picture.code).convert("CMYK").save("cmyk.jpg")
     Path("weights.safetensors").write_bytes(b"nonsense")
     Path("folder").mkdir()
-    Path("ten").mkdir()
-    for i in range(10):
-        Path(f"ten/{i}.png").touch()
+    Path("many").mkdir()
+    for i in range(65):
+        Path(f"many/{i:02}.png").touch()
 
 
 @pytest.mark.usefixtures("wrong_inputs")
@@ -297,7 +297,7 @@ def wrong_inputs(cli):
         ("expand folder -o out", "folder: holds no .png"),
         ("merge a.png -o out.exr", "a.png: one exposure is no stack; `hdrgen expand` takes single pictures"),
         ("merge a.png a.png -o out.exr", "a.png: is given twice"),
-        ("merge ten -o out.exr", "ten/0.png and 9 others: more than 9 exposures"),
+        ("merge many -o out.exr", "many/00.png and 64 others: more than 64 pictures"),
         ("merge a.png missing.png -o out.exr", "missing.png: no such file"),
         ("merge a.png small.png -o out.exr", "a.png is 64x48 and small.png is 64x20: the exposures must"),
         ("merge a.png cut.png -o out.exr", "cut.png: is a truncated PNG"),
@@ -305,9 +305,13 @@ def wrong_inputs(cli):
         ("merge a.png cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture"),
         ("merge a.png good.exr -o out.exr", "good.exr holds linear light and a.png does not"),
         ("merge a.png srgb.png -o out.exr", "a.png is logc4 and srgb.png is srgb; give --encoding"),
-        ("merge a.png same.png -o out.exr", "a.png and same.png have the same exposure, EV 0"),
-        ("merge a.png same.png -o out.exr --ev auto", "a.png and same.png have the same exposure, EV 0"),
-        ("merge a.png b.png -o out.exr --ev 1 1", "a.png and b.png have the same exposure, EV 1"),
+        ("merge a.png same.png -o out.exr", "a.png and same.png hold the same picture; leave one out"),
+        (
+            "merge a.png same.png -o out.exr --ev auto",
+            "a.png and same.png hold the same picture; leave one out",
+        ),
+        ("merge a.png b.png -o out.exr --ceiling bright", "--ceiling bright: must be auto, none, or light"),
+        ("merge a.png b.png -o out.exr --ev 1 1", "the EVs given are 1 1, but the pictures say"),
         (
             "merge a.png b.png -o out.exr --ev 0 2 4",
             "a.png to b.png are 2 pictures, but there are 3 EVs: 0 2",

@@ -62,6 +62,13 @@ def merge(
         Literal["logc4", "srgb", "logc3", "linear"] | None,
         typer.Option(help="Encoding of the codes. [default: what the pictures say, else logc4, JPEGs srgb]"),
     ] = None,
+    ceiling: Annotated[
+        str,
+        typer.Option(
+            metavar="LIGHT",
+            help="Light, in the pictures' own values, at which they were cut; auto looks for it in linear ones, none is none.",
+        ),
+    ] = "auto",
     method: Annotated[
         Literal["learned", "closed", "debevec", "robertson"],
         typer.Option(help="The network; or inverse variance, or one of OpenCV's."),
@@ -76,7 +83,7 @@ def merge(
         typer.Option(help="Write how much was seen, 0 where all was clipped: .exr or .png, or a folder."),
     ] = None,
     group: Annotated[
-        int | None, typer.Option(min=2, max=9, help="So many files in a row, by name, are one set.")
+        int | None, typer.Option(min=2, max=64, help="So many files in a row, by name, are one set.")
     ] = None,
     layer: LayerOption = None,
     part: PartOption = None,
@@ -89,18 +96,20 @@ def merge(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge 2 to 9 exposures into an EXR.
+    """Merge exposures into an EXR.
 
     The EXR is scene-linear half float, light at EV 0. The lowest EV is the darkest picture and holds the
-    highlights. Exposures are aligned first. Where the output is an EXR, all files are one set. Where it is a
+    highlights. Pictures of one exposure are averaged. Exposures are aligned first. Where the output is an EXR, all files are one set. Where it is a
     folder, files named like shot_ev-2.png and shot_ev+2.png become shot.exr; with other names each folder is
     one set, unless --group says how many files are. Existing outputs are overwritten.
     """
     from hdrgen.routes.merge import merge_files
+    from hdrgen.routes.stack_ceiling import parse_ceiling
 
     evs: list[float] | Literal["auto"] | None = None
     if ev is not None:
         evs = "auto" if ev == "auto" else parse_evs(ev, OPTION)
+    end = parse_ceiling(ceiling, "--ceiling")
     delivery = delivery_in(space, compression, clamp=clamp)
     jobs = _jobs(inputs, output, confidence, group)
     check_present(jobs, weights)
@@ -119,6 +128,7 @@ def merge(
             merger,
             evs=evs,
             encoding=encoding,
+            ceiling=end,
             method=method,
             align=not no_align,
             reference_ev=reference,
@@ -129,7 +139,9 @@ def merge(
             threads=count,
         )
         shown = f"{done.width}x{done.height}, {len(done.evs)} exposures, brightest {done.maximum_linear:.4g}"
-        return Report(asdict(done), f"{job.outputs[0]}: {shown}", done.notes)
+        for warning in done.warnings:
+            say("warning", f"{job.name}: {warning}")
+        return Report(asdict(done), f"{job.outputs[0]}: {shown}", done.notes, good=not done.warnings)
 
     run_jobs("merge", jobs, work, as_json=as_json, skip_existing=skip_existing, dry_run=dry_run)
 

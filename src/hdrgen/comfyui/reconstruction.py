@@ -1,14 +1,14 @@
 """Nodes that make light of code values: bit depth, exposure stacks, tone-mapped pairs."""
 
 from functools import cache, partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from comfy_api.latest import io
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
-from hdrgen import exposure_values
 from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import from_chromaticities
@@ -17,12 +17,13 @@ from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_m
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.tone_fusion import Fuser
-from hdrgen.models.bracket_cells import encode_level16
 from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
 from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named
 from hdrgen.routes.merge import merge_stack
-from hdrgen.routes.stack import FEWEST, MOST, EvsFrom, Stack
+from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
+from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
+from hdrgen.routes.stack_faults import failures
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 
@@ -122,7 +123,7 @@ class LuminanceStackMerger(io.ComfyNode):
             node_id="HdrgenLuminanceStackMerger",
             display_name="Luminance Stack Merger",
             category=CATEGORY,
-            description="Merges 2 to 9 exposures of a scene into scene-linear light at EV 0.",
+            description="Merges exposures of a scene into scene-linear light at EV 0; pictures of one exposure are averaged.",
             inputs=[
                 io.Image.Input("pictures", tooltip="The exposures as one batch, in the order of the EVs."),
                 io.String.Input(
@@ -158,13 +159,19 @@ class LuminanceStackMerger(io.ComfyNode):
                 io.Boolean.Input(
                     "check_evs",
                     default=True,
-                    tooltip="Refuse EVs that the pictures contradict, as those of a model that was not trained on exposures do.",
+                    tooltip="Refuse EVs that the pictures contradict, as those of a model that was not trained on exposures do, and pictures that carry nothing or show another scene.",
                 ),
                 space_input(tooltip="Scene-linear space of the light."),
                 Metadata.Input(
                     "metadata", optional=True, tooltip="What made the pictures; the answer adds to it."
                 ),
                 backend_input(),
+                io.String.Input(
+                    "ceiling",
+                    default="auto",
+                    optional=True,
+                    tooltip="Light, in the pictures' own values, at which they were cut; auto looks for it in linear ones, none is none.",
+                ),
             ],
             outputs=[
                 io.Image.Output("light", tooltip="Scene-linear light at EV 0, values above 1 kept."),
@@ -188,9 +195,10 @@ class LuminanceStackMerger(io.ComfyNode):
         space: str,
         metadata: Attributes | None = None,
         backend: Backend = "auto",
+        ceiling: str = "auto",
     ) -> Any:
         move = progress(2)
-        stack = _stack(pictures_of(pictures), evs, encoding, checked=check_evs)
+        stack = _stack(pictures_of(pictures), evs, encoding, ceiling, checked=check_evs)
         move(1, 2)
         nearest = min(stack.evs, key=lambda ev: abs(ev - reference_ev))
         merged = merge_stack(
@@ -201,6 +209,9 @@ class LuminanceStackMerger(io.ComfyNode):
             reference_ev=nearest,
             threads=cores(),
         )
+        wrong = failures(float((merged.confidence < 1).mean()), merged.disagreement) if check_evs else ()
+        if wrong:
+            raise HdrgenError(f"{'; '.join(wrong)}; correct the batch, or do not check the EVs")
         light = from_chromaticities(
             merged.linear, stack.chromaticities, space, threads=cores(), in_place=True
         )
@@ -217,43 +228,39 @@ class LuminanceStackMerger(io.ComfyNode):
         )
 
 
-def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str, *, checked: bool) -> Stack:
+def _stack(
+    pictures: list[NDArray[np.float32]], evs: str, encoding: str, ceiling: str, *, checked: bool
+) -> Stack:
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
+    end = parse_ceiling(ceiling, "ceiling")
     if encoding == LIGHT:
-        codes, key, chromaticities = [encode_level16(picture) for picture in pictures], "level16", AP1
+        codes, ceilings, chromaticities = ceilings_of_light(pictures, AP1, end)
+        key = "level16"
     else:
-        codes, key = [codes_of(picture) for picture in pictures], CODE_ENCODINGS[encoding]
-        chromaticities = encoding_named(encoding).chromaticities
-    found, found_from = _evs(codes, key, evs)
-    if checked and found_from == "given":
-        exposure_values.check_evs(codes, key, found)
-    order = sorted(range(len(found)), key=found.__getitem__)
-    return Stack(
-        (),
-        tuple(codes[i] for i in order),
-        tuple(found[i] for i in order),
-        found_from,
-        encoding,
-        key,
-        chromaticities,
-        (),
+        key, chromaticities = CODE_ENCODINGS[encoding], encoding_named(encoding).chromaticities
+        codes, ceilings = ceilings_of_codes([codes_of(picture) for picture in pictures], key, end)
+    called = [Path(f"picture {number}") for number in range(1, len(pictures) + 1)]
+    batch = Pictures(
+        called, codes, encoding, key, chromaticities, (None,) * len(codes), (), ceilings=ceilings
     )
+    stack = stack_of(batch, _evs(len(codes), evs), checked=checked)
+    if len(stack.codes) < len(pictures):
+        raise HdrgenError(f"{'; '.join(stack.notes)}; take it out of the batch, or do not check the EVs")
+    return stack
 
 
-def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], EvsFrom]:
-    """Return the EV of each picture in the batch's order, and where they are from."""
+def _evs(count: int, asked: str) -> list[float] | Literal["auto"]:
+    """Return the EV of each picture in the batch's order."""
     if asked.strip().lower() == "auto":
-        return [round(ev, 2) + 0.0 for ev in exposure_values.estimate_evs(codes, key)], "estimate"
+        return "auto"
     try:
         evs = parse_evs(asked)
     except HdrgenError as error:
         raise HdrgenError(f"{error}; or auto") from None
-    if len(evs) != len(codes):
-        raise HdrgenError(f"there are {len(codes)} pictures, but {len(evs)} EVs: {listed(evs)}")
-    if len(set(evs)) < len(evs):
-        raise HdrgenError(f"the EVs {listed(evs)} must differ")
-    return evs, "given"
+    if len(evs) != count:
+        raise HdrgenError(f"there are {count} pictures, but {len(evs)} EVs: {listed(evs)}")
+    return evs
 
 
 class ToneFusion(io.ComfyNode):

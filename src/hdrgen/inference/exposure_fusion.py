@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.exposure_values import exposure_groups
 from hdrgen.inference.network import Network, net_and_digest, torch_threads
 from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bracket_cells import BracketCells
@@ -31,6 +32,7 @@ from hdrgen.models.exposure_fusion import (
     shown,
     stack_of,
     unfolded,
+    weighted_average,
 )
 from hdrgen.models.flat_areas import smooth_flat_areas
 from hdrgen.models.tone_cells import level_decode
@@ -111,6 +113,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
             [cells[i] for i in order],
             None if occluded is None else [padded(occluded[i][..., None], STRIDE)[0] for i in order],
             order.index(reference),
+            exposure_groups([evs[i] for i in order]),
         )
         linear = np.empty(brackets.codes[0].shape, np.float32)
 
@@ -146,7 +149,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
         def stack(top: int, bottom: int) -> Stack:
             rows = slice(tile.seen_top + top, tile.seen_top + bottom)
             seen = brackets.stack((rows, tile.seen[1])).corrected(overview.errors)
-            return seen.in_slots(brackets.reference)[0]
+            return brackets.in_slots(seen)[0]
 
         # What is done to each pixel is done a band at a time, which takes little memory; the network sees all.
         def look(top: int) -> None:
@@ -202,6 +205,17 @@ class Brackets:
     cells: list[BracketCells]
     occluded: list[Tensor] | None
     reference: int
+    exposures: list[list[int]]
+    """Which brackets are of one exposure."""
+
+    def in_slots(self, stack: Stack) -> tuple[Stack, int]:
+        """Return a stack as the network takes it, brackets of one exposure averaged, and where its reference is then."""
+        if len(self.exposures) == len(self.codes):
+            return stack.in_slots(self.reference)
+        averaged = [_averaged(Stack(*(t[:, e[0] : e[-1] + 1] for t in stack))) for e in self.exposures]
+        together = Stack(*(torch.stack(tables, 1) for tables in zip(*averaged, strict=True)))
+        reference = next(n for n, exposure in enumerate(self.exposures) if self.reference in exposure)
+        return together.in_slots(reference)
 
     def stack(self, place: tuple[slice, slice]) -> Stack:
         """Return what is known of a part of the picture."""
@@ -215,8 +229,14 @@ class Brackets:
         """Return what a picture of this size says, by an even choice of its pixels."""
         step = max(1, round((height * width / MOST_FOR_EXPOSURE) ** 0.5))
         stack = self.stack((slice(None, height, step), slice(None, width, step)))
-        in_slots, reference = stack.in_slots(self.reference)
+        in_slots, reference = self.in_slots(stack)
         return Overview(stack.level_errors(), reference, shown(in_slots.weight))
+
+
+def _averaged(stack: Stack) -> Stack:
+    """Return brackets of one exposure as one, without their axis: what all of their cells allow, seen where any is."""
+    level = weighted_average(stack.level, stack.weight)[0]
+    return Stack(level, stack.weight.sum(1), *stack.bounds(), stack.clipped.all(1))
 
 
 def load_merger(weights: Path | None = None) -> StackMerger:

@@ -20,6 +20,8 @@ from hdrgen.provenance import made_by
 from hdrgen.routes.bracket import listed
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.stack import EvsFrom, Stack, read_stack
+from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, ending_at_255
+from hdrgen.routes.stack_faults import disagreement, failures
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
@@ -66,19 +68,23 @@ class StackMerger(Protocol):
 
 @dataclass(frozen=True)
 class MergedStack:
-    """Light and confidence as `Merged`, and the digest of the weights, None where there are none."""
+    """Light and confidence as `Merged`, the digest of the weights, None where there are none, and `disagreement`."""
 
     linear: NDArray[np.float32]
     confidence: NDArray[np.float32]
     weights: str | None
+    disagreement: float
 
 
 @dataclass(frozen=True)
 class MergedFile:
     """What was merged, darkest first, and what a person should know of it.
 
-    ``evs_from`` says where the EVs are from, ``unseen_share`` is the share of pixels of which no exposure shows all
-    three components, ``maximum_linear`` the brightest value written.
+    ``evs_from`` says where the EVs are from. ``ceilings`` are, of exposures that were cut before their encoding ends, the
+    most that red, green and blue hold in the picture's own values; None where no end is known. ``unseen_share`` is the
+    share of pixels of which no exposure shows all three components, ``disagreement`` that of what the exposure that
+    agrees least shows well and the result contradicts, ``maximum_linear`` the brightest value written. ``warnings`` say
+    which of these cannot be of a picture that went well.
     """
 
     width: int
@@ -88,9 +94,12 @@ class MergedFile:
     evs_from: EvsFrom
     encoding: str
     method: Method
+    ceilings: tuple[tuple[float | None, ...] | None, ...]
     unseen_share: float
+    disagreement: float
     maximum_linear: float
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @in_steps
@@ -101,6 +110,7 @@ def merge_files(
     *,
     evs: Sequence[float] | Literal["auto"] | None = None,
     encoding: str | None = None,
+    ceiling: AskedCeiling = "auto",
     method: Method = "learned",
     align: bool = True,
     reference_ev: float | None = None,
@@ -110,11 +120,11 @@ def merge_files(
     delivery: Delivery = ACESCG,
     threads: int = 2,
 ) -> Steps[MergedFile]:
-    """Merge 2 to 9 exposures into a scene-linear half-float EXR with provenance.
+    """Merge exposures into a scene-linear half-float EXR with provenance.
 
     Parameters
     ----------
-    sources, evs, encoding, layer, part
+    sources, evs, encoding, ceiling, layer, part
         See `read_stack`.
     target
         The EXR, light at EV 0.
@@ -146,7 +156,9 @@ def merge_files(
         raise HdrgenError(
             f"{target}: light and confidence must be two files; choose another for --confidence"
         )
-    stack = read_stack(sources, evs=evs, encoding=encoding, layer=layer, part=part, threads=threads)
+    stack = read_stack(
+        sources, evs=evs, encoding=encoding, ceiling=ceiling, layer=layer, part=part, threads=threads
+    )
     yield
     merged = merge_stack(
         stack, merger, method=method, align=align, reference_ev=reference_ev, threads=threads
@@ -180,9 +192,12 @@ def merge_files(
         stack.evs_from,
         stack.name,
         method,
+        tuple(None if ceiling is None else ceiling.known for ceiling in stack.ceilings),
         unseen_share,
+        merged.disagreement,
         maximum_linear,
         (*stack.notes, *delivered),
+        failures(unseen_share, merged.disagreement),
     )
 
 
@@ -213,9 +228,11 @@ def merge_stack(
     if method == "learned":
         model = merger()
         merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
-        return MergedStack(merged.linear, merged.confidence, model.digest)
-    linear = _classical(method, stack, codes, cells, occluded)
-    return MergedStack(linear, seen_share(codes, cells, occluded, threads=threads), None)
+        linear, seen, digest = merged.linear, merged.confidence, model.digest
+    else:
+        linear = _classical(method, stack, codes, cells, occluded)
+        seen, digest = seen_share(codes, cells, occluded, threads=threads), None
+    return MergedStack(linear, seen, digest, disagreement(codes, cells, linear))
 
 
 def _check_method(method: Method) -> None:
@@ -239,7 +256,12 @@ def _classical(
 ) -> NDArray[np.float32]:
     if method == "closed":
         return inverse_variance_merge(codes, cells, occluded)
-    return (debevec_merge if method == "debevec" else robertson_merge)(codes, stack.encoding, stack.evs)
+    merge = debevec_merge if method == "debevec" else robertson_merge
+    if not any(stack.ceilings):
+        return merge(codes, stack.encoding, stack.evs)
+    # OpenCV knows of one ceiling only, that of the highest code.
+    codes8, unit_linear = ending_at_255(codes, stack.encoding, stack.ceilings)
+    return merge(codes8, ENDING_AT_255, stack.evs) * np.float32(unit_linear)
 
 
 @contextmanager

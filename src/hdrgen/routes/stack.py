@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,22 +13,31 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.conversion import assumed_chromaticities, describe, to_chromaticities
-from hdrgen.exposure_values import check_evs, estimate_evs
+from hdrgen.exposure_values import check_evs, estimate_evs, exposure_groups, small_picture
 from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.exif import evs_of, exposure_of
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.models.bracket_cells import BracketCells, bracket_cells, encode_level16
+from hdrgen.models.bracket_cells import BracketCells, bracket_cells
 from hdrgen.provenance import header_notes, left_behind
 from hdrgen.routes.bracket import listed, name_and_ev
 from hdrgen.routes.encoded import CODE_ENCODINGS, EV, encoding_named, encoding_of
+from hdrgen.routes.stack_ceiling import (
+    AskedCeiling,
+    Ceiling,
+    ceilings_of_codes,
+    ceilings_of_light,
+    tables,
+    told,
+)
+from hdrgen.routes.stack_faults import DifferentScenesError, find_faults
 from hdrgen.routes.stack_windows import brought_together
 from hdrgen.runtime.errors import HdrgenError
 
-FEWEST, MOST = 2, 9
-"""Exposures in a stack."""
+FEWEST, MOST = 2, 64
+"""Pictures in a stack, all held in memory at once. The network takes four exposures and averages those that are near."""
 
 Codes = NDArray[Any]
 EvsFrom = Literal["given", "text", "names", "exif", "estimate"]
@@ -42,11 +52,12 @@ _SAID: dict[EvsFrom, str] = {
 
 @dataclass(frozen=True)
 class Stack:
-    """Exposures of one scene and size, darkest first.
+    """Exposures of one scene and size, darkest first; several may have one EV.
 
     ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``level16`` of pictures
     that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from,
-    ``geometry`` where the pixels lie, None where nothing is said of that.
+    ``geometry`` where the pixels lie, None where nothing is said of that. ``ceilings`` are of exposures that end before
+    their encoding does, in the same order or empty.
     """
 
     paths: tuple[Path, ...]
@@ -58,18 +69,20 @@ class Stack:
     chromaticities: Chromaticities
     notes: tuple[str, ...]
     geometry: Geometry | None = None
+    ceilings: tuple[Ceiling | None, ...] = ()
 
     def cells(self, codes: Sequence[Codes]) -> list[BracketCells]:
         """Return the tables for each exposure's codes; alignment gives those it moves 16 bits."""
-        return [
+        cells = [
             bracket_cells(self.encoding, 8 if code.dtype == np.uint8 else 16, ev, evs=self.evs)
             for code, ev in zip(codes, self.evs, strict=True)
         ]
+        return tables(cells, self.evs, self.ceilings) if any(self.ceilings) else cells
 
 
 @dataclass(frozen=True)
-class _Pictures:
-    """As `Stack`, in the order given and with what the pictures say of their EVs."""
+class Pictures:
+    """As `Stack`, in the order given and with what the pictures say of their EVs; ``paths`` is what they are called."""
 
     paths: Sequence[Path]
     codes: list[Codes]
@@ -79,6 +92,24 @@ class _Pictures:
     stated_evs: tuple[float | None, ...]
     notes: tuple[str, ...]
     geometry: Geometry | None = None
+    ceilings: Sequence[Ceiling | None] = ()
+
+    @property
+    def first_clipped(self) -> list[int | None]:
+        """The code of each picture from which on it is clipped, None where only its encoding says so."""
+        ceilings = self.ceilings or [None] * len(self.codes)
+        return [None if ceiling is None else ceiling.first_code for ceiling in ceilings]
+
+    def only(self, kept: Sequence[int], notes: tuple[str, ...]) -> "Pictures":
+        """Return some of the pictures."""
+        return replace(
+            self,
+            paths=[self.paths[i] for i in kept],
+            codes=[self.codes[i] for i in kept],
+            stated_evs=tuple(self.stated_evs[i] for i in kept),
+            ceilings=[self.ceilings[i] for i in kept] if self.ceilings else (),
+            notes=(*self.notes, *notes),
+        )
 
 
 def read_stack(
@@ -88,14 +119,18 @@ def read_stack(
     encoding: str | None = None,
     layer: str | None = None,
     part: int | str | None = None,
+    ceiling: AskedCeiling = "auto",
     threads: int = 2,
 ) -> Stack:
-    """Read 2 to 9 exposures and find out what they are.
+    """Read the exposures of a scene and find out what they are.
+
+    Pictures that carry nothing, or show another scene than most, are left out with a note.
 
     Parameters
     ----------
     paths
         PNG, TIFF or JPEG of 8 or 16 bits, all of one encoding; or OpenEXR or Radiance, which are linear. One size.
+        `FEWEST` to `MOST` files, some of one exposure if need be.
     evs
         The EV of each, or ``auto`` to estimate them from the pictures. None takes what all pictures say in their
         text, else in their names, else in their EXIF, and estimates them otherwise.
@@ -103,6 +138,9 @@ def read_stack(
         A key of `CODE_ENCODINGS`; None takes what the pictures say, see `encoding_of`.
     layer, part
         What of EXRs to read, see `layers.choose_layer`.
+    ceiling
+        Light, in the pictures' own values, from which on they are clipped; ``auto`` looks for it where they are linear,
+        ``none`` takes all light as it is.
     threads
         Pictures read at once.
 
@@ -112,19 +150,40 @@ def read_stack(
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
     _check_count(paths)
-    pictures = _read(paths, encoding, layer, part, threads)
-    found, evs_from, notes = _evs(pictures, evs)
+    return stack_of(_read(paths, encoding, ceiling, layer, part, threads), evs)
+
+
+def stack_of(
+    pictures: Pictures, asked: Sequence[float] | Literal["auto"] | None, *, checked: bool = True
+) -> Stack:
+    """Find out what the EVs of pictures are and which of them belong together; see `read_stack`.
+
+    Not ``checked``, all of them are taken, with the EVs that were asked for.
+
+    Raises
+    ------
+    HdrgenError
+        They do not belong together, or the EVs contradict them.
+    """
+    said, evs_from = _said_evs(pictures, asked)
+    if checked:
+        kept, left_out = _without_faults(pictures, said)
+        pictures = pictures.only(kept, left_out)
+        said = said and tuple(said[i] for i in kept)
+    found, notes = _evs(pictures, said, evs_from, checked=checked)
     order = sorted(range(len(found)), key=found.__getitem__)
+    pictures = pictures.only(order, notes)
     return Stack(
-        tuple(paths[i] for i in order),
-        tuple(pictures.codes[i] for i in order),
+        tuple(pictures.paths),
+        tuple(pictures.codes),
         tuple(found[i] for i in order),
         evs_from,
         pictures.name,
         pictures.encoding,
         pictures.chromaticities,
-        (*pictures.notes, *notes),
+        pictures.notes,
         pictures.geometry,
+        tuple(pictures.ceilings),
     )
 
 
@@ -132,15 +191,20 @@ def _check_count(paths: Sequence[Path]) -> None:
     if len(paths) < FEWEST:
         raise HdrgenError(f"{paths[0]}: one exposure is no stack; `hdrgen expand` takes single pictures")
     if len(paths) > MOST:
-        raise HdrgenError(f"{paths[0]} and {len(paths) - 1} others: more than {MOST} exposures")
+        raise HdrgenError(f"{paths[0]} and {len(paths) - 1} others: more than {MOST} pictures")
     for path in paths:
         if paths.count(path) > 1:
             raise HdrgenError(f"{path}: is given twice")
 
 
 def _read(
-    paths: Sequence[Path], encoding: str | None, layer: str | None, part: int | str | None, threads: int
-) -> _Pictures:
+    paths: Sequence[Path],
+    encoding: str | None,
+    ceiling: AskedCeiling,
+    layer: str | None,
+    part: int | str | None,
+    threads: int,
+) -> Pictures:
     scenes = [image_format(path) is not None for path in paths]
     if any(scenes) and not all(scenes):
         linear, other = paths[scenes.index(True)], paths[scenes.index(False)]
@@ -161,12 +225,22 @@ def _read(
                 "the exposures must have one size"
             )
     dropped = ("alpha was dropped",) if any(image.alpha is not None for image in images) else ()
-    return (_linear if scenes[0] else _encoded)(paths, images, encoding, dropped)
+    if scenes[0]:
+        return _linear(paths, images, encoding, ceiling, dropped)
+    pictures = _encoded(paths, images, encoding, dropped)
+    codes, ceilings = ceilings_of_codes(pictures.codes, pictures.encoding, ceiling)
+    return replace(
+        pictures, codes=codes, ceilings=ceilings, notes=(*pictures.notes, *told(ceilings, asked=ceiling))
+    )
 
 
 def _linear(
-    paths: Sequence[Path], images: list[SceneImage], encoding: str | None, notes: tuple[str, ...]
-) -> _Pictures:
+    paths: Sequence[Path],
+    images: list[SceneImage],
+    encoding: str | None,
+    ceiling: AskedCeiling,
+    notes: tuple[str, ...],
+) -> Pictures:
     if encoding not in (None, "linear"):
         raise HdrgenError(f"{paths[0]}: holds linear light, not {encoding}; leave --encoding away")
     images, geometry, windows = brought_together(paths, images)
@@ -174,11 +248,12 @@ def _linear(
     target, stated = assumed_chromaticities(images[0])
     if not stated:
         notes = (*notes, "the files state no primaries, so Rec.709 by convention")
-    codes: list[Codes] = [
-        encode_level16(to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target))
-        for image in images
-    ]
-    return _Pictures(paths, codes, describe(target), "level16", target, (None,) * len(paths), notes, geometry)
+    light = [to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target) for image in images]
+    codes, ceilings, cut_in = ceilings_of_light(light, target, ceiling)
+    notes = (*notes, *told(ceilings, asked=ceiling, cut_in=None if cut_in == target else describe(cut_in)))
+    return Pictures(
+        paths, codes, describe(cut_in), "level16", cut_in, (None,) * len(paths), notes, geometry, ceilings
+    )
 
 
 def _left(images: Sequence[SceneImage]) -> Iterator[str]:
@@ -189,9 +264,9 @@ def _left(images: Sequence[SceneImage]) -> Iterator[str]:
 
 def _encoded(
     paths: Sequence[Path], images: list[CodeImage[Any]], asked: str | None, notes: tuple[str, ...]
-) -> _Pictures:
+) -> Pictures:
     name, noted = encoding_of(paths, images, asked)
-    return _Pictures(
+    return Pictures(
         paths,
         [image.code for image in images],
         name,
@@ -210,41 +285,73 @@ def _number(text: str | None) -> float | None:
         return None
 
 
+def _without_faults(pictures: Pictures, evs: Sequence[float] | None) -> tuple[list[int], tuple[str, ...]]:
+    """Return which pictures belong in the stack, and notes on the others."""
+    small = [
+        small_picture(code, pictures.encoding, first)
+        for code, first in zip(pictures.codes, pictures.first_clipped, strict=True)
+    ]
+    try:
+        faults = find_faults(small, evs)
+    except DifferentScenesError as error:
+        raise HdrgenError(f"{', '.join(map(str, pictures.paths))}: {error}; merge them apart") from None
+    kept = [number for number in range(len(small)) if number not in faults]
+    said = [f"{pictures.paths[number]} {fault}" for number, fault in sorted(faults.items())]
+    if len(kept) < FEWEST:
+        left = f"only {pictures.paths[kept[0]]} is left" if kept else "no picture is left"
+        raise HdrgenError(f"{'; '.join(said)}; {left} to merge")
+    return kept, tuple(f"left out: {words}" for words in said)
+
+
 def _evs(
-    pictures: _Pictures, asked: Sequence[float] | Literal["auto"] | None
-) -> tuple[tuple[float, ...], EvsFrom, tuple[str, ...]]:
-    """Return the EV of each picture in the order given, where they are from, and notes."""
-    evs, evs_from = _said_evs(pictures, asked)
+    pictures: Pictures, evs: tuple[float, ...] | None, evs_from: EvsFrom, *, checked: bool
+) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Return the EV of each picture in the order given, and notes."""
     contradiction: tuple[str, ...] = ()
+    if checked:
+        _check_differ(pictures)
+    seen = pictures.codes, pictures.encoding
     try:
         if evs is None:
-            estimated = estimate_evs(pictures.codes, pictures.encoding)
+            estimated = estimate_evs(*seen, pictures.first_clipped)
             evs = tuple(round(ev, 2) + 0.0 for ev in estimated)
-        elif len(set(evs)) == len(evs):
-            check_evs(pictures.codes, pictures.encoding, evs)
+        elif checked:
+            check_evs(*seen, evs, pictures.first_clipped)
     except HdrgenError as error:
         # A camera knows its exposures; it is its tone curve that makes the steps look larger than they are.
         if evs is None or evs_from != "exif":
             raise HdrgenError(f"{', '.join(map(str, pictures.paths))}: {error}") from None
         contradiction = (str(error),)
-    _check_differ(pictures.paths, evs)
+    several = _averaged(evs)
     if evs_from == "given":
-        return evs, evs_from, ()
-    return evs, evs_from, (f"EVs {listed(evs)}, {_SAID[evs_from]}", *contradiction)
+        return evs, several
+    return evs, (f"EVs {listed(evs)}, {_SAID[evs_from]}", *several, *contradiction)
 
 
-def _check_differ(paths: Sequence[Path], evs: Sequence[float]) -> None:
-    first_of: dict[float, Path] = {}
-    for path, ev in zip(paths, evs, strict=True):
-        first = first_of.setdefault(ev, path)
-        if first != path:
-            raise HdrgenError(
-                f"{first} and {path} have the same exposure, EV {ev:g}; leave one out, or correct --ev"
-            )
+def _averaged(evs: Sequence[float]) -> tuple[str, ...]:
+    exposures = len(exposure_groups(sorted(evs)))
+    if exposures == len(evs):
+        return ()
+    if exposures == 1:
+        return (
+            f"{len(evs)} pictures of one exposure are averaged, which shows no more light than each does",
+        )
+    return (f"{len(evs)} pictures of {exposures} exposures; those of one are averaged",)
+
+
+def _check_differ(pictures: Pictures) -> None:
+    """Refuse one picture under two names: its noise would count as agreement. Black ones may be alike."""
+    every = zip(pictures.paths, pictures.codes, pictures.first_clipped, strict=True)
+    for (path, code, first), (other, same, _) in combinations(every, 2):
+        few = np.s_[::16, ::16]
+        if code.dtype != same.dtype or not np.array_equal(code[few], same[few]):
+            continue
+        if np.array_equal(code, same) and small_picture(code, pictures.encoding, first).shows_anything:
+            raise HdrgenError(f"{path} and {other} hold the same picture; leave one out")
 
 
 def _said_evs(
-    pictures: _Pictures, asked: Sequence[float] | Literal["auto"] | None
+    pictures: Pictures, asked: Sequence[float] | Literal["auto"] | None
 ) -> tuple[tuple[float, ...] | None, EvsFrom]:
     paths = pictures.paths
     if asked == "auto":

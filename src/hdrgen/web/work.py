@@ -150,7 +150,7 @@ class Bench:
         )
         source, ev = min(zip(done.sources, done.evs, strict=True), key=lambda one: abs(one[1]))
         _write_plain(folder / Path(source).name, folder / BEFORE, done.encoding, ev)
-        return f"EV {ev:+g} alone", done.notes
+        return f"EV {ev:+g} alone", (*done.warnings, *done.notes)
 
 
 def _in_names(text: str, record: Record, folder: Path) -> str:

@@ -88,7 +88,7 @@ def test_merger_takes_linear_brackets(merge, linear_awg4):
     ("changed", "said"),
     [
         ({"evs": "0 2"}, "4 pictures, but 2 EVs"),
-        ({"evs": "0 0 2 4"}, "must differ"),
+        ({"evs": "0 0 2 4"}, "the EVs given are 0 0 2 4, but"),
         ({"evs": "dark bright"}, "numbers such as"),
         ({"evs": "4 2 0 -2"}, "the EVs given are"),
         ({"method": "best"}, "unknown method"),
@@ -97,8 +97,22 @@ def test_merger_takes_linear_brackets(merge, linear_awg4):
 def test_merger_fails_aloud(merge, pictures, changed, said):
     with pytest.raises(HdrgenError, match=said):
         merge(pictures, **changed)
-    with pytest.raises(HdrgenError, match="2 to 9 exposures"):
+    with pytest.raises(HdrgenError, match="2 to 64 exposures"):
         merge(pictures[:1])
+
+
+def test_merger_refuses_a_black_picture_and_finds_where_light_was_cut(merge, pictures, linear_awg4):
+    bad = pictures.clone()
+    bad[1] = 0
+    with pytest.raises(HdrgenError, match="left out: picture 2 carries nothing; take it out of the batch"):
+        merge(bad)
+    lit = np.minimum(linear_awg4, 30)
+    light = torch.from_numpy(np.stack([np.minimum(lit * 2**ev, 1) for ev in (-5.0, 0.0)]))
+    given = {"evs": "-5 0", "encoding": "light (ACEScg)", "method": "closed"}
+    seen = lit > 1.05
+    merged = merge(light, **given)[0][0].numpy()
+    np.testing.assert_allclose(merged[seen], lit[seen], rtol=0.03)
+    assert merge(light, **given, ceiling="none", check_evs=False)[0][0].numpy()[seen].max() < 15
 
 
 def test_expander_takes_the_steps_out_and_keeps_what_is_clipped(nodes, pictures):

@@ -154,7 +154,7 @@ def test_pixels_are_limited_before_they_are_decoded(site, png16):
     many = [(f"{i}.png", png_that_claims(7000, 7000)) for i in range(3)]
     assert "2.png: more than 100 megapixels" in site.post(*many, kind="merge").json()["error"]
     assert (
-        site.post(png16, kind="merge").json()["error"] == "merge takes 2 to 9 exposures of one scene, not 1"
+        site.post(png16, kind="merge").json()["error"] == "merge takes 2 to 64 exposures of one scene, not 1"
     )
     assert site.post(png16, png16, kind="expand").status_code == 422
     assert site.post(*[png16] * 10, kind="merge").status_code == 400
