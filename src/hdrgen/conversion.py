@@ -24,6 +24,7 @@ from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, w
 from hdrgen.images.scene_image import image_format, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, made_by
+from hdrgen.routes.encoded import CONVERTED_SPACE, contradiction, stated_encoding
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
 
@@ -157,7 +158,7 @@ def convert_file(
         ``.exr`` for a scene-linear space, ``.png`` or ``.tif`` for an encoded one.
     source_space
         Name or alias of the source's space. None takes what the file states: primaries of an EXR or Radiance
-        file, Rec.709 where it states none. A file of code values states nothing.
+        file, Rec.709 where it states none; of code values what `routes.encoded` finds stated, which must be there.
     target_space
         Name or alias of the target's space.
     compression
@@ -241,15 +242,23 @@ def _read(
         return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
-    if space is None:
-        raise HdrgenError(
-            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
-        )
     codes = read_code(source)
+    notes = list(codes.notes)
+    if space is None and ocio.knows(codes.text.get(CONVERTED_SPACE, "")):
+        space = codes.text[CONVERTED_SPACE]
     largest = np.float32(np.iinfo(codes.code.dtype).max)
     encoded = np.divide(codes.code, largest, dtype=np.float32)
     alpha = None if codes.alpha is None else np.divide(codes.alpha, largest, dtype=np.float32)
-    return encoded, alpha, None, {}, ocio.space_name(space), []
+    if space is not None:
+        name = ocio.space_name(space)
+        return encoded, alpha, None, {}, name, [*notes, *contradiction(codes, name)]
+    said = stated_encoding(source, codes, option="--from")
+    if said is None:
+        raise HdrgenError(
+            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
+        )
+    light = said.encoding.decode(encoded)
+    return light, alpha, said.encoding.chromaticities, {}, said.name, [*notes, *said.notes]
 
 
 def describe(chromaticities: Chromaticities) -> str:

@@ -57,8 +57,10 @@ def merge(
         ),
     ] = None,
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3", "linear"] | None,
-        typer.Option(help="Encoding of the codes. [default: what the pictures say, else logc4, JPEGs srgb]"),
+        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb", "linear"] | None,
+        typer.Option(
+            help="Encoding of the codes. [default: what the pictures say or their codes show, JPEGs srgb]"
+        ),
     ] = None,
     method: Annotated[
         Literal["learned", "closed", "debevec", "robertson"],

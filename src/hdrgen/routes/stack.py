@@ -18,7 +18,7 @@ from hdrgen.images.scene_image import image_format, read_finite_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.models.bracket_cells import BracketCells, bracket_cells, encode_level16
 from hdrgen.routes.bracket import listed, name_and_ev
-from hdrgen.routes.encoded import CODE_ENCODINGS, EV, encoding_named, encoding_of
+from hdrgen.routes.encoded import EV, encoding_of
 from hdrgen.runtime.errors import HdrgenError
 
 FEWEST, MOST = 2, 9
@@ -163,15 +163,20 @@ def _linear(
 def _encoded(
     paths: Sequence[Path], images: list[CodeImage[Any]], asked: str | None, notes: tuple[str, ...]
 ) -> _Pictures:
-    name, noted = encoding_of(paths, images, asked)
+    decided = encoding_of(paths, images, asked)
+    if decided.key is None:
+        raise HdrgenError(
+            f"{paths[0]}: is in {decided.name}, for which there are no tables; convert the pictures first, or give "
+            "--encoding"
+        )
     return _Pictures(
         paths,
         [image.code for image in images],
-        name,
-        CODE_ENCODINGS[name],
-        encoding_named(name).chromaticities,
+        decided.name,
+        decided.key,
+        decided.encoding.chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
-        (*noted, *notes),
+        (*decided.notes, *notes),
     )
 
 
