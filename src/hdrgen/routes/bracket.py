@@ -109,8 +109,9 @@ def bracket_file(
     notes = [] if stated else ["the file states no primaries, so Rec.709 by convention"]
     if image.alpha is not None:
         notes.append("alpha was dropped")
-    said = {ENCODING: encoding, "hdrgen:version": __version__}
-    said |= {PRIMARIES: name for name, space in SPACES.items() if space == curve.chromaticities}
+    primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
+    named = {} if primaries is None else {PRIMARIES: primaries}
+    said = {ENCODING: encoding, **named, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
     texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
     write_pngs(list(zip(targets, codes, texts, strict=True)))

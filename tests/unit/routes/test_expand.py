@@ -83,8 +83,10 @@ def test_sixteen_bits_are_decoded_without_the_network(tmp_path, name):
             "png",
             None,
             "logc4",
-            "nothing says the encoding, so logc4: the darkest codes are at LogC4's black, and none are bright; "
-            "say --encoding if not",
+            (
+                "nothing says the encoding, so logc4: the darkest codes are at LogC4's black, and none are "
+                "bright; say --encoding if not"
+            ),
         ),
         ({}, "jpg", None, "srgb", "nothing says the encoding, so srgb; say --encoding if not"),
         ({}, "jpg", "logc4", "logc4", None),
