@@ -9,7 +9,6 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -23,8 +22,16 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP0, SPACES, Chromaticities, luminance_weights
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
+from hdrgen.images.geometry import Geometry, size_of
 from hdrgen.images.half_floats import all_finite, to_half
-from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.layers import Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
+from hdrgen.images.stored_image import (
+    SceneImage,
+    StoredChannel,
+    StoredHeader,
+    StoredPart,
+    UnreadableImage,
+)
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
@@ -81,35 +88,17 @@ def use_threads(count: int) -> None:
     OpenEXR.set_global_thread_count(2 * count)
 
 
-def read_header(path: Path) -> StoredHeader:
+def read_header(path: Path, *, layer: str | None = None, part: int | str | None = None) -> StoredHeader:
     """Read what an EXR says about the picture that `read_exr` would return, without decoding pixels.
 
     The pixel type is missing: the library tells it only with the pixels.
 
-    Raises
-    ------
-    UnreadableImage
-        The file is missing, is no EXR, is damaged, is deep, or holds no picture.
-    """
-    path = Path(path)
-    header, layout = _choose(path, _open(path, header_only=True))
-    return _stored_header(header, layout)
-
-
-def read_exr(path: Path) -> SceneImage:
-    """Read an EXR's picture as it is stored.
-
-    Half, float and uint pixels; scan lines and tiles, the largest level of a mip map; the first part with a
-    picture, and in a multi-view file the default view; RGB with or without alpha, a single luminance channel
-    (repeated), luminance-chroma at any 2x2 subsampling (RGB rebuilt with the file's own luminance weights),
-    and a layer's channels (``left.R``) where there are no others. Uint samples become float32, the largest
-    uint being 1.0, as in OpenImageIO. RGB is not divided by alpha: EXR is premultiplied, and emission under
-    alpha zero is light.
-
     Parameters
     ----------
     path
-        The file; its suffix does not matter.
+        The file.
+    layer, part
+        As of `read_exr`.
 
     Raises
     ------
@@ -118,31 +107,63 @@ def read_exr(path: Path) -> SceneImage:
     """
     path = Path(path)
     headers = _open(path, header_only=True)
-    header, layout = _choose(path, headers)
-    flat = len(headers) == 1 and layout.kind == "rgb" and not layout.prefix
+    taken, notes = _choose(path, headers, layer, part)
+    return _stored_header(headers[taken.part], taken, notes)
+
+
+def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = None) -> SceneImage:
+    """Read an EXR's picture as it is stored.
+
+    Half, float and uint pixels; scan lines and tiles, the largest level of a mip map; of several layers, parts and
+    views the one that is the picture (see `layers`), and notes on the others; RGB with or without alpha, a single
+    luminance channel (repeated), luminance-chroma at any 2x2 subsampling (RGB rebuilt with the file's own luminance
+    weights). Uint samples become float32, the largest uint being 1.0, as in OpenImageIO. RGB is not divided by alpha:
+    EXR is premultiplied, and emission under alpha zero is light.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix does not matter.
+    layer
+        The name of the layer, or of one channel, that is wanted; None takes the likeliest.
+    part
+        The index or name of the part to look in; None looks in all.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, is no EXR, is damaged, is deep, or holds no picture, no such layer, or several that are as
+        likely.
+    """
+    path = Path(path)
+    headers = _open(path, header_only=True)
+    taken, notes = _choose(path, headers, layer, part)
+    flat = len(headers) == 1 and taken.channels == ("R", "G", "B") and taken.alpha in (None, "A")
     file = _open_pixels(path, separate=not flat)
-    planes = {name: channel.pixels for name, channel in file.parts[layout.part].channels.items()}
-    stored = _stored_header(header, layout)
-    chroma = layout.kind == "luminance-chroma"
+    planes = {name: channel.pixels for name, channel in file.parts[taken.part].channels.items()}
+    stored = _stored_header(headers[taken.part], taken, notes)
+    chroma = taken.kind == "luminance-chroma"
 
     if "RGB" in planes or "RGBA" in planes:
         packed = _as_float(planes["RGBA"] if "RGBA" in planes else planes["RGB"])
         rgb, alpha = packed[..., :3], packed[..., 3] if packed.shape[-1] == 4 else None
     else:
-        rgb, alpha = _assemble(
-            path, {n: _as_float(p) for n, p in planes.items()}, layout, stored.chromaticities
-        )
+        used = {name: _as_float(planes[name]) for name in (*taken.channels, taken.alpha) if name}
+        rgb, alpha = _assemble(path, used, taken, stored.chromaticities)
     return SceneImage(
         rgb=np.ascontiguousarray(rgb),
         alpha=None if alpha is None else np.ascontiguousarray(alpha),
         chromaticities=stored.chromaticities,
         attributes=stored.attributes,
-        pixel_type=_pixel_type(planes, planes[f"{layout.prefix}Y"] if chroma else rgb),
+        pixel_type=_pixel_type(_samples(planes, taken.channels[0])),
         compression=stored.compression,
         storage=stored.storage,
-        part=layout.part,
-        view=layout.view,
+        part=taken.part,
+        view=taken.view,
         luminance_chroma=chroma,
+        layer=taken.name,
+        notes=notes,
+        parts=tuple(_stored_part(index, part) for index, part in enumerate(file.parts)),
     )
 
 
@@ -153,6 +174,7 @@ def write_exr(
     chromaticities: Chromaticities,
     attributes: Mapping[str, str | int | float] = MappingProxyType({}),
     alpha: NDArray[np.floating] | None = None,
+    geometry: Geometry | None = None,
     compression: Compression = "zip",
     pixel_type: Literal["half", "float"] = "half",
     overflow: Literal["raise", "clamp"] = "raise",
@@ -176,6 +198,8 @@ def write_exr(
         Provenance: text, 32-bit integers, floats. Names have at most 31 characters.
     alpha
         Shape ``(height, width)``, or None.
+    geometry
+        Where the pixels lie; None is a picture of square pixels that fills its display window.
     compression
         A key of OpenEXR's methods; ``htj2k`` is HTJ2K256.
     pixel_type
@@ -199,6 +223,8 @@ def write_exr(
         raise ValueError(f"needs floating-point RGB of shape (height, width, 3), not {rgb.dtype} {rgb.shape}")
     if alpha is not None and alpha.shape != rgb.shape[:2]:
         raise ValueError(f"alpha {alpha.shape} does not fit RGB {rgb.shape}")
+    if geometry is not None and size_of(geometry.data_window) != (rgb.shape[1], rgb.shape[0]):
+        raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
     _check_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
     pixels, clamped = _as_stored(path, rgb, "RGB", **how)
@@ -216,6 +242,7 @@ def write_exr(
         "compression": _COMPRESSION[compression],
         "type": OpenEXR.scanlineimage,
         "chromaticities": stated,
+        **_windows(geometry),
     }
     if name := interop_id(chromaticities):
         header["colorInteropID"] = name
@@ -224,17 +251,6 @@ def write_exr(
     with replacing(path) as temporary:
         OpenEXR.File(header, channels).write(str(temporary))
     return clamped
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Which channels of which part are the picture."""
-
-    part: int
-    prefix: str
-    kind: Literal["rgb", "luminance-chroma", "grey"]
-    grey: str = "Y"
-    view: str = ""
 
 
 class _OneThreadsOutput:
@@ -306,38 +322,41 @@ def _open_pixels(path: Path, *, separate: bool) -> Any:
     return file
 
 
-def _choose(path: Path, headers: list[Any]) -> tuple[Any, _Layout]:
-    flat = [(i, header) for i, header in enumerate(headers) if header.get("type") not in _DEEP]
+def _choose(
+    path: Path, headers: list[Any], layer: str | None, part: int | str | None
+) -> tuple[Layer, tuple[str, ...]]:
+    """Return the layer that is the picture, and what a person should know of the others."""
+    flat = [index for index, header in enumerate(headers) if header.get("type") not in _DEEP]
     if not flat:
         raise UnreadableImage(path, "is a deep EXR: flatten it before use")
-    for part, header in flat:
-        names = {channel.name for channel in header["channels"]}
-        views = [str(view) for view in header.get("multiView") or ()]
-        view = str(header.get("view") or (views[0] if views else ""))
-        layers = sorted({name.rpartition(".")[0] for name in names}, key=lambda layer: (layer != view, layer))
-        # The default view of a multi-view file is the one without a prefix.
-        for layer in sorted(layers, key=bool):
-            prefix = f"{layer}." if layer else ""
-            if {f"{prefix}{c}" for c in "RGB"} <= names:
-                return header, _Layout(part, prefix, "rgb", view=view)
-            if {f"{prefix}{c}" for c in ("Y", "RY", "BY")} <= names:
-                return header, _Layout(part, prefix, "luminance-chroma", view=view)
-            lone = [c for c in ("Y", "R", "G", "B") if f"{prefix}{c}" in names]
-            if len(lone) == 1:
-                return header, _Layout(part, prefix, "grey", grey=lone[0], view=view)
-    found = sorted(
-        {
-            channel.name
-            for _, header in flat
-            for channel in header["channels"]
-            if channel.name.strip().isprintable()
-        }
-        - {""}
-    )
-    raise UnreadableImage(path, f"holds no picture (channels {', '.join(found[:8]) or 'none'})")
+    layers = layers_of([_part_names(index, headers) for index in flat])
+    try:
+        taken = choose_layer(layers, layer=layer, part=part)
+    except NoPicture as error:
+        raise UnreadableImage(path, str(error)) from None
+    notes = layer_notes(layers, taken, asked=layer is not None)
+    if deep := len(headers) - len(flat):
+        notes += (f"{deep} deep {'part is' if deep == 1 else 'parts are'} left behind",)
+    return taken, notes
 
 
-def _stored_header(header: Any, layout: _Layout) -> StoredHeader:
+def _part_names(index: int, headers: list[Any]) -> PartNames:
+    header = headers[index]
+    view = header.get("view")
+    views = [str(view)] if view else [str(name) for name in header.get("multiView") or ()]
+    name = str(header.get("name") or "") if len(headers) > 1 else ""
+    return PartNames(index, name, tuple(views), tuple(channel.name for channel in header["channels"]))
+
+
+def _windows(geometry: Geometry | None) -> dict[str, Any]:
+    if geometry is None:
+        return {}
+    windows = {"dataWindow": geometry.data_window, "displayWindow": geometry.display_window}
+    corners = {name: (window[:2], window[2:]) for name, window in windows.items()}
+    return {**corners, "pixelAspectRatio": geometry.pixel_aspect_ratio}
+
+
+def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredHeader:
     (x0, y0), (x1, y1) = header["dataWindow"]
     attributes = {name: _plain(value) for name, value in header.items() if name not in _NOT_SHOWN}
     for window in ("dataWindow", "displayWindow"):
@@ -350,8 +369,10 @@ def _stored_header(header: Any, layout: _Layout) -> StoredHeader:
         attributes=attributes,
         compression=header["compression"].name.removesuffix("_COMPRESSION").lower(),
         storage="tiled" if header.get("type") == OpenEXR.tiledimage else "scanline",
-        part=layout.part,
-        view=layout.view,
+        part=taken.part,
+        view=taken.view,
+        layer=taken.name,
+        notes=notes,
     )
 
 
@@ -399,10 +420,29 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _pixel_type(planes: dict[str, Any], picture: NDArray[Any]) -> str:
-    if any(plane.dtype.kind == "u" for plane in planes.values()):
-        return "uint"
-    return "half" if picture.dtype == np.float16 else "float"
+def _pixel_type(samples: NDArray[Any]) -> str:
+    return {"u": "uint", "O": "deep"}.get(
+        samples.dtype.kind, "half" if samples.dtype == np.float16 else "float"
+    )
+
+
+def _samples(planes: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Return the array that holds a channel: its own, or that of the colours that the library has put together."""
+    if name in planes:
+        return planes[name]
+    layer = name.rpartition(".")[0]
+    return next(planes[key] for key in (layer, "RGBA", "RGB") if key in planes)
+
+
+def _stored_part(index: int, part: Any) -> StoredPart:
+    header = part.header
+    planes = {name: channel.pixels for name, channel in part.channels.items()}
+    channels = tuple(
+        StoredChannel(c.name, _pixel_type(_samples(planes, c.name)), (int(c.xSampling), int(c.ySampling)))
+        for c in header["channels"]
+    )
+    storage = header["type"].name.removesuffix("image") if "type" in header else "scanline"
+    return StoredPart(index, str(header.get("name") or ""), str(header.get("view") or ""), storage, channels)
 
 
 def _as_float(pixels: NDArray[Any]) -> NDArray[np.floating]:
@@ -412,19 +452,17 @@ def _as_float(pixels: NDArray[Any]) -> NDArray[np.floating]:
 
 
 def _assemble(
-    path: Path, planes: dict[str, NDArray[np.floating]], layout: _Layout, stated: Chromaticities | None
+    path: Path, planes: dict[str, NDArray[np.floating]], taken: Layer, stated: Chromaticities | None
 ) -> tuple[NDArray[np.floating], NDArray[np.floating] | None]:
-    prefix = layout.prefix
-    alpha = planes.get(f"{prefix}A")
-    if layout.kind == "grey":
-        grey = planes[prefix + layout.grey]
-        return np.repeat(grey[..., None], 3, axis=-1), alpha
-    if layout.kind == "rgb":
-        colours = [planes[prefix + c] for c in "RGB"]
+    alpha = planes[taken.alpha] if taken.alpha else None
+    colours = [planes[name] for name in taken.channels]
+    if len(colours) == 1:
+        return np.repeat(colours[0][..., None], 3, axis=-1), alpha
+    if taken.kind != "luminance-chroma":
         if len({colour.shape for colour in colours}) > 1:
             raise UnreadableImage(path, "has subsampled RGB channels, which are not supported")
         return np.stack(colours, axis=-1), alpha
-    y, ry, by = (planes[prefix + c] for c in ("Y", "RY", "BY"))
+    y, ry, by = colours
     weights = luminance_weights(stated or CHROMATICITIES_WHEN_NONE_STATED)
     rgb = rgb_from_luminance_chroma(y, _upsampled(ry, y.shape), _upsampled(by, y.shape), weights)
     return rgb, alpha  # float32: colours of a half luminance may be beyond halves

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import XYZ_E, Chromaticities
-from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import (
+    SceneImage,
+    StoredChannel,
+    StoredHeader,
+    StoredPart,
+    UnreadableImage,
+)
 
 MAGIC = b"#?"
 _HEADER_MAX = 65536
@@ -70,6 +76,9 @@ def read_radiance(path: Path) -> SceneImage:
         pixel_type="rgbe8",
         compression=header.compression,
         storage=header.storage,
+        parts=(
+            StoredPart(0, "", "", header.storage, tuple(StoredChannel(c, "rgbe8") for c in header.channels)),
+        ),
     )
 
 

@@ -30,23 +30,33 @@ def image_format(path: Path) -> Format | None:
     return "radiance" if start.startswith(radiance.MAGIC) else None
 
 
-def read_scene_image(path: Path) -> SceneImage:
+def read_scene_image(path: Path, *, layer: str | None = None, part: int | str | None = None) -> SceneImage:
     """Read an OpenEXR or Radiance picture as it is stored; see `exr.read_exr`, `radiance.read_radiance`.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix does not matter.
+    layer, part
+        What of an OpenEXR file to read, see `layers.choose_layer`.
 
     Raises
     ------
     UnreadableImage
-        The file is missing, of another format, or damaged.
+        The file is missing, of another format, damaged, or has no such layer.
     """
     match image_format(path):
         case "openexr":
-            return exr.read_exr(path)
+            return exr.read_exr(path, layer=layer, part=part)
         case "radiance":
+            _refuse_layers(path, layer, part)
             return radiance.read_radiance(path)
     raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
 
 
-def read_finite_scene_image(path: Path) -> SceneImage:
+def read_finite_scene_image(
+    path: Path, *, layer: str | None = None, part: int | str | None = None
+) -> SceneImage:
     """Read as `read_scene_image` does, for work that NaN and Inf would spread in.
 
     Raises
@@ -54,14 +64,14 @@ def read_finite_scene_image(path: Path) -> SceneImage:
     HdrgenError
         As `read_scene_image`, or the picture holds NaN or Inf.
     """
-    image = read_scene_image(path)
+    image = read_scene_image(path, layer=layer, part=part)
     if not np.isfinite(image.rgb).all():
         raise HdrgenError(f"{path}: holds NaN or Inf; repair the frame first")
     return image
 
 
-def read_scene_header(path: Path) -> StoredHeader:
-    """Read what the file says about its picture without decoding it.
+def read_scene_header(path: Path, *, layer: str | None = None, part: int | str | None = None) -> StoredHeader:
+    """Read what the file says about the picture that `read_scene_image` would return, without decoding it.
 
     Raises
     ------
@@ -70,7 +80,13 @@ def read_scene_header(path: Path) -> StoredHeader:
     """
     match image_format(path):
         case "openexr":
-            return exr.read_header(path)
+            return exr.read_header(path, layer=layer, part=part)
         case "radiance":
+            _refuse_layers(path, layer, part)
             return radiance.read_radiance_header(path)
     raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
+
+
+def _refuse_layers(path: Path, layer: str | None, part: int | str | None) -> None:
+    if layer is not None or part not in (None, 0, "0"):
+        raise UnreadableImage(path, "is a Radiance file, which has neither layers nor parts")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
+from hdrgen.images.geometry import Geometry, geometry_of
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -25,12 +26,33 @@ class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
 
 
 @dataclass(frozen=True)
+class StoredChannel:
+    """A channel as stored: its name, ``half``, ``float`` or ``uint``, and of how many pixels it has one sample."""
+
+    name: str
+    pixel_type: str
+    sampling: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part of a file: its name where it has one, its view, how it is stored, and its channels."""
+
+    index: int
+    name: str
+    view: str
+    storage: str
+    channels: tuple[StoredChannel, ...]
+
+
+@dataclass(frozen=True)
 class StoredHeader:
     """What a file says about its picture without its pixels being decoded.
 
     Width and height are those of the data window. `channels` are the names as stored. `chromaticities` is
     None where the file states none; by convention such a file is then Rec.709, but that is the caller's
-    decision. `attributes` holds everything else the header says, as plain Python values.
+    decision. `attributes` holds everything else the header says, as plain Python values. `layer` and `part` say what
+    of the file is the picture, `notes` what a person should know of that choice and of what is left behind.
     """
 
     width: int
@@ -42,6 +64,13 @@ class StoredHeader:
     storage: str
     part: int = 0
     view: str = ""
+    layer: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the pixels lie."""
+        return geometry_of(self.attributes, self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -50,7 +79,8 @@ class SceneImage:
 
     Values are as stored: nothing is scaled, clipped or converted, NaN and Inf included. `alpha` is
     ``(height, width)`` or None. The pixels are those of the data window, which may be larger or smaller than
-    the display window in `attributes`. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY, and is
+    the display window; `geometry` has both. `layer`, `part` and `view` say what of the file this is, `notes` what a person
+    should know of that choice and of what is left behind; `parts` lists all that the file holds. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY, and is
     float32 whatever `pixel_type` was stored: saturated colours exceed the half range that their luminance keeps.
     """
 
@@ -64,6 +94,14 @@ class SceneImage:
     part: int = 0
     view: str = ""
     luminance_chroma: bool = field(default=False)
+    layer: str = ""
+    notes: tuple[str, ...] = ()
+    parts: tuple[StoredPart, ...] = ()
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the pixels lie."""
+        return geometry_of(self.attributes, self.width, self.height)
 
     @property
     def width(self) -> int:

@@ -1,0 +1,152 @@
+"""Where a picture's pixels lie, in OpenEXR's terms: data window, display window, shape of a pixel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.runtime.errors import HdrgenError
+
+Window = tuple[int, int, int, int]
+"""First column, first row, last column, last row, all inclusive; rows grow downwards."""
+
+MAX_MEGAPIXELS = 300.0
+"""A header of a few bytes can claim a display window of any size; nothing larger is filled with black."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where pixels lie.
+
+    Attributes
+    ----------
+    data_window
+        The pixels that are there.
+    display_window
+        The frame that is looked at. Pixels outside of it are overscan; where it has none it is black.
+    pixel_aspect_ratio
+        Width of a pixel over its height.
+    """
+
+    data_window: Window
+    display_window: Window
+    pixel_aspect_ratio: float = 1.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the pixels are those of the display window."""
+        return self.data_window == self.display_window
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a file that says nothing of windows and aspect has this geometry."""
+        return self.is_whole and self.data_window[:2] == (0, 0) and self.pixel_aspect_ratio == 1.0
+
+    def with_data(self, window: Window) -> "Geometry":
+        """Return the same frame with pixels in another window."""
+        return replace(self, data_window=window)
+
+    def in_display(self) -> "Geometry":
+        """Return what `placed` makes of it: pixels in all of the display window."""
+        return self.with_data(self.display_window)
+
+
+def geometry_of(attributes: Mapping[str, Any], width: int, height: int) -> Geometry:
+    """Return what a header says; a file without windows shows all of its pixels.
+
+    A pixel aspect ratio that is none (0, negative, NaN, Inf) counts as 1.
+    """
+    whole = (0, 0, width - 1, height - 1)
+    data, display = (_window(attributes.get(name), whole) for name in ("dataWindow", "displayWindow"))
+    try:
+        aspect = float(attributes.get("pixelAspectRatio", 1.0))
+    except (TypeError, ValueError):
+        aspect = 1.0
+    return Geometry(data, display, aspect if np.isfinite(aspect) and aspect > 0 else 1.0)
+
+
+def size_of(window: Window) -> tuple[int, int]:
+    """Return width and height in pixels."""
+    return window[2] - window[0] + 1, window[3] - window[1] + 1
+
+
+def overlap(windows: Sequence[Window]) -> Window | None:
+    """Return what lies in all windows, None where nothing does."""
+    x0, y0 = (max(window[i] for window in windows) for i in (0, 1))
+    x1, y1 = (min(window[i] for window in windows) for i in (2, 3))
+    return (x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else None
+
+
+def cut(pixels: NDArray[Any], window: Window, part: Window) -> NDArray[Any]:
+    """Return the pixels of a part of a window, a view of ``(height, width, ...)``; the part lies inside."""
+    x, y = part[0] - window[0], part[1] - window[1]
+    width, height = size_of(part)
+    return pixels[y : y + height, x : x + width]
+
+
+def placed(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """Return the pixels of the display window: overscan is cut off, what was never rendered is 0.
+
+    Parameters
+    ----------
+    pixels
+        Those of the data window, ``(height, width, ...)``; the same array comes back where the windows agree.
+    geometry
+        Where they lie.
+
+    Raises
+    ------
+    HdrgenError
+        The display window is larger than anybody's picture.
+    """
+    if geometry.is_whole:
+        return pixels
+    data, display = geometry.data_window, geometry.display_window
+    width, height = size_of(display)
+    shared = overlap([data, display])
+    if shared == display:
+        return np.ascontiguousarray(cut(pixels, data, display))
+    if width * height > MAX_MEGAPIXELS * 1e6:
+        raise HdrgenError(f"its display window is {width}x{height}, more than {MAX_MEGAPIXELS:g} megapixels")
+    frame = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
+    if shared is not None:
+        cut(frame, display, shared)[:] = cut(pixels, data, shared)
+    return frame
+
+
+def placed_notes(geometry: Geometry) -> tuple[str, ...]:
+    """Return what `placed` did, for a person; nothing where it did nothing."""
+    if geometry.is_whole:
+        return ()
+    data, display = geometry.data_window, geometry.display_window
+    what = []
+    shared = overlap([data, display])
+    if shared != data:
+        what.append("what lies outside of the frame was cut off")
+    if shared != display:
+        what.append("what was never rendered is black")
+    window = "{}x{}{:+d}{:+d}".format(*size_of(data), *data[:2])
+    return (f"data window {window}, display window {_listed(display)}: {' and '.join(what)}",)
+
+
+def aspect_notes(geometry: Geometry) -> tuple[str, ...]:
+    """Return that the target cannot say that its pixels are not square."""
+    if geometry.pixel_aspect_ratio == 1.0:
+        return ()
+    return (
+        f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high, which the output does not say",
+    )
+
+
+def _listed(window: Window) -> str:
+    width, height = size_of(window)
+    return f"{width}x{height}" + (f"{window[0]:+d}{window[1]:+d}" if window[:2] != (0, 0) else "")
+
+
+def _window(stated: Any, whole: Window) -> Window:
+    if not isinstance(stated, Sequence) or len(stated) != 4:
+        return whole
+    x0, y0, x1, y1 = (int(edge) for edge in stated)
+    return (x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else whole

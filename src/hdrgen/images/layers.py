@@ -1,0 +1,316 @@
+"""Which channels of a file are its picture: layers, parts and views, ranked by what their names mean.
+
+OpenEXR stores channels in the order of their names, so the order says nothing. What is ranked instead: root channels,
+then layers that renderers call their picture, then other layers in colour, then grey ones. Normals, positions, depth,
+motion, ids and hashes are data and never taken for light unless they are asked for. Where several layers of a part are
+as likely, nothing is taken.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["rgb", "luminance-chroma", "grey", "data"]
+
+_ROLES = {
+    "red": "R", "green": "G", "blue": "B", "alpha": "A",
+    **{name.lower(): name for name in ("R", "G", "B", "A", "Y", "RY", "BY", "X", "U", "V", "Z")},
+}  # fmt: skip
+# What renderers call their picture, the surest name first.
+_BEAUTY = (
+    "rgba", "rgb", "beauty", "bty", "combined", "primary", "main", "master", "image", "final", "composite",
+    "color", "colour", "ci", "c", "default",
+)  # fmt: skip
+# Parts of the light, each less likely to be meant than a layer that nobody here knows.
+_PASSES = frozenset(
+    (
+        "albedo", "ambient", "ao", "background", "bg", "coat", "diff", "diffuse", "direct", "emission", "emit",
+        "env", "environment", "gi", "gloss", "glossy", "indirect", "light", "lighting", "mask", "matte", "mist",
+        "occlusion", "raw", "reflection", "refraction", "shadow", "shadows", "sheen", "spec", "specular", "sss",
+        "subsurface", "trans", "transmission", "volume",
+    )
+)  # fmt: skip
+_DATA = frozenset(
+    (
+        "bitangent", "cryptomatte", "curvature", "deep", "depth", "dz", "flow", "hash", "id", "ids", "index",
+        "indexma", "indexob", "materialid", "motion", "motionvector", "motionvectors", "mv", "ng", "nn", "normal",
+        "normals", "ns", "nworld", "objectid", "pos", "position", "positions", "pref", "pworld", "samplecount",
+        "samples", "st", "tangent", "tangents", "uv", "uvs", "variance", "vector", "vectors", "velocity", "worldpos",
+        "worldposition", "zdepth",
+    )
+)  # fmt: skip
+_DATA_LETTERS = frozenset("npuvz")  # of a whole component, such as N.X
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class PartNames:
+    """What a part of a file has: its index, its name where there are several parts, its views, its channels.
+
+    The first view is the default one, whose channels do not name it.
+    """
+
+    index: int
+    name: str
+    views: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Channels of a part that belong together.
+
+    Attributes
+    ----------
+    part, part_name
+        Where they are.
+    name
+        The layer as stored, without view and channel; empty for a part's own channels.
+    view
+        The view of a stereo file, or empty.
+    kind
+        What the channels are. Data is no light, whatever its channels are called.
+    channels
+        Names as stored: red, green, blue; or Y, RY, BY; or one; of data all that are there.
+    alpha
+        The name of its alpha, or None.
+    others
+        Channels beside them that are none of these.
+    is_default_view
+        Whether it is of the view that a stereo file shows first.
+    """
+
+    part: int
+    part_name: str
+    name: str
+    view: str
+    kind: Kind
+    channels: tuple[str, ...]
+    alpha: str | None = None
+    others: tuple[str, ...] = field(default=())
+    is_default_view: bool = True
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: part, layer and view as far as they have names."""
+        own = self.name if self.name.startswith(self.part_name) else f"{self.part_name}.{self.name}"
+        words = [own.strip("."), self.view if self.view and self.view not in own.split(".") else ""]
+        return ".".join(filter(None, words))
+
+    @property
+    def all_channels(self) -> tuple[str, ...]:
+        """Every channel of it, as stored."""
+        return (*self.channels, *((self.alpha,) if self.alpha else ()), *self.others)
+
+
+class NoPicture(ValueError):  # noqa: N818 - reads as what it says
+    """Nothing that is a picture, or several and no way to tell which is meant; the message says so."""
+
+
+def layers_of(parts: Sequence[PartNames]) -> list[Layer]:
+    """Return the layers of all parts, in the order of the parts, a part's own channels first."""
+    return [layer for part in parts for layer in _layers_in(part)]
+
+
+def choose_layer(
+    layers: Sequence[Layer], *, layer: str | None = None, part: int | str | None = None
+) -> Layer:
+    """Return the layer that is the picture.
+
+    Parameters
+    ----------
+    layers
+        From `layers_of`.
+    layer
+        The name of one: as stored, with or without its part and view, or of a single channel. None takes the likeliest.
+    part
+        The index or name of a part to look in.
+
+    Raises
+    ------
+    NoPicture
+        There is none, or none of that name, or several are as likely.
+    """
+    among = list(layers)
+    if part is not None:
+        among = [found for found in among if part in (found.part, found.part_name, str(found.part))]
+        if not among:
+            raise NoPicture(f"has no part {part!r}; there are {_named_parts(layers)}")
+    if layer is not None:
+        return _asked(among, layer)
+    pictures = [found for found in among if found.kind != "data"]
+    if not pictures:
+        held = _listed([name for found in among for name in found.all_channels])
+        data = "; --layer takes data as it is" if among else ""
+        raise NoPicture(f"holds no picture (channels {held or 'none'}{data})")
+    best = min(map(_rank, pictures))
+    likeliest = [found for found in pictures if _rank(found) == best]
+    # The author chose the order of parts; that of layers in a part is the alphabet's.
+    first = [found for found in likeliest if found.part == likeliest[0].part]
+    if len(first) > 1:
+        raise NoPicture(
+            f"holds several pictures, and nothing says which is meant: {_listed([found.label for found in first])}; "
+            "name one by --layer"
+        )
+    return first[0]
+
+
+def left_behind(layers: Sequence[Layer], taken: Layer) -> tuple[str, ...]:
+    """Return what a file holds beside the layer taken: names of layers, and of channels that are in none."""
+    names = [*taken.others]
+    for found in layers:
+        if found is taken:
+            continue
+        names += [found.label] if found.label and found.label != taken.label else found.all_channels
+    return tuple(dict.fromkeys(names))
+
+
+def layer_notes(layers: Sequence[Layer], taken: Layer, *, asked: bool) -> tuple[str, ...]:
+    """Return which layer was taken and what was left behind, for a person; nothing where there is but one."""
+    others = left_behind(layers, taken)
+    notes = []
+    if taken.kind == "data":
+        notes.append(f"{taken.label or taken.channels[0]} is data, taken as it is")
+    if others:
+        rivals = [found for found in layers if found is not taken and found.kind != "data"]
+        chosen = f"the picture is {_what(taken)}; " if rivals or taken.name or taken.part else ""
+        option = " (--layer and --part choose)" if rivals and not asked else ""
+        notes.append(f"{chosen}left behind: {_listed(others)}{option}")
+    return tuple(notes)
+
+
+def _what(taken: Layer) -> str:
+    if taken.label:
+        return f"layer {taken.label}"
+    return f"channels {' '.join(taken.channels)}" + (f" of part {taken.part}" if taken.part else "")
+
+
+def _layers_in(part: PartNames) -> Iterator[Layer]:
+    views = part.views or _sides(part.channels)
+    groups: dict[tuple[str, str], dict[str, str]] = {("", _default_view(part, views)): {}}
+    for channel in part.channels:
+        layer, _, leaf = channel.rpartition(".")
+        name, view = layer, _default_view(part, views)
+        parent, _, last = layer.rpartition(".")
+        if len(views) > 1 and last in views:
+            name, view = parent, last
+        groups.setdefault((name, view), {})[leaf] = channel
+    for (name, view), members in groups.items():
+        if members:
+            yield _layer(part, name, view, members)
+
+
+def _default_view(part: PartNames, views: Sequence[str]) -> str:
+    # Sides found in the names alone have no default: channels outside of them are of no view.
+    return views[0] if part.views else ""
+
+
+def _sides(channels: Sequence[str]) -> tuple[str, ...]:
+    """Return left and right where both are there by name and no header says so."""
+    parents = {channel.split(".")[-2] for channel in channels if "." in channel}
+    return ("left", "right") if {"left", "right"} <= parents else ()
+
+
+def _layer(part: PartNames, name: str, view: str, members: dict[str, str]) -> Layer:
+    roles: dict[str, str] = {}
+    for leaf in sorted(members, key=lambda leaf: leaf not in _ROLES.values()):  # R before r and red
+        if (role := _ROLES.get(leaf.lower())) and role not in roles:
+            roles[role] = members[leaf]
+    kind, used = _kind(roles)
+    if _is_data(part.name) or _is_data(name):
+        kind = "data"
+    channels = tuple(roles[role] for role in used) if used else tuple(members.values())
+    alpha = roles.get("A") if used else None
+    others = tuple(channel for channel in members.values() if channel not in (*channels, alpha))
+    first = view == (part.views or ("", "left"))[0] or (not part.views and view == "left")
+    return Layer(part.index, part.name, name, view, kind, channels, alpha, others, first)
+
+
+def _kind(roles: dict[str, str]) -> tuple[Kind, str | tuple[str, ...]]:
+    """Return what channels of some roles are, and which of them."""
+    if {"R", "G", "B"} <= roles.keys():
+        return "rgb", "RGB"
+    if {"Y", "RY", "BY"} <= roles.keys():
+        return "luminance-chroma", ("Y", "RY", "BY")
+    if {"X", "Y", "Z"} <= roles.keys():
+        return "data", "XYZ"
+    if "X" in roles or "U" in roles:  # a vector in two dimensions
+        return "data", ""
+    lone = [role for role in "YRGBV" if role in roles]
+    return ("grey", lone[0]) if len(lone) == 1 else ("data", "")
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _is_data(name: str) -> bool:
+    return any(
+        component.lower() in _DATA_LETTERS
+        or any(word in _DATA or word.startswith("crypto") for word in (component.lower(), *_words(component)))
+        for component in name.split(".")
+    )
+
+
+def _rank(layer: Layer) -> tuple[bool, int, bool]:
+    """Return how unlikely it is that a layer is the picture."""
+    components = (layer.name or layer.part_name).split(".")
+    last = components[-1]
+    words = _words(last)
+    if not last:
+        name = 0
+    elif last.lower() in _BEAUTY:
+        # Blender's compositor has had the last word on what its view layers rendered.
+        name = 1 + 2 * _BEAUTY.index(last.lower()) + (components[0].lower() != "composite")
+    elif _PASSES.intersection((last.lower(), *words)):
+        name = 300
+    else:
+        name = min((100 + _BEAUTY.index(word) for word in words if word in _BEAUTY), default=200)
+    return layer.kind == "grey", name, not layer.is_default_view
+
+
+def _asked(layers: Sequence[Layer], name: str) -> Layer:
+    for same in (str, str.lower):
+        found = [
+            layer
+            for layer in layers
+            if same(name)
+            in map(same, filter(None, (layer.label, layer.name, f"{layer.name}.{layer.view}".strip("."))))
+        ]
+        if len(found) == 1:
+            return _as_picture(found[0])
+        if found:
+            by_view = [
+                layer for layer in found if layer.view == found[0].view and layer.part == found[0].part
+            ]
+            return _as_picture(by_view[0])
+    for layer in layers:
+        if name in layer.all_channels:
+            return Layer(layer.part, layer.part_name, layer.name, layer.view, _single(layer), (name,), None,
+                         tuple(c for c in layer.all_channels if c != name))  # fmt: skip
+    names = _listed([layer.label or " ".join(layer.channels) for layer in layers], 20)
+    raise NoPicture(f"has no layer {name!r}; there are {names}")
+
+
+def _single(layer: Layer) -> Kind:
+    return "data" if layer.kind == "data" else "grey"
+
+
+def _as_picture(layer: Layer) -> Layer:
+    if len(layer.channels) in (1, 3):
+        return layer
+    raise NoPicture(
+        f"layer {layer.label} has the channels {_listed(layer.all_channels)}, which are no picture; name one of them"
+    )
+
+
+def _named_parts(layers: Sequence[Layer]) -> str:
+    return _listed(list(dict.fromkeys(f"{layer.part} {layer.part_name}".strip() for layer in layers)), 20)
+
+
+def _listed(names: Sequence[str], most: int = _SHOWN) -> str:
+    shown = [name for name in names if name.strip().isprintable() and name.strip()]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
