@@ -231,8 +231,8 @@ def _read(
 ) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
     """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
     if image_format(source):
-        image = read_scene_image(source)
-        notes = _window_notes(image)
+        image = read_scene_image(source, decode=space is None)
+        notes = [*_window_notes(image), *image.notes]
         attributes = carried(image.attributes)
         if space is not None:
             return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
@@ -244,8 +244,8 @@ def _read(
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
     codes = read_code(source)
     notes = list(codes.notes)
-    if space is None and ocio.knows(codes.text.get(CONVERTED_SPACE, "")):
-        space = codes.text[CONVERTED_SPACE]
+    if space is None and ocio.knows(converted := codes.text.get(CONVERTED_SPACE, "")):
+        space = converted
     largest = np.float32(np.iinfo(codes.code.dtype).max)
     encoded = np.divide(codes.code, largest, dtype=np.float32)
     alpha = None if codes.alpha is None else np.divide(codes.alpha, largest, dtype=np.float32)

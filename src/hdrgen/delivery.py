@@ -15,6 +15,7 @@ from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_p
 from hdrgen.conversion import assumed_chromaticities
 from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
 from hdrgen.images.exr import HALF_MAX, interop_chromaticities, interop_id, read_exr
+from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.inspection import Statistics, at_maximum_share, statistics
 
@@ -277,6 +278,9 @@ def _interop_id(seen: _Seen) -> Iterator[Finding]:
             yield _broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
         else:
             yield Finding("interop id", "pass", "none exists for these primaries")
+    elif holds_codes(str(interop)):
+        why = f"colorInteropID is {interop!r}, which names codes, not linear light"
+        yield Finding("interop id", "fail", why, "hdrgen convert decodes them")
     elif interop_chromaticities(str(interop)) not in (None, stated):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")

@@ -311,7 +311,8 @@ def find_pictures(path: Path) -> tuple[Path, list[str]]:
 def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, str]:
     """Decide what a file's values mean.
 
-    In this order: what the source's settings say; the primaries in the header, linear as every EXR is; ARRI's
+    In this order: what the source's settings say; the primaries in the header, linear as every EXR is once codes that
+    its `colorInteropID` names are decoded; ARRI's
     primaries when only the camera is named; Rec.709, which the OpenEXR standard prescribes where nothing is
     said. ARRI's ``ColorGamma`` attribute is no evidence: it tells what the camera recorded, and stays in files
     that were made linear since.
@@ -444,7 +445,7 @@ def _ingest_file(task: _Task) -> list[Row]:
     ):
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
-    image = read_scene_image(file)
+    image = read_scene_image(file, decode=task.source.encoding == "auto")
     description, scene_in_file = _described(image.attributes)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
     try:
