@@ -1,5 +1,6 @@
 """Pictures turned as EXIF says they are to be seen (EXIF 2.32, section 4.6.4.1.6; TIFF 6.0, page 36)."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,9 @@ def orientation_in(exif: bytes) -> int:
     """Return the orientation that a block of EXIF states, 1 where it states none or is damaged."""
     stated = Image.Exif()
     try:
-        stated.load(exif)
-        return int(stated.get(ExifTags.Base.Orientation, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stated.load(exif)
+            return int(stated.get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
         return 1

@@ -156,4 +156,4 @@ def _divided(code: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Return codes divided by alpha, rounded; where alpha is 0 there is nothing to divide, and codes stay."""
     largest = np.iinfo(code.dtype).max
     opaque = np.where(alpha > 0, alpha, largest)[..., None].astype(np.float64)
-    return np.minimum(np.rint(code * (largest / opaque)), largest).astype(code.dtype)
+    return np.minimum(np.rint(code * float(largest) / opaque), largest).astype(code.dtype)
