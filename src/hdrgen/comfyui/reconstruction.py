@@ -20,7 +20,7 @@ from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.models.bracket_cells import encode_level16
 from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named
+from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named, shown_encoding
 from hdrgen.routes.merge import merge_stack
 from hdrgen.routes.stack import FEWEST, MOST, EvsFrom, Stack
 from hdrgen.runtime.errors import HdrgenError
@@ -40,6 +40,7 @@ from .wires import (
 
 ENCODINGS = [name for name in CODE_ENCODINGS if name != "linear"]
 LIGHT = "light (ACEScg)"
+AUTO = "auto"
 
 
 @cache
@@ -74,9 +75,9 @@ class BitDepthExpander(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "encoding",
-                    options=ENCODINGS,
-                    default="logc4",
-                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with.",
+                    options=[AUTO, *ENCODINGS],
+                    default=AUTO,
+                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -99,10 +100,11 @@ class BitDepthExpander(io.ComfyNode):
     def execute(
         cls, pictures: Tensor, encoding: str, strength: float, space: str, backend: Backend = "auto"
     ) -> Any:
-        curve = encoding_named(encoding)
+        batch = pictures_of(pictures)
+        curve = encoding_named(_encoding(encoding, batch))
         move = progress(len(pictures))
         codes, light = [], []
-        for number, picture in enumerate(pictures_of(pictures), 1):
+        for number, picture in enumerate(batch, 1):
             code8 = quantise8(picture)
             code = _expander(backend).expand(code8, strength=strength, threads=cores())
             linear = np.asarray(curve.decode(code), np.float32)
@@ -132,9 +134,9 @@ class LuminanceStackMerger(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "encoding",
-                    options=[*ENCODINGS, LIGHT],
-                    default="logc4",
-                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets.",
+                    options=[AUTO, *ENCODINGS, LIGHT],
+                    default=AUTO,
+                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -220,6 +222,7 @@ class LuminanceStackMerger(io.ComfyNode):
 def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str, *, checked: bool) -> Stack:
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
+    encoding = _encoding(encoding, pictures)
     if encoding == LIGHT:
         codes, key, chromaticities = [encode_level16(picture) for picture in pictures], "level16", AP1
     else:
@@ -239,6 +242,16 @@ def _stack(pictures: list[NDArray[np.float32]], evs: str, encoding: str, *, chec
         chromaticities,
         (),
     )
+
+
+def _encoding(asked: str, pictures: list[NDArray[np.float32]]) -> str:
+    """Return the encoding asked for, or the one that the codes can only be."""
+    if asked != AUTO:
+        return asked
+    shown = shown_encoding([quantise8(picture[::2, ::2]) for picture in pictures])
+    if shown is None:
+        raise HdrgenError("the codes may be sRGB or LogC4; choose the encoding, such as srgb or logc4")
+    return shown
 
 
 def _evs(codes: list[NDArray[Any]], key: str, asked: str) -> tuple[list[float], EvsFrom]:
