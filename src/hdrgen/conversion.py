@@ -232,6 +232,10 @@ def _read(
     """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
     if image_format(source):
         image = read_scene_image(source, decode=space is None)
+        interop_id = str(image.attributes.get("colorInteropID", ""))
+        if space is None and image.chromaticities is None and ocio.knows(interop_id):
+            # An id that only the configuration knows, such as a camera maker's; its aliases have them.
+            space, image = interop_id, read_scene_image(source, decode=False)
         notes = [*_window_notes(image), *image.notes]
         attributes = carried(image.attributes)
         if space is not None:

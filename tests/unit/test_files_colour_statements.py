@@ -428,6 +428,68 @@ def test_an_exr_of_codes_that_are_no_light_is_refused_with_the_way_out(cli, name
     assert cli("check", "a.exr").code == 1
 
 
+def test_an_id_that_only_the_configuration_knows_is_its_space(cli):
+    """A camera maker's space, by OpenColorIO; without it the light would be taken for Rec.709."""
+    spec = oiio.ImageSpec(32, 24, 3, oiio.FLOAT)
+    spec.attribute("colorInteropID", "ocio:lin_vgamut_scene")
+    out = oiio.ImageOutput.create("a.exr")
+    out.open("a.exr", spec)
+    out.write_image(colour.RGB_to_RGB(srgb_light(CODE16), "sRGB", "V-Gamut").astype(np.float32))
+    out.close()
+    light, facts = light_of(cli, "convert", "a.exr")
+    matches(light, srgb_light(CODE16))
+    assert (facts["source_space"], facts["notes"]) == ("Linear V-Gamut", [])
+
+
+@pytest.mark.parametrize("name", ["ours:secret_space_scene", "srgb_secret_scene", "g22"])
+def test_an_unknown_id_is_said(cli, name):
+    spec = oiio.ImageSpec(32, 24, 3, oiio.FLOAT)
+    spec.attribute("colorInteropID", name)
+    out = oiio.ImageOutput.create("a.exr")
+    out.open("a.exr", spec)
+    out.write_image(srgb_light(CODE16).astype(np.float32))
+    out.close()
+    light, facts = light_of(cli, "convert", "a.exr")
+    matches(light, srgb_light(CODE16))
+    assert any(
+        f"colorInteropID {name!r} is not known here; its values were taken for linear" in n
+        for n in facts["notes"]
+    )
+
+
+def test_codes_under_alpha_are_decoded_as_what_they_were(cli):
+    """EXR is premultiplied, so codes are divided by alpha before their curve and multiplied after it."""
+    alpha = np.linspace(0.1, 1, 24 * 32, dtype=np.float32).reshape(24, 32, 1)
+    spec = oiio.ImageSpec(32, 24, 4, oiio.FLOAT)
+    spec.attribute("colorInteropID", "srgb_rec709_scene")
+    out = oiio.ImageOutput.create("a.exr")
+    out.open("a.exr", spec)
+    out.write_image(np.dstack([CODE16 / 65535 * alpha, alpha]).astype(np.float32))
+    out.close()
+    assert cli("convert", "a.exr", "-o", "b.exr", "--to", "linear_rec709").code == 0
+    matches(read_exr(Path("b.exr")).rgb, srgb_light(CODE16) * alpha)
+
+
+def test_a_tone_maps_profile_is_said(cli, monkeypatch):
+    """`fuse` takes the codes for a tone map's whatever their file says."""
+
+    class Plain:
+        digest, log_ceiling_linear = "0123456789ab", 10000.0
+
+        def fuse(self, reinhard, _log, **_):
+            return (reinhard / np.float32(255)).astype(np.float32)
+
+    monkeypatch.setitem(
+        sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=lambda *_: Plain())
+    )
+    png("r.png", iccp(DISPLAY_P3), code=CODE8)
+    png("l.png", iccp(b"nonsense"), code=CODE8)
+    said = cli("fuse", "--reinhard", "r.png", "--log", "l.png", "-o", "out.exr")
+    assert said.code == 0
+    assert "r.png says it is Display P3 (iCCP); its codes were taken for a tone map's" in said.err
+    assert "l.png: what the file says of its colour is not understood" in said.err
+
+
 def test_a_tiffs_profile_is_kept_apart_from_its_pixels():
     tifffile.imwrite("a.tif", CODE16, photometric="rgb", iccprofile=DISPLAY_P3)
     image = read_code(Path("a.tif"))

@@ -166,7 +166,7 @@ def fuse_files(
             notes.append(
                 f"{path.name} says it is {picture.colour.name} ({picture.colour.by}); its codes were taken for a tone map's"
             )
-        notes += picture.notes
+        notes += [f"{path.name}: {note}" for note in picture.notes]
     if reinhard.alpha is not None or log.alpha is not None:
         notes.append("alpha was dropped")
 

@@ -101,7 +101,11 @@ def encoding_of(
         They are of several encodings, or of one that is not known or cannot be told; or `asked` is not known.
     """
     stated = [_stated(picture) for picture in pictures]
-    read = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
+    read = tuple(
+        note if len(paths) == 1 else f"{path.name}: {note}"
+        for path, picture in zip(paths, pictures, strict=True)
+        for note in picture.notes
+    )
     if asked is not None:
         encoding = encoding_named(asked)
         others = sorted({_said(one) for one in stated if one and one.key != CODE_ENCODINGS[asked]})
