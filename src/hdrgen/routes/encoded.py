@@ -178,7 +178,8 @@ def _said(stated: StatedColour) -> str:
 
 def _decided(path: Path, stated: StatedColour, option: str) -> Decided:
     if stated.encoding is None:
-        raise HdrgenError(f"{path}: says it is {_said(stated)}, which is unknown here; give {option}")
+        unknown = "unknown" if stated.by == "text" else "not decoded"
+        raise HdrgenError(f"{path}: says it is {_said(stated)}, which is {unknown} here; give {option}")
     if stated.key in _SHORT:
         name = _SHORT[stated.key]
         note = () if stated.by == "text" else (f"{name}, as the picture says ({stated.by})",)
