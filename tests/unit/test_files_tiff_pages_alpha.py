@@ -194,3 +194,18 @@ def test_nothing_but_a_reduced_page_is_taken_and_said(cli):
     pages((CODE16, 1))
     _, notes = expanded(cli, "a.tif", "--encoding", "srgb")
     assert "the TIFF holds nothing but a reduced picture, which was taken" in notes
+
+
+@pytest.mark.parametrize("leads_to", ["beyond the file", "into the header", "back to itself"])
+def test_a_broken_chain_of_pages_does_not_matter_to_the_first(cli, leads_to):
+    tifffile.imwrite("a.tif", CODE16, photometric="rgb", metadata=None)
+    data = bytearray(Path("a.tif").read_bytes())
+    with tifffile.TiffFile("a.tif") as file:
+        page = file.pages[0]
+        following = page.offset + 2 + 12 * len(page.tags)
+        target = {"beyond the file": len(data) + 999, "into the header": 3, "back to itself": page.offset}
+    struct.pack_into("<I", data, following, target[leads_to])
+    Path("a.tif").write_bytes(data)
+    said = cli("expand", "a.tif", "-o", "out.exr", "--encoding", "srgb")
+    assert said.code == 0
+    assert said.err == "note: 16-bit codes are fine enough: decoded as they are, without the network\n"

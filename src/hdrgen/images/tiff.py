@@ -4,7 +4,9 @@ tifffile decodes where it can: OpenCV multiplies 8-bit RGB by alpha without bein
 """
 
 import io
+import logging
 import math
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from hdrgen.images.orientation import upright
 from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
 from hdrgen.images.stored_image import UnreadableImage
 
+# Damage is told by an error; what tifffile logs of each broken tag would bury it.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
 _REDUCED, _MASK = 1, 4
 _SUBFILE, _OLD_SUBFILE, _ORIENTATION, _PROFILE = 254, 255, 274, 34675
 _OLD_REDUCED = 2
@@ -32,7 +37,7 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     """Read the bytes of a TIFF; see `code_image.read_code`."""
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page, notes = _picture(list(file.pages))
+            page, notes = _picture(_pages(file))
             _check(path, page, len(data), max_megapixels)
             stored = _pixels(path, page, data)
             orientation = int(_value(page, _ORIENTATION, 1))
@@ -61,16 +66,27 @@ def _value(page: Any, tag: int, default: Any) -> Any:
     return default if found is None else found.value
 
 
-def _is_reduced(page: Any) -> bool:
-    return bool(_value(page, _SUBFILE, 0) & _REDUCED) or _value(page, _OLD_SUBFILE, 0) == _OLD_REDUCED
+def _pages(file: tifffile.TiffFile) -> list[Any]:
+    """Return the pages up to the first that cannot be read; the first of all must be."""
+    pages = [file.pages[0]]
+    with suppress(Exception):  # at the last page, or at damage, on which tifffile fails in every way there is
+        while True:
+            pages.append(file.pages[len(pages)])
+    return pages
+
+
+def _is_whole_picture(page: Any) -> bool:
+    """Tell a page from a reduced one, a mask, and what a damaged chain of pages leads to."""
+    kind = _value(page, _SUBFILE, 0)
+    reduced = kind & _REDUCED or _value(page, _OLD_SUBFILE, 0) == _OLD_REDUCED
+    return bool(page.imagewidth > 0 and page.imagelength > 0 and not reduced and not kind & _MASK)
 
 
 def _picture(pages: list[Any]) -> tuple[Any, list[str]]:
     """Return the page that is the picture, and notes of what it was chosen from."""
-    inside = [part for page in pages for part in page.pages or ()]
-    whole = [
-        page for page in (*pages, *inside) if not _is_reduced(page) and not _value(page, _SUBFILE, 0) & _MASK
-    ]
+    whole = [page for page in pages if _is_whole_picture(page)]
+    # In raw files the first page is a preview, and the picture lies beneath it.
+    whole = whole or [part for page in pages for part in page.pages or () if _is_whole_picture(part)]
     if not whole:
         return pages[0], ["the TIFF holds nothing but a reduced picture, which was taken"]
     first = whole[0]
@@ -81,9 +97,8 @@ def _picture(pages: list[Any]) -> tuple[Any, list[str]]:
     notes = []
     if first is not pages[0]:
         notes.append("the first page is a reduced picture or a mask; the first that is not was taken")
-    others = sum(page in pages for page in whole) - 1
-    if others > 0:
-        notes.append(f"the TIFF has {others + 1} pages; the first was taken")
+    if len(whole) > 1:
+        notes.append(f"the TIFF has {len(whole)} pages; the first was taken")
     return first, notes
 
 
