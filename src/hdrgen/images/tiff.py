@@ -68,10 +68,10 @@ def _value(page: Any, tag: int, default: Any) -> Any:
 
 def _pages(file: tifffile.TiffFile) -> list[Any]:
     """Return the pages up to the first that cannot be read; the first of all must be."""
-    pages = [file.pages[0]]
-    with suppress(Exception):  # at the last page, or at damage, on which tifffile fails in every way there is
-        while True:
-            pages.append(file.pages[len(pages)])
+    pages: list[Any] = [file.pages[0]]
+    with suppress(Exception):  # tifffile fails on damage in every way there is
+        # The length first: it ends a chain that leads back. Pages before the damage stay.
+        pages.extend(file.pages[number] for number in range(1, len(file.pages)))
     return pages
 
 
