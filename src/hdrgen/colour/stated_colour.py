@@ -142,6 +142,8 @@ def from_gamma(exponent: float, chromaticities: Chromaticities | None, by: str) 
     if not 0.1 < exponent < 10:
         raise NotUnderstood(f"gamma {exponent:g} is no curve")
     space = chromaticities or primaries.REC709
+    if max(map(max, space)) > 1:
+        raise NotUnderstood("chromaticities above 1 are none")
     try:
         primaries.rgb_to_xyz(space)
     except ValueError as error:

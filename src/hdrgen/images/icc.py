@@ -65,6 +65,9 @@ def _stated(profile: bytes, by: str) -> StatedColour:
     def decode(code: NDArray[Any]) -> NDArray[Any]:
         return np.stack([decoder(code[..., i]) for i, decoder in enumerate(decoders)], axis=-1)
 
+    with np.errstate(all="ignore"):
+        if not np.isfinite(decode(np.linspace(-0.05, 1.05, 256)[:, None].repeat(3, axis=1))).all():
+            raise NotUnderstood(f"profile {name!r} has a curve without end")
     return recognised(Encoding(chromaticities, decode), f"profile {name!r}", by)
 
 
@@ -114,6 +117,8 @@ def _chromaticities(columns: Matrix, tags: dict[bytes, bytes], name: str) -> Chr
         adaptation = _fixed(tags[b"chad"], 8, 9).reshape(3, 3)
     else:
         white = _xyz(tags[b"wtpt"]) if b"wtpt" in tags else _D50_XYZ
+        if white.min() < 0.1:
+            raise NotUnderstood(f"profile {name!r} has a white that is none")
         adaptation = _bradford(white)
         if np.abs(white - _D50_XYZ).max() < 1e-3 and (known := _known_adapted(columns)) is not None:
             return known

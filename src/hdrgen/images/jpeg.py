@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from hdrgen.colour.stated_colour import StatedColour, named
+from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, named
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.stored_codes import CodeImage, Statement, check_rgb, check_size, first_stated
 from hdrgen.images.stored_image import UnreadableImage
@@ -49,8 +49,11 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
 
 def _by_exif(exif: Image.Exif) -> StatedColour | None:
     """Return what EXIF says of colour: sRGB, or DCF's optional Adobe RGB, which is told by the interoperability index."""
-    space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
-    index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+    try:
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+    except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
+        raise NotUnderstood("EXIF is damaged") from None
     if space == 2 or (space == 0xFFFF and str(index).startswith("R03")):
         return named("g22_adobergb", "EXIF")
     return named("srgb_rec709", "EXIF") if space == 1 else None
