@@ -457,6 +457,29 @@ def test_an_unknown_id_is_said(cli, name):
     )
 
 
+def test_a_training_frame_of_codes_is_light(cli):
+    """`ingest` takes textures for light no more, and says what it did; an override holds for what is stored."""
+    codes = np.random.default_rng(0).uniform(0.2, 0.9, (256, 256, 3)).astype(np.float32)
+    spec = oiio.ImageSpec(256, 256, 3, oiio.FLOAT)
+    spec.attribute("colorInteropID", "srgb_rec709_scene")
+    Path("in").mkdir()
+    out = oiio.ImageOutput.create("a.exr")
+    out.open("in/a.exr", spec)
+    out.write_image(codes)
+    out.close()
+    for options, light in (
+        ([], colour.models.eotf_sRGB(codes)),
+        (["--encoding", "linear_rec709"], codes),
+    ):
+        folder = f"out{len(options)}"
+        said = cli("ingest", "in", "-o", folder, "--exposure", "keep", *options)
+        assert said.code == 0, said.err
+        frame = read_exr(next(Path(folder).rglob("*.exr")))
+        matches(convert_primaries(frame.rgb.astype(np.float64), AWG4, REC709), light)
+        decoded = "srgb_rec709_scene codes decoded" in frame.attributes["hdrgenEncoding"]
+        assert decoded == (not options)
+
+
 def test_codes_under_alpha_are_decoded_as_what_they_were(cli):
     """EXR is premultiplied, so codes are divided by alpha before their curve and multiplied after it."""
     alpha = np.linspace(0.1, 1, 24 * 32, dtype=np.float32).reshape(24, 32, 1)

@@ -43,6 +43,7 @@ from hdrgen.frames.panorama import (
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.exr import Compression, write_exr
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
+from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.scene_image import image_format, read_scene_header, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
@@ -327,11 +328,17 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
     if image.chromaticities is not None:
         names = ("chromaticities", "colorInteropID", "PRIMARIES", "FORMAT")
         attribute = next(name for name in names if name in image.attributes)
+        interop_id = str(image.attributes.get("colorInteropID", ""))
+        decoded = f", {interop_id} codes decoded" if holds_codes(interop_id) else ""
         for key, space in SPACES.items():
             if np.abs(np.subtract(space, image.chromaticities)).max() < 5e-4:
-                return f"linear_{key}", Encoding(space), f"{attribute} attribute: {_SPACE_NAMES[key]}"
+                return (
+                    f"linear_{key}",
+                    Encoding(space),
+                    f"{attribute} attribute: {_SPACE_NAMES[key]}{decoded}",
+                )
         stated = " ".join(f"{value:g}" for value in np.ravel(image.chromaticities))
-        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}"
+        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}{decoded}"
     make, model = (str(image.attributes.get(key, "")) for key in ("cameraMake", "cameraModel"))
     if make.upper().startswith("ARRI"):
         space_key, space = ("awg4", AWG4) if _LOGC4_MODELS.search(model) else ("awg3", AWG3)

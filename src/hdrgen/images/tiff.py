@@ -28,7 +28,15 @@ _REDUCED, _MASK = 1, 4
 _SUBFILE, _OLD_SUBFILE, _ORIENTATION, _PROFILE = 254, 255, 274, 34675
 _OLD_REDUCED = 2
 _ASSOCIATED, _STRAIGHT = 1, 2
-_KINDS = {"RGB": "RGB", "YCBCR": "RGB", "PALETTE": "palette", "SEPARATED": "CMYK", "CFA": "raw camera"}
+_KINDS = {
+    "RGB": "RGB",
+    "YCBCR": "RGB",
+    "PALETTE": "palette",
+    "SEPARATED": "CMYK",
+    "CFA": "raw camera",
+    "CIELAB": "CIELab",
+    "ICCLAB": "CIELab",
+}
 _THUMBNAIL = 2
 """How many times smaller than a later page of its shape a first page is taken for that page's thumbnail."""
 
