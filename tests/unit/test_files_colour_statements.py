@@ -182,6 +182,34 @@ def test_version_2_profiles_without_chad_are_understood(cli):
 
 
 @pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [((9, 16, 0, 1), "PQ (iCCP)"), ((9, 18, 0, 1), "HLG (iCCP)"), ((12, 13, 0, 1), None)],
+)
+def test_numbers_inside_a_profile_come_before_its_primaries(cli, numbers, shown):
+    """ICC 4.4 has them for HDR, whose curve no profile of primaries can say."""
+    data = bytearray(profile(REC709, gamma=1.0))
+    entry = data.index(b"chrm", 128)
+    data[entry : entry + 4] = b"cicp"
+    where = struct.unpack_from(">I", data, entry + 4)[0]
+    data[where + 8 : where + 12] = bytes(numbers)
+    png("a.png", iccp(bytes(data)))
+    if shown is None:
+        assert light_of(cli, "expand", "a.png")[1]["encoding"] == "display_p3"
+        return
+    said = cli("expand", "a.png", "-o", "out.exr")
+    assert said.code == 2
+    assert shown in said.err
+
+
+def test_a_profile_with_a_table_beside_its_primaries_is_named_so(cli):
+    data = profile(P3_D65, gamma=1.7)
+    png("a.png", iccp(data.replace(b"chrm", b"A2B0", 1)))
+    light, facts = light_of(cli, "expand", "a.png")
+    assert facts["encoding"] == "profile 'RGB built-in' by its primaries, not its table"
+    matches(light, by_littlecms(CODE16, data))
+
+
+@pytest.mark.parametrize(
     ("data", "why"),
     [
         (DISPLAY_P3.replace(b"rXYZ", b"A2B0"), "is a table, not three primaries and a curve"),

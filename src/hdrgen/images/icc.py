@@ -68,7 +68,8 @@ def _stated(profile: bytes, by: str) -> StatedColour:
     with np.errstate(all="ignore"):
         if not np.isfinite(decode(np.linspace(-0.05, 1.05, 256)[:, None].repeat(3, axis=1))).all():
             raise NotUnderstood(f"profile {name!r} has a curve without end")
-    return recognised(Encoding(chromaticities, decode), f"profile {name!r}", by)
+    taken = " by its primaries, not its table" if b"A2B0" in tags else ""
+    return recognised(Encoding(chromaticities, decode), f"profile {name!r}{taken}", by)
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
