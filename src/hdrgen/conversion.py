@@ -1,6 +1,6 @@
 """A picture from one colour space, bit depth and file format to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +21,11 @@ from hdrgen.colour.primaries import (
 )
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
-from hdrgen.images.scene_image import image_format, read_scene_image
+from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.geometry import Geometry, aspect_notes
+from hdrgen.images.scene_image import image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.provenance import Attributes, carried, made_by
+from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.routes.encoded import CONVERTED_SPACE, contradiction, stated_encoding
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
@@ -140,6 +142,8 @@ def convert_file(
     *,
     source_space: str | None,
     target_space: str,
+    layer: str | None = None,
+    part: int | str | None = None,
     compression: exr.Compression = "zip",
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
@@ -148,7 +152,8 @@ def convert_file(
     """Convert a picture file; formats are told by the source's first bytes and the target's suffix.
 
     Alpha goes along into an EXR (multiplied in, as EXR wants it, where the source is a PNG or TIFF), and is
-    dropped elsewhere. Attributes of a source EXR that speak of the scene are kept.
+    dropped elsewhere. Attributes of a source EXR that speak of the scene are kept, and so are its windows and the
+    shape of its pixels; a PNG or TIFF gets the pixels of the display window. What is left behind is noted.
 
     Parameters
     ----------
@@ -161,6 +166,8 @@ def convert_file(
         file, Rec.709 where it states none; of code values what `routes.encoded` finds stated, which must be there.
     target_space
         Name or alias of the target's space.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     compression
         Of an EXR.
     bits
@@ -181,32 +188,41 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space)
+    image = _scene_image(source, source_space, layer, part, to_exr=to_exr)
+    picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space, image)
     yield
     if chromaticities is None:
         rgb = ocio.convert(picture, source_name, target_space, threads=threads, in_place=True)
     else:
         rgb = from_chromaticities(picture, chromaticities, target_space, threads=threads, in_place=True)
-    if to_exr and alpha is not None and not image_format(source):
+    if to_exr and alpha is not None and image is None:
         notes += multiply_by_alpha(rgb, alpha)
 
     target_name = ocio.space_name(target_space)
     height, width, _ = rgb.shape
+    geometry = image.geometry if image else stated_geometry(source, width, height)
     clipped_share, clamped = 0.0, 0
     yield
     if target_chromaticities is not None:
-        made = made_by("convert", source=source.name, source_space=source_name, space=target_name)
+        made = made_by(
+            "convert",
+            source=source.name,
+            source_layer=None if image is None else image.layer or None,
+            source_space=source_name,
+            space=target_name,
+        )
         clamped = exr.write_exr(
             target,
             rgb,
             alpha=alpha,
             chromaticities=target_chromaticities,
             attributes={**attributes, **made},
+            geometry=geometry,
             compression=compression,
             overflow=overflow,
         )
     else:
-        clipped_share = _write_codes(target, rgb, bits, target_name)
+        clipped_share = _write_codes(target, rgb, bits, target_name, geometry)
         if alpha is not None:
             notes.append("alpha was dropped")
     if clipped_share:
@@ -226,17 +242,39 @@ def _check_encoded(target: Path, space: str) -> None:
         )
 
 
+def _id_of_the_configuration(image: SceneImage) -> str | None:
+    """Return a picture's `colorInteropID` where only the configuration knows it, such as a camera maker's."""
+    name = str(image.attributes.get("colorInteropID", ""))
+    return name if image.chromaticities is None and ocio.knows(name) else None
+
+
+def _scene_image(
+    source: Path, space: str | None, layer: str | None, part: int | str | None, *, to_exr: bool
+) -> SceneImage | None:
+    """Return the picture of an OpenEXR or Radiance file as its target takes it, with notes on what that lacks.
+
+    None is a file of code values.
+    """
+    if not image_format(source):
+        if layer is not None or part is not None:
+            raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
+        return None
+    image = read_scene_image(source, layer=layer, part=part, decode=space is None)
+    if space is None and _id_of_the_configuration(image):
+        image = read_scene_image(source, layer=layer, part=part, decode=False)
+    if to_exr:
+        return replace(image, notes=(*image.notes, *header_notes(left_behind(image.attributes))))
+    image = in_display(source, image)
+    return replace(image, notes=(*image.notes, *aspect_notes(image.geometry)))
+
+
 def _read(
-    source: Path, space: str | None
+    source: Path, space: str | None, image: SceneImage | None
 ) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
     """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
-    if image_format(source):
-        image = read_scene_image(source, decode=space is None)
-        interop_id = str(image.attributes.get("colorInteropID", ""))
-        if space is None and image.chromaticities is None and ocio.knows(interop_id):
-            # An id that only the configuration knows, such as a camera maker's; its aliases have them.
-            space, image = interop_id, read_scene_image(source, decode=False)
-        notes = [*_window_notes(image), *image.notes]
+    if image is not None:
+        space = space or _id_of_the_configuration(image)
+        notes = list(image.notes)
         attributes = carried(image.attributes)
         if space is not None:
             return image.rgb, image.alpha, None, attributes, ocio.space_name(space), notes
@@ -273,14 +311,9 @@ def describe(chromaticities: Chromaticities) -> str:
     return "linear, primaries " + " ".join(f"{x:g},{y:g}" for x, y in chromaticities)
 
 
-def _window_notes(image: SceneImage) -> list[str]:
-    data, display = (image.attributes.get(name) for name in ("dataWindow", "displayWindow"))
-    if data == display:
-        return []
-    return [f"the data window {data} differs from the display window {display}; only its pixels are kept"]
-
-
-def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str) -> float:
+def _write_codes(
+    target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], space: str, geometry: Geometry | None
+) -> float:
     """Write code values 0 to 1 and return the share of pixels that had to be clipped."""
     finite = np.isfinite(rgb)
     if not finite.all():
@@ -292,6 +325,9 @@ def _write_codes(target: Path, rgb: NDArray[np.float32], bits: Literal[8, 16], s
     np.clip(rgb, 0, 1, out=rgb)
     code = rgb * np.float32(2**bits - 1) + np.float32(0.5)
     write_code(
-        target, code.astype(np.uint8) if bits == 8 else code.astype(np.uint16), text={"hdrgen:space": space}
+        target,
+        code.astype(np.uint8) if bits == 8 else code.astype(np.uint16),
+        text={"hdrgen:space": space},
+        pixel_aspect_ratio=1.0 if geometry is None else geometry.pixel_aspect_ratio,
     )
     return float(clipped.mean())

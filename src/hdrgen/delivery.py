@@ -1,11 +1,8 @@
 """Is this EXR fit for delivery, and why not: one rule at a time, each with its way out."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,45 +10,34 @@ from numpy.typing import NDArray
 from hdrgen.banding import eight_bit_encoding, stairs_share
 from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
 from hdrgen.conversion import assumed_chromaticities
+from hdrgen.delivery_channels import Seen, SeenPicture, channel_numbers, finite, overflow, pixels, readable
+from hdrgen.delivery_findings import Delivery, Finding, broken
 from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
-from hdrgen.images.exr import HALF_MAX, interop_chromaticities, interop_id, read_exr
+from hdrgen.delivery_sequences import check_sequence
+from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
+from hdrgen.images.exr_channels import read_channels, read_contents
 from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.inspection import Statistics, at_maximum_share, statistics
+from hdrgen.inspection import at_maximum_share, statistics
 
-Verdict = Literal["pass", "warn", "fail"]
+__all__ = ["Delivery", "Finding", "check_delivery", "check_sequence"]
 
 _CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000.0: "the latent route ends"}
 """Where encodings that pictures are generated in have code 1.0."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one rule says; `way_out` is empty where nothing needs doing."""
-
-    rule: str
-    verdict: Verdict
-    why: str
-    way_out: str = ""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The findings on one file. Warnings are for a person to decide; it is fit when no rule fails."""
-
-    path: Path
-    findings: tuple[Finding, ...]
-
-    @property
-    def fit(self) -> bool:
-        """Whether no rule fails."""
-        return all(finding.verdict != "fail" for finding in self.findings)
-
-
-def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
+def check_delivery(
+    path: Path,
+    rules: DeliveryRules | None = None,
+    *,
+    layer: str | None = None,
+    part: int | str | None = None,
+) -> Delivery:
     """Check an EXR against what compositors and their programs expect.
 
-    A file that cannot be read is not fit, and says why; only a missing one raises.
+    What is asked of light is asked of the picture; NaN and Inf are looked for in every channel of every part, except
+    where it holds bits: ids, and Cryptomatte's hashes. A file of data alone, such as depth, is checked as such. A file
+    that cannot be read is not fit, and says why; only a missing one raises.
 
     Parameters
     ----------
@@ -59,6 +45,8 @@ def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
         The EXR.
     rules
         What is asked of it; None asks for the defaults.
+    layer, part
+        Which is the picture, as of `read_exr`.
 
     Raises
     ------
@@ -69,60 +57,25 @@ def check_delivery(path: Path, rules: DeliveryRules | None = None) -> Delivery:
     path = Path(path)
     if not path.is_file():
         raise UnreadableImage(path, "no such file" if not path.exists() else "is no file")
+    notes: tuple[str, ...] = ()
     try:
-        image = read_exr(path)
-    except UnreadableImage as error:
-        return Delivery(path, (Finding("readable", "fail", error.reason, "write or copy the file again"),))
-    seen = _Seen(image, statistics(image), rules)
-    findings = [Finding("readable", "pass", f"{image.width}x{image.height}, {image.storage}")]
-    for check in _CHECKS:
-        findings.extend(check(seen))
-    findings.append(_naming(path, rules))
-    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)))
-
-
-def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> Delivery:
-    """Check the names of a folder's files as sequences, ``name.1001.exr``: no gap, numbers equally long."""
-    rule = (rules or DeliveryRules()).sequence
-    frames: dict[str, list[str]] = defaultdict(list)
-    for file in files:
-        if numbered := re.fullmatch(r"(.*?)(\d+)\.\w+", file.name):
-            frames[numbered[1]].append(numbered[2])
-    findings = []
-    for name, digits in sorted(frames.items()):
-        numbers = {int(d) for d in digits}
-        first, last = min(numbers), max(numbers)
-        missing = sorted(set(range(first, last + 1)) - numbers)
-        if missing:
-            why = f"{name}: {len(missing)} of {first}-{last} missing: {_ranges(missing)}"
-            findings.append(_broken(rule, "sequence", why, "render or copy them"))
-        elif len({len(d) for d in digits}) > 1 and any(d.startswith("0") for d in digits):
-            findings.append(_broken(rule, "sequence", f"{name}: numbers of different lengths", "pad them"))
+        contents = read_contents(path, layer=layer, part=part)
+        picture, stored = contents.picture, contents.stored
+        channels = tuple(map(channel_numbers, read_channels(path, picture))) if contents.holds_more else ()
+        if picture is None:
+            seen = Seen(stored, rules, channels)
+            findings = [finding for check in _DATA_CHECKS for finding in check(seen)]
         else:
-            findings.append(Finding("sequence", "pass", f"{name}: {first}-{last}, {len(numbers)} frames"))
-    return Delivery(folder, tuple(finding for finding in findings if rule.breach != "ignore"))
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Return numbers as ranges: 3-5, 9."""
-    runs = np.split(np.asarray(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What every check looks at."""
-
-    image: SceneImage
-    light: Statistics
-    rules: DeliveryRules
-
-
-_Check = Callable[[_Seen], Iterator[Finding]]
-
-
-def _broken(rule: Rule, name: str, why: str, way_out: str) -> Finding:
-    return Finding(name, "fail" if rule.breach == "fail" else "warn", why, way_out)
+            image = read_exr(path, layer=layer, part=part)
+            # Which picture is judged is worth a note; nothing is left behind where every channel is looked at.
+            notes = tuple(note for note in image.notes if not note.startswith("left behind: "))
+            with_picture = SeenPicture(stored, rules, channels, picture, image, statistics(image))
+            findings = [finding for check in _CHECKS for finding in check(with_picture)]
+    except UnreadableImage as error:
+        way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
+        return Delivery(path, (Finding("readable", "fail", error.reason, way_out),))
+    findings.append(_naming(path, rules))
+    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
 
 
 def _asked(finding: Finding, rules: DeliveryRules) -> bool:
@@ -131,57 +84,26 @@ def _asked(finding: Finding, rules: DeliveryRules) -> bool:
     return rule is None or rule.breach != "ignore"
 
 
-def _pixels(seen: _Seen) -> Iterator[Finding]:
-    image, rule = seen.image, seen.rules.pixels
-    if image.luminance_chroma:
-        yield _broken(rule, "pixels", "luminance and halved chroma", "write RGB: hdrgen convert")
-    elif image.pixel_type in rule.types:
-        yield Finding("pixels", "pass", f"{image.pixel_type} RGB")
-    else:
-        why = f"{image.pixel_type}, not {' or '.join(rule.types)}"
-        yield _broken(rule, "pixels", why, "hdrgen convert writes half")
-
-
-def _size(seen: _Seen) -> Iterator[Finding]:
-    image, rule = seen.image, seen.rules.size
-    said = f"{image.width}x{image.height}"
-    if (rule.width or image.width, rule.height or image.height) == (image.width, image.height):
+def _size(seen: Seen) -> Iterator[Finding]:
+    stored, rule = seen.stored, seen.rules.size
+    said = f"{stored.width}x{stored.height}"
+    if (rule.width or stored.width, rule.height or stored.height) == (stored.width, stored.height):
         yield Finding("size", "pass", said)
     else:
         why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
-        yield _broken(rule, "size", why, "render it at the size asked for")
+        yield broken(rule, "size", why, "render it at the size asked for")
 
 
-def _finite(seen: _Seen) -> Iterator[Finding]:
-    light = seen.light
-    if light.nan_values or light.inf_values:
-        why = f"{light.nan_values} NaN and {light.inf_values} Inf values"
-        y, x = np.argwhere(~np.isfinite(seen.image.rgb).all(axis=-1))[0]
-        why += f", the first at x {x}, y {y}"
-        way_out = "repair the frame: they spread under every filter"
-        yield _broken(seen.rules.finite, "finite", why, way_out)
-    else:
-        yield Finding("finite", "pass", "no NaN, no Inf")
-
-
-def _overflow(seen: _Seen) -> Iterator[Finding]:
-    if seen.light.half_max_values:
-        why = f"{seen.light.half_max_values} values at {HALF_MAX:g}, where half floats end"
-        yield _broken(seen.rules.overflow, "overflow", why, "lower the exposure before writing half")
-    else:
-        yield Finding("overflow", "pass", f"largest value {seen.light.maximum_linear:.4g}")
-
-
-def _clipping(seen: _Seen) -> Iterator[Finding]:
+def _clipping(seen: SeenPicture) -> Iterator[Finding]:
     share, rule = seen.light.ceiling_share, seen.rules.clipping
     if share > _limit(rule, seen.image):
         why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
-        yield _broken(rule, "clipping", why, "use a darker exposure, or a route with a higher ceiling")
+        yield broken(rule, "clipping", why, "use a darker exposure, or a route with a higher ceiling")
     else:
         yield Finding("clipping", "pass", "nothing is cut off")
 
 
-def _pinned(seen: _Seen) -> Iterator[Finding]:
+def _pinned(seen: SeenPicture) -> Iterator[Finding]:
     rule = seen.rules.pinned
     linear_awg4 = _in_primaries(seen.image, AWG4)
     share = at_maximum_share(linear_awg4)
@@ -189,7 +111,7 @@ def _pinned(seen: _Seen) -> Iterator[Finding]:
         largest = float(linear_awg4.max())
         known = [f", where {said}" for c, said in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3]
         why = f"{share:.2%} of pixels within 0.1 % of {largest:.5g} in AWG4{''.join(known)}"
-        yield _broken(rule, "pinned", why, "generate it again, darker, or by another route")
+        yield broken(rule, "pinned", why, "generate it again, darker, or by another route")
     else:
         yield Finding("pinned", "pass", "no plateau at a ceiling")
 
@@ -199,22 +121,22 @@ def _limit(rule: Clipping, image: SceneImage) -> float:
     return max(rule.share, rule.pixels / (image.width * image.height))
 
 
-def _range(seen: _Seen) -> Iterator[Finding]:
+def _range(seen: SeenPicture) -> Iterator[Finding]:
     light, rule = seen.light, seen.rules.range
     if light.maximum_linear <= rule.peak_above:
         why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
         if light.maximum_linear <= 1:
             why += ": looks display-referred"
         way_out = "make sure the picture was decoded to scene-linear light"
-        yield _broken(rule, "range", why, way_out)
+        yield broken(rule, "range", why, way_out)
     elif light.stops < rule.stops_least:
         why = f"{light.stops:.1f} stops, fewer than {rule.stops_least:g}"
-        yield _broken(rule, "range", why, "use a route or source with more range")
+        yield broken(rule, "range", why, "use a route or source with more range")
     else:
         yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
 
 
-def _gamut(seen: _Seen) -> Iterator[Finding]:
+def _gamut(seen: SeenPicture) -> Iterator[Finding]:
     rule = seen.rules.gamut
     own = assumed_chromaticities(seen.image)[0]
     wanted = own if rule.primaries is None else SPACES[rule.primaries]
@@ -226,7 +148,7 @@ def _gamut(seen: _Seen) -> Iterator[Finding]:
     if share > rule.share:
         why = f"{share:.1%} of pixels {where} (lowest value {rgb.min():.3g})"
         wider = "a wider space (ACES2065-1) or " if own != AP0 and rule.primaries is None else ""
-        yield _broken(rule, "gamut", why, f"{wider}gamut compression brings them in")
+        yield broken(rule, "gamut", why, f"{wider}gamut compression brings them in")
     else:
         yield Finding("gamut", "pass", f"{share:.2%} of pixels {where}" if share else "none outside")
 
@@ -240,20 +162,20 @@ def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float3
         return rgb
 
 
-def _banding(seen: _Seen) -> Iterator[Finding]:
+def _banding(seen: SeenPicture) -> Iterator[Finding]:
     rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
     encoding = eight_bit_encoding(seen.image)
     stairs = stairs_share(seen.image.rgb)
     if encoding:
         why = f"values sit on the 256 steps of 8-bit {encoding}: bands when graded"
-        yield _broken(rule, "banding", why, way_out)
+        yield broken(rule, "banding", why, way_out)
     elif stairs > rule.stairs_share:
-        yield _broken(rule, "banding", f"{stairs:.1%} of pixels lie on stairs: bands when graded", way_out)
+        yield broken(rule, "banding", f"{stairs:.1%} of pixels lie on stairs: bands when graded", way_out)
     else:
         yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
 
 
-def _primaries(seen: _Seen) -> Iterator[Finding]:
+def _primaries(seen: SeenPicture) -> Iterator[Finding]:
     image, rule = seen.image, seen.rules.primaries
     stated = image.chromaticities
     name = next((key for key, space in SPACES.items() if space == stated), None)
@@ -266,16 +188,16 @@ def _primaries(seen: _Seen) -> Iterator[Finding]:
     else:
         wanted = " or ".join(said.get(space, space) for space in rule.allowed)
         why = f"{name or 'unnamed primaries'}, not {wanted}"
-        yield _broken(rule, "primaries", why, "hdrgen convert --to acescg")
+        yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
 
-def _interop_id(seen: _Seen) -> Iterator[Finding]:
+def _interop_id(seen: SeenPicture) -> Iterator[Finding]:
     stated = seen.image.chromaticities
     interop = seen.image.attributes.get("colorInteropID")
     if interop is None:
         if stated is not None and interop_id(stated) is not None:
             why = "colorInteropID is not there"
-            yield _broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
+            yield broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
         else:
             yield Finding("interop id", "pass", "none exists for these primaries")
     elif holds_codes(str(interop)):
@@ -288,7 +210,7 @@ def _interop_id(seen: _Seen) -> Iterator[Finding]:
         yield Finding("interop id", "pass", str(interop))
 
 
-def _aces_container(seen: _Seen) -> Iterator[Finding]:
+def _aces_container(seen: SeenPicture) -> Iterator[Finding]:
     image = seen.image
     if not image.attributes.get("acesImageContainerFlag"):
         return
@@ -297,7 +219,7 @@ def _aces_container(seen: _Seen) -> Iterator[Finding]:
         for wrong, said in (
             (image.chromaticities != AP0, "the primaries are not AP0"),
             (image.compression not in ("no", "none"), f"it is compressed with {image.compression}"),
-            (image.pixel_type != "half", f"its pixels are {image.pixel_type}"),
+            (seen.pixel_type != "half", f"its pixels are {seen.pixel_type}"),
             (image.storage != "scanline", "it is tiled"),
         )
         if wrong
@@ -305,79 +227,92 @@ def _aces_container(seen: _Seen) -> Iterator[Finding]:
     if reasons:
         why = f"flagged as an ACES container (ST 2065-4), but {' and '.join(reasons)}"
         way_out = "hdrgen convert --to aces2065-1 --compression none"
-        yield _broken(seen.rules.aces_container, "ACES container", why, way_out)
+        yield broken(seen.rules.aces_container, "ACES container", why, way_out)
     else:
         yield Finding("ACES container", "pass", "valid by what ST 2065-4 asks of pixels")
 
 
-def _compression(seen: _Seen) -> Iterator[Finding]:
+def _compression(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.compression
-    name = "none" if seen.image.compression == "no" else seen.image.compression
+    name = "none" if seen.stored.compression == "no" else seen.stored.compression
     if name in rule.allowed:
         yield Finding("compression", "pass", name)
     else:
         reason = "loses precision" if name in _LOSSY else "is not read everywhere"
         way_out = f"hdrgen convert --compression {'zip' if 'zip' in rule.allowed else rule.allowed[0]}"
-        yield _broken(rule, "compression", f"{name} {reason}", way_out)
+        yield broken(rule, "compression", f"{name} {reason}", way_out)
 
 
 _LOSSY = ("b44", "b44a", "pxr24")
 
 
-def _windows(seen: _Seen) -> Iterator[Finding]:
-    attributes, rule = seen.image.attributes, seen.rules.windows
+def _windows(seen: Seen) -> Iterator[Finding]:
+    attributes, rule = seen.stored.attributes, seen.rules.windows
     data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
     aspect = float(attributes.get("pixelAspectRatio", 1.0))
     if data != display:
         why = f"data window {data}, display window {display}"
-        yield _broken(rule, "windows", why, "meant as overscan?")
+        yield broken(rule, "windows", why, "meant as overscan?")
     elif aspect != 1.0:
-        yield _broken(rule, "windows", f"pixels are {aspect:g} times as wide as high", "meant as anamorphic?")
+        yield broken(rule, "windows", f"pixels are {aspect:g} times as wide as high", "meant as anamorphic?")
     else:
         yield Finding("windows", "pass", "data window = display window")
 
 
-def _metadata(seen: _Seen) -> Iterator[Finding]:
+def _metadata(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.metadata
-    missing = [name for name in rule.required if name not in seen.image.attributes]
+    missing = [name for name in rule.required if name not in seen.stored.attributes]
     if missing:
-        yield _broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
+        yield broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
     elif rule.required:
         yield Finding("metadata", "pass", f"has {', '.join(rule.required)}")
 
 
-def _attribute_names(seen: _Seen) -> Iterator[Finding]:
+def _attribute_names(seen: Seen) -> Iterator[Finding]:
     rule = seen.rules.attribute_names
-    long = sorted(name for name in seen.image.attributes if len(name) > rule.longest)
+    long = sorted(name for name in seen.stored.attributes if len(name) > rule.longest)
     if long:
         why = f"{len(long)} names above {rule.longest} characters ({long[0]})"
-        yield _broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
+        yield broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
     else:
         yield Finding("attribute names", "pass", f"all within {rule.longest} characters")
 
 
-def _provenance(seen: _Seen) -> Iterator[Finding]:
-    made = seen.image.attributes.get("hdrgenVersion")
+def _provenance(seen: Seen) -> Iterator[Finding]:
+    made = seen.stored.attributes.get("hdrgenVersion")
     if made:
-        route = seen.image.attributes.get("hdrgenRoute", "unknown")
+        route = seen.stored.attributes.get("hdrgenRoute", "unknown")
         yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
     else:
         why = "does not say what made it"
-        yield _broken(seen.rules.provenance, "provenance", why, "hdrgen convert adds it")
+        yield broken(seen.rules.provenance, "provenance", why, "hdrgen convert adds it")
 
 
 def _naming(path: Path, rules: DeliveryRules) -> Finding:
     if re.fullmatch(rules.naming.pattern, path.name):
         return Finding("naming", "pass", path.name)
     why = f"{path.name!r} does not follow {rules.naming.pattern}"
-    return _broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
+    return broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
 
 
-_CHECKS: tuple[_Check, ...] = (
-    _pixels,
+_DATA_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
+    readable,
+    pixels,
     _size,
-    _finite,
-    _overflow,
+    finite,
+    overflow,
+    _compression,
+    _windows,
+    _metadata,
+    _attribute_names,
+    _provenance,
+)
+_CHECKS: tuple[Callable[[SeenPicture], Iterator[Finding]], ...] = (
+    readable,
+    pixels,
+    _size,
+    finite,
+    overflow,
     _clipping,
     _pinned,
     _range,

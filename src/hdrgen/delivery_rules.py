@@ -31,8 +31,15 @@ def _regular_expression(pattern: str) -> str:
     return pattern
 
 
+def _with_a_group(pattern: str) -> str:
+    if not re.compile(_regular_expression(pattern)).groups:
+        raise ValueError("needs a group (...) around the frame number")
+    return pattern
+
+
 Space = Annotated[str, AfterValidator(_known_space)]
 Pattern = Annotated[str, AfterValidator(_regular_expression)]
+FramePattern = Annotated[str, AfterValidator(_with_a_group)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -125,6 +132,15 @@ class Naming(Rule):
     )
 
 
+class Frames(Rule):
+    """In a folder: no frame is missing, numbers are padded alike."""
+
+    frame: FramePattern | None = Field(
+        None, description="regular expression whose group is the frame number; null finds it in the name"
+    )
+    step: int | None = Field(None, ge=1, description="from frame to frame; null is what the frames show")
+
+
 class DeliveryRules(Section):
     """All rules, by the names that a report calls them by."""
 
@@ -148,7 +164,7 @@ class DeliveryRules(Section):
     attribute_names: AttributeNames = AttributeNames()
     provenance: Rule = Field(Rule(breach="warn"), description="the header says what made the picture")
     naming: Naming = Naming()
-    sequence: Rule = Field(Rule(), description="in a folder: no frame is missing, numbers are equally long")
+    sequence: Frames = Frames()
 
 
 def read_rules(path: Path) -> DeliveryRules:

@@ -18,8 +18,10 @@ from hdrgen.colour.primaries import P3_D65, REC709, REC2020, Chromaticities, con
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.conversion import assumed_chromaticities, describe, from_chromaticities
 from hdrgen.images.code_image import write_png8
+from hdrgen.images.content_light import content_light
+from hdrgen.images.geometry import square_pixels
 from hdrgen.images.hdr_codes import Transfer, encode_avif, encode_jpeg_xl
-from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.scene_image import in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.images.ultra_hdr import encode_ultra_hdr
 from hdrgen.runtime.atomic import replacing
@@ -33,7 +35,7 @@ _GAP_PIXELS = 6
 
 @dataclass(frozen=True)
 class Preview:
-    """What a preview shows: its size, the source's space, the display and view."""
+    """What a preview shows: its size, the source's space, the display and view, what a person should know."""
 
     width: int
     height: int
@@ -41,6 +43,7 @@ class Preview:
     display: str
     view: str
     exposure_stops: float
+    notes: tuple[str, ...] = ()
 
 
 def write_preview(
@@ -51,6 +54,8 @@ def write_preview(
     display: str | None = None,
     view: str | None = None,
     longest_side: int | None = None,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> Preview:
     """Show an OpenEXR or Radiance file through a display view and write what the display gets as 8-bit PNG.
@@ -65,6 +70,8 @@ def write_preview(
         Names in the OpenColorIO configuration; by default an sRGB monitor and its ACES 2.0 SDR view.
     longest_side
         Pixels; a larger picture is made smaller, averaging scene-linear light. None keeps the size.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     threads
         Bands of rows worked on at once.
 
@@ -76,7 +83,7 @@ def write_preview(
     if target.suffix.lower() != ".png":
         raise HdrgenError(f"{target}: previews are written as .png")
     display, view = ocio.display_view(display, view)
-    image = read_scene_image(source)
+    image = in_display(source, read_scene_image(source, layer=layer, part=part))
     code8 = preview_code8(
         linear_ap1(image, longest_side=longest_side),
         exposure_stops=exposure_stops,
@@ -87,7 +94,7 @@ def write_preview(
     space = describe(assumed_chromaticities(image)[0])
     said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
     write_png8(target, code8, text=said)
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops)
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, shown_notes(image))
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ class HdrDisplay:
 
 @dataclass(frozen=True)
 class HdrPreview:
-    """What an HDR preview shows: its size, the source's space, the display; luminances in nit."""
+    """What an HDR preview shows: its size, the source's space, the display; luminances in nit; what is to be known."""
 
     width: int
     height: int
@@ -168,6 +175,7 @@ class HdrPreview:
     paper_white_nits: float
     brightest_nits: float
     exposure_stops: float
+    notes: tuple[str, ...] = ()
 
 
 def write_hdr_preview(
@@ -178,6 +186,8 @@ def write_hdr_preview(
     bits: Literal[10, 12] = 10,
     exposure_stops: float = 0.0,
     longest_side: int | None = None,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> HdrPreview:
     """Show an OpenEXR or Radiance file through the ACES 2.0 output transform of an HDR display.
@@ -197,6 +207,8 @@ def write_hdr_preview(
         Added in scene-linear light.
     longest_side
         Pixels; a larger picture is made smaller, averaging scene-linear light. None keeps the size.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     threads
         Bands of rows worked on at once.
 
@@ -209,7 +221,7 @@ def write_hdr_preview(
     if suffix not in HDR_SUFFIXES:
         raise HdrgenError(f"{target}: HDR previews are written as {', '.join(HDR_SUFFIXES)}")
     display = display or HdrDisplay()
-    image = read_scene_image(source)
+    image = in_display(source, read_scene_image(source, layer=layer, part=part))
     linear = linear_ap1(image, longest_side=longest_side)
     gain_mapped = suffix in {".jpg", ".jpeg"}
     limiting = REC709 if gain_mapped else P3_D65
@@ -230,7 +242,8 @@ def write_hdr_preview(
         nits = np.maximum(convert_primaries(nits, P3_D65, REC2020), 0)
         code = pq_encode(nits) if display.transfer == "pq" else hlg_encode(nits, display.peak_nits)
         if suffix == ".avif":
-            data = encode_avif(code, transfer=display.transfer, bits=bits, threads=threads)
+            light = content_light(nits)
+            data = encode_avif(code, transfer=display.transfer, bits=bits, light=light, threads=threads)
         else:
             data = encode_jpeg_xl(
                 code, transfer=display.transfer, peak_nits=display.peak_nits, threads=threads
@@ -246,6 +259,7 @@ def write_hdr_preview(
         paper_white_nits=white_nits,
         brightest_nits=brightest_nits,
         exposure_stops=exposure_stops,
+        notes=shown_notes(image),
     )
 
 
@@ -256,6 +270,8 @@ def write_strip(
     display: str | None = None,
     view: str | None = None,
     longest_side: int = _STRIP_SIDE,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> Preview:
     """Show a picture at nine exposures, -4 to +4 stops, side by side in one 8-bit PNG.
@@ -265,13 +281,13 @@ def write_strip(
     if target.suffix.lower() != ".png":
         raise HdrgenError(f"{target}: strips are written as .png")
     display, view = ocio.display_view(display, view)
-    image = read_scene_image(source)
+    image = in_display(source, read_scene_image(source, layer=layer, part=part))
     linear = linear_ap1(image, longest_side=longest_side)
     code8 = exposure_sheet(linear, columns=len(STRIP_STOPS), display=display, view=view, threads=threads)
     said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
     write_png8(target, code8, text=said)
     space = describe(assumed_chromaticities(image)[0])
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0)
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, shown_notes(image))
 
 
 def exposure_sheet(
@@ -312,14 +328,39 @@ def _listed(stops: Sequence[int]) -> str:
     return " ".join(f"{ev:+d}" for ev in stops)
 
 
+def shown_notes(image: SceneImage) -> tuple[str, ...]:
+    """Return what a person should know of what `linear_ap1` shows of a picture."""
+    notes = list(image.notes)
+    size, square = (image.width, image.height), _square(image)
+    if (aspect := image.geometry.pixel_aspect_ratio) != 1.0:
+        shown = f"shown as {square[0]}x{square[1]}" if square != size else "shown as if they were square"
+        notes.append(f"pixels are {aspect:g} times as wide as high; {shown}")
+    if image.alpha is not None:
+        notes.append("alpha is not shown")
+    return tuple(notes)
+
+
 def linear_ap1(image: SceneImage, *, longest_side: int | None = None) -> NDArray[np.float32]:
-    """Return a picture in linear AP1, no larger than asked for; NaN becomes black, Inf half's largest value."""
+    """Return a picture in linear AP1, with square pixels and no larger than asked for.
+
+    NaN becomes black, Inf half's largest value.
+    """
     rgb = np.nan_to_num(image.rgb.astype(np.float32), nan=0.0, posinf=65504.0, neginf=-65504.0)
-    if longest_side is not None and longest_side < max(image.width, image.height):
-        scale = longest_side / max(image.width, image.height)
-        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32)
+    width, height = _square(image)
+    if longest_side is not None and longest_side < max(width, height):
+        scale = longest_side / max(width, height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    for size, method in (
+        ((min(width, image.width), min(height, image.height)), cv2.INTER_AREA),
+        ((width, height), cv2.INTER_LINEAR),
+    ):
+        if size != (rgb.shape[1], rgb.shape[0]):
+            rgb = np.asarray(cv2.resize(rgb, size, interpolation=method), np.float32)
     return from_chromaticities(rgb, assumed_chromaticities(image)[0], "acescg")
+
+
+def _square(image: SceneImage) -> tuple[int, int]:
+    return square_pixels(image.width, image.height, image.geometry.pixel_aspect_ratio)
 
 
 def preview_code8(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hdrgen.captions.light import MeasuredLight, light_in_index, light_in_picture
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
-from hdrgen.images.scene_image import read_scene_header, read_scene_image
+from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image
 from hdrgen.runtime.errors import HdrgenError
 
 _DESCRIPTION = "hdrgenScene"
@@ -55,14 +55,14 @@ class Frame:
         return scene
 
     def linear_awg4(self) -> NDArray[np.float32]:
-        """Read the picture, ``(height, width, 3)``; NaN becomes black, Inf half's largest value.
+        """Read what is seen of the picture, ``(height, width, 3)``; NaN becomes black, Inf half's largest value.
 
         Raises
         ------
         HdrgenError
             The file cannot be read, or its primaries span no colour space.
         """
-        image = read_scene_image(self.path)
+        image = cut_to_display(self.path, read_scene_image(self.path))
         rgb = np.nan_to_num(image.rgb.astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0)
         try:
             return convert_primaries(rgb, image.chromaticities or REC709, AWG4)

@@ -11,6 +11,8 @@ from hdrgen.cli.exposure_values import OPTION, WithExposureValues
 from hdrgen.cli.options import (
     DryRunOption,
     JsonOption,
+    LayerOption,
+    PartOption,
     ScenePictures,
     SkipExistingOption,
     examples,
@@ -27,6 +29,8 @@ def bracket(
         Literal["logc4", "srgb", "logc3"], typer.Option(help="Encoding of the PNGs.")
     ] = "logc4",
     bits: Annotated[Literal["8", "16"], typer.Option(help="Bits of the PNGs.")] = "8",
+    layer: LayerOption = None,
+    part: PartOption = None,
     skip_existing: SkipExistingOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -51,6 +55,8 @@ def bracket(
             evs,
             encoding=encoding,
             bits=8 if bits == "8" else 16,
+            layer=layer,
+            part=part,
             threads=count,
         )
         clipped = [

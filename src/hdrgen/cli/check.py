@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hdrgen.cli.batch import EXR_SUFFIXES, Job, Report, pictures, run_jobs
-from hdrgen.cli.options import JsonOption, ScenePictures, examples, threads
+from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
     from hdrgen.delivery import Delivery
@@ -31,6 +31,8 @@ def check(
     rules_file: Annotated[
         Path | None, typer.Option("--rules", help="YAML with the rules of a show, see --show-rules.")
     ] = None,
+    layer: LayerOption = None,
+    part: PartOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what does not pass.")] = False,
     as_json: JsonOption = False,
     show_rules: Annotated[  # noqa: ARG001 - its callback does it
@@ -42,7 +44,7 @@ def check(
 ) -> None:
     """Say whether EXRs are fit for delivery, and why not.
 
-    Each rule passes, warns or fails, and says what to do. The exit code is 1 when a file fails a rule. Warnings are for a person to decide and do not fail it. In a folder, frames missing from a sequence are found too.
+    Each rule passes, warns or fails, and says what to do. The exit code is 1 when a file fails a rule. Warnings are for a person to decide and do not fail it. Light is judged in the picture, NaN and Inf in every channel of every part. In a folder, frames missing from a sequence are found too.
 
     What the rules ask for, and which of them fail or warn, a show states in a file: start from hdrgen check --show-rules > show.yaml.
     """
@@ -58,13 +60,12 @@ def check(
         delivery = (
             check_sequence(path, pictures([path], EXR_SUFFIXES), rules)
             if path.is_dir()
-            else check_delivery(path, rules)
+            else check_delivery(path, rules, layer=layer, part=part)
         )
         checked.append(delivery)
         findings = [asdict(finding) for finding in delivery.findings]
-        return Report(
-            {"fit": delivery.fit, "findings": findings}, _table(delivery, quiet=quiet), good=delivery.fit
-        )
+        facts = {"fit": delivery.fit, "findings": findings, "notes": delivery.notes}
+        return Report(facts, _table(delivery, quiet=quiet), delivery.notes, good=delivery.fit)
 
     folders = [path for path in inputs if path.is_dir()]
     jobs = [Job((path,)) for path in (*folders, *pictures(inputs, EXR_SUFFIXES))]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, say
-from hdrgen.cli.options import JsonOption, examples, threads
+from hdrgen.cli.options import JsonOption, LayerOption, PartOption, examples, threads
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.metrics.full_reference import Comparison
+    from hdrgen.comparison import FileComparison
 
 Scale = Literal["none", "median", "least_squares"]
 """As `metrics.correction.ScaleBy`; a test holds the two together."""
@@ -32,6 +32,20 @@ def compare(
     crf: Annotated[
         bool, typer.Option("--crf", help="Take out the camera's tone curve first (Hanji et al. 2022).")
     ] = False,
+    layer: LayerOption = None,
+    part: PartOption = None,
+    reference_layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='Of the reference, where it is another; "" takes its picture.'),
+    ] = None,
+    reference_part: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='Of the reference, where it is another; "" looks in all.'),
+    ] = None,
+    ignore_windows: Annotated[
+        bool,
+        typer.Option("--ignore-windows", help="Compare from the first pixels on, wherever data windows lie."),
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a table, a row for each picture.")] = None,
     plots: Annotated[
         Path | None, typer.Option(help="Folder for a plot of each picture, and one of all.")
@@ -43,13 +57,15 @@ def compare(
     By PU21 PSNR and SSIM, errors in stops by luminance, peaks, Delta E ITP, JOD where ColorVideoVDP is installed, and
     what papers report beside them. Both are brought to linear ARRI Wide Gamut 4 by their own primaries; 1.0 counts as
     100 nit. PU21 and Delta E ITP end at 10,000 nit, and how much of a reference is above is said with every result, as
-    is what was taken out. Files of two folders belong together by name, whatever their suffix. The JSON also has the
+    is what was taken out. Where data windows differ, pixels that both have are compared. Files of two folders belong together by name, whatever their suffix. The JSON also has the
     means, and what each figure is.
     """
     from hdrgen.comparison import compare_files
     from hdrgen.metrics.full_reference import chosen
 
     threads()
+    layers = (layer, _either(reference_layer, layer))
+    parts = (part, _either(reference_part, part))
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     chosen(names)
     pairs, left = _pairs(test, reference)
@@ -60,19 +76,30 @@ def compare(
     if left:
         shown = ", ".join(file.name for file in left[:_MOST_NAMED]) + ", ..." * (len(left) > _MOST_NAMED)
         say("note", f"{reference}: {len(left)} of the references have no test in {test}: {shown}")
-    found: list[tuple[Job, Comparison]] = []
+    found: list[tuple[Job, FileComparison]] = []
 
     def work(job: Job) -> Report:
         plot = plots / f"{job.name.stem}.png" if plots else None
-        comparison = compare_files(*job.inputs, metrics=names, scale=scale, crf=crf, plot=plot)
+        comparison = compare_files(
+            *job.inputs,
+            metrics=names,
+            scale=scale,
+            crf=crf,
+            plot=plot,
+            layers=layers,
+            parts=parts,
+            ignore_windows=ignore_windows,
+        )
         found.append((job, comparison))
         facts = {
             "reference": str(job.inputs[1]),
             "correction": asdict(comparison.correction),
             "reference_above_10000_nit_share": comparison.reference_above_10000_nit_share,
             "metrics": comparison.figures,
+            "window": comparison.window,
+            "notes": comparison.notes,
         }
-        return Report(facts, _table(job, comparison))
+        return Report(facts, _table(job, comparison), comparison.notes)
 
     def rows() -> list[dict[str, float]]:
         return [comparison.figures for _, comparison in found]
@@ -93,6 +120,10 @@ def compare(
             from hdrgen.comparison_plots import write_summary_plot
 
             write_summary_plot(plots / _SUMMARY_PLOT, rows())
+
+
+def _either(of_reference: str | None, of_both: str | None) -> str | None:
+    return of_both if of_reference is None else (of_reference or None)
 
 
 def _pairs(test: Path, reference: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
@@ -116,7 +147,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return named
 
 
-def _table(job: Job, comparison: "Comparison") -> Any:
+def _table(job: Job, comparison: "FileComparison") -> Any:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -162,7 +193,7 @@ def _summary_facts(rows: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-def _write_csv(path: Path, found: "list[tuple[Job, Comparison]]") -> None:
+def _write_csv(path: Path, found: "list[tuple[Job, FileComparison]]") -> None:
     import polars as pl
 
     from hdrgen.runtime.atomic import replacing

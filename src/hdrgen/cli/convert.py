@@ -12,6 +12,8 @@ from hdrgen.cli.options import (
     CompressionOption,
     DryRunOption,
     JsonOption,
+    LayerOption,
+    PartOption,
     SkipExistingOption,
     examples,
     threads,
@@ -42,6 +44,8 @@ def convert(
         Literal[".exr", ".png", ".tif"], typer.Option(help="What files in an output folder become.")
     ] = ".exr",
     bits: Annotated[Literal["8", "16"], typer.Option(help="Bits of a PNG or TIFF.")] = "16",
+    layer: LayerOption = None,
+    part: PartOption = None,
     compression: CompressionOption = "zip",
     clamp: ClampOption = False,
     skip_existing: SkipExistingOption = False,
@@ -68,6 +72,8 @@ def convert(
             job.outputs[0],
             source_space=source,
             target_space=target,
+            layer=layer,
+            part=part,
             compression=compression,
             bits=8 if bits == "8" else 16,
             overflow="clamp" if clamp else "raise",
@@ -87,6 +93,7 @@ def register(app: typer.Typer) -> None:
             "hdrgen convert shot.exr -o shot_acescg.exr",
             "hdrgen convert plate.png -o plate.exr --from logc4",
             "hdrgen convert shot.exr -o shot.png --to logc4 --bits 16",
+            "hdrgen convert render.exr -o albedo.exr --layer ViewLayer.DiffCol",
             "hdrgen convert plates/ -o acescg/ --from linear_awg4 --compression dwaa",
         )
     )(convert)

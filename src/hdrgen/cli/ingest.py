@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from hdrgen.cli.batch import say
-from hdrgen.cli.options import CompressionOption, JsonOption, examples
+from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -33,6 +34,7 @@ def ingest(
             help="Whether files twice as wide as high are 360-degree panoramas and become camera-like views."
         ),
     ] = "auto",
+    layer: LayerOption = None,
     compression: CompressionOption = "zip",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
@@ -51,7 +53,7 @@ def ingest(
     from hdrgen.frames.ingest import ingest as take_in
 
     names = _names(sources)
-    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas}
+    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas, "layer": layer}
     try:
         params = IngestParams.model_validate(
             {
@@ -118,6 +120,11 @@ def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
         else:
             quarantined.append({"path": row["path"], "reason": row["quarantine_reason"]})
             say("not used", f"{source / row['path']}: {row['quarantine_reason']}")
+    # How a frame's encoding was decided ends in what of its file was taken, where that is not all of it.
+    taken = Counter(frame["encoding_decided_by"].partition("; ")[2] for frame in frames)
+    for what, count in sorted(taken.items()):
+        if what:
+            say("note", f"{source}: {what} in {count} of {len(frames)} frames")
     return {"source": str(source), "output": str(folder), "frames": frames, "quarantined": quarantined}
 
 

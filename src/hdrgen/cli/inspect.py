@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, outputs_in, pictures, run_jobs
-from hdrgen.cli.options import JsonOption, ScenePictures, examples, threads
+from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
-    from hdrgen.images.stored_image import SceneImage
+    from collections.abc import Sequence
+
+    from hdrgen.images.stored_image import SceneImage, StoredChannel, StoredPart, UnreadableImage
     from hdrgen.inspection import Statistics, StopsHistogram
 
 _BAR_ROWS = 7
@@ -24,13 +26,17 @@ def inspect(
         Path | None,
         typer.Option(help="Write nine exposures, -4 to +4 stops, to this PNG; a folder for many inputs."),
     ] = None,
+    layer: LayerOption = None,
+    part: PartOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a picture's header, its light, and a histogram.
 
-    The histogram counts pixels by luminance in stops from mid-grey; a contact sheet shows nine exposures.
+    The histogram counts pixels by luminance in stops from mid-grey; a contact sheet shows nine exposures. Of an EXR all
+    parts, layers and channels are listed, and which of them is the picture.
     """
-    from hdrgen.images.scene_image import read_scene_image
+    from hdrgen.images.scene_image import in_display, read_scene_image
+    from hdrgen.images.stored_image import UnreadableImage
     from hdrgen.inspection import statistics, stops_histogram, write_contact_sheet
 
     threads()
@@ -43,14 +49,88 @@ def inspect(
         ]
 
     def work(job: Job) -> Report:
-        image = read_scene_image(job.inputs[0])
+        try:
+            image = read_scene_image(job.inputs[0], layer=layer, part=part)
+        except UnreadableImage as error:
+            return _listing(job, error)
         light, histogram = statistics(image), stops_histogram(image)
         for sheet in job.outputs:
-            write_contact_sheet(image, sheet)
-        facts = {"header": _header(image), "statistics": asdict(light), "histogram": asdict(histogram)}
-        return Report(_plain(facts), _page(job, image, light, histogram))
+            write_contact_sheet(in_display(job.inputs[0], image), sheet)
+        facts = {
+            "header": _header(image),
+            "statistics": asdict(light),
+            "histogram": asdict(histogram),
+            "notes": image.notes,
+        }
+        return Report(_plain(facts), _page(job, image, light, histogram), image.notes)
 
     run_jobs("inspect", [Job((f,), s) for f, s in zip(files, sheets, strict=True)], work, as_json=as_json)
+
+
+def _listing(job: Job, error: "UnreadableImage") -> Report:
+    """Return what a whole file holds of which no picture can be had, else raise why it cannot."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from hdrgen.images.exr import read_parts
+    from hdrgen.images.stored_image import UnreadableImage
+
+    if job.outputs:
+        raise error
+    try:
+        parts = read_parts(job.inputs[0])
+    except UnreadableImage:
+        raise error from None
+    facts = {"error": str(error), "header": {"parts": [asdict(part) for part in parts]}, "statistics": None}
+    title = Text(str(job.inputs[0]), style="bold underline")
+    return Report(facts, Group(title, _parts_table(parts), Text("")), (error.reason,), good=False)
+
+
+def _parts_table(parts: "Sequence[StoredPart]", picture: tuple[int, str] | None = None) -> Any:
+    """Return a row for each layer of each part, the picture's marked."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for part in parts:
+        layers: dict[str, list[StoredChannel]] = {}
+        for channel in part.channels:
+            layers.setdefault(channel.name.rpartition(".")[0], []).append(channel)
+        for name, channels in layers.items():
+            is_picture = picture == (part.index, name)
+            label = " ".join(
+                filter(None, (f"part {part.index}" if len(parts) > 1 else "", part.name, part.view))
+            )
+            table.add_row(
+                Text(label, style="dim"),
+                Text(name or "-", style="bold" if is_picture else ""),
+                Text(_channels(channels), style="bold" if is_picture else ""),
+                Text("the picture" if is_picture else "", style="cyan"),
+            )
+    return table
+
+
+def _channels(channels: "Sequence[StoredChannel]") -> str:
+    """Return channels in the order that people say them, with types and sampling."""
+    by_kind: dict[str, list[str]] = {}
+    for channel in sorted(channels, key=lambda channel: _order(channel.name)):
+        sampling = "" if channel.sampling == (1, 1) else " every {}x{}".format(*channel.sampling)
+        by_kind.setdefault(channel.pixel_type + sampling, []).append(channel.name.rpartition(".")[2])
+    return ", ".join(f"{' '.join(names)} {kind}" for kind, names in by_kind.items())
+
+
+def _order(name: str) -> tuple[int, str]:
+    leaf = name.rpartition(".")[2]
+    return ("RGBAXYZ".find(leaf[:1].upper()) % 8, leaf)
+
+
+def _picture_of(image: "SceneImage") -> tuple[int, str]:
+    """Return the part, and the layer as its channels name it: with its view where that is not the default."""
+    in_part = {
+        channel.name.rpartition(".")[0] for part in image.parts[image.part :][:1] for channel in part.channels
+    }
+    viewed = f"{image.layer}.{image.view}".strip(".")
+    return image.part, viewed if viewed in in_part else image.layer
 
 
 def _header(image: "SceneImage") -> dict[str, Any]:
@@ -65,6 +145,8 @@ def _header(image: "SceneImage") -> dict[str, Any]:
         "storage": image.storage,
         "part": image.part,
         "view": image.view,
+        "layer": image.layer,
+        "parts": [asdict(part) for part in image.parts],
         "attributes": image.attributes,
     }
 
@@ -113,6 +195,8 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
     said = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
     if light.ceiling_share * image.width * image.height >= 10:
         said += f"{', ' if said else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
+    layered = len({(p.index, c.name.rpartition(".")[0]) for p in image.parts for c in p.channels}) > 1
+    listed = [("layers", _parts_table(image.parts, _picture_of(image)))] if layered else []
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -123,6 +207,8 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
         ("look out", said or "nothing"),
     ]:
         table.add_row(name, Text(value, style="yellow" if name == "look out" and said else ""))
+    for row in listed:
+        table.add_row(*row)
     for name, value in sorted(image.attributes.items(), key=lambda item: item[0].lower()):
         if name == "chromaticities":  # said above, by name where they have one
             continue
@@ -178,6 +264,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "hdrgen inspect shot.exr",
             "hdrgen inspect shot.exr --contact-sheet shot_exposures.png",
+            "hdrgen inspect shot.exr --layer ViewLayer.Mist",
             "hdrgen inspect renders/ --contact-sheet sheets/",
             "hdrgen inspect shot.exr --json | jq .files[0].statistics.stops",
         )

@@ -25,6 +25,8 @@ from hdrgen.cli.options import (
     CompressionOption,
     DryRunOption,
     JsonOption,
+    LayerOption,
+    PartOption,
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
@@ -78,6 +80,8 @@ def merge(
     group: Annotated[
         int | None, typer.Option(min=2, max=9, help="So many files in a row, by name, are one set.")
     ] = None,
+    layer: LayerOption = None,
+    part: PartOption = None,
     space: SpaceOption = "acescg",
     weights: WeightsOption = None,
     backend: BackendOption = "auto",
@@ -121,6 +125,8 @@ def merge(
             align=not no_align,
             reference_ev=reference,
             confidence_target=job.outputs[1] if confidence else None,
+            layer=layer,
+            part=part,
             delivery=delivery,
             threads=count,
         )

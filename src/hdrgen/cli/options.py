@@ -33,6 +33,13 @@ BackendOption = Annotated[
     typer.Option(help="What runs the network; auto is what `hdrgen bench` found fastest, else torch."),
 ]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
+LayerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Layer of an EXR, or one channel. [default: its picture; inspect lists all]"
+    ),
+]
+PartOption = Annotated[str | None, typer.Option(metavar="NAME", help="Part of an EXR, by name or number.")]
 ScenePictures = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="OpenEXR or Radiance files, or folders of them.")
 ]

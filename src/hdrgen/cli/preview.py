@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, jobs_for, run_jobs
-from hdrgen.cli.options import DryRunOption, JsonOption, ScenePictures, SkipExistingOption, examples, threads
+from hdrgen.cli.options import (
+    DryRunOption,
+    JsonOption,
+    LayerOption,
+    PartOption,
+    ScenePictures,
+    SkipExistingOption,
+    examples,
+    threads,
+)
 from hdrgen.runtime.errors import HdrgenError
 
 Format = Literal["png", "avif", "jxl", "jpg"]
@@ -60,6 +69,8 @@ def preview(
     file_format: Annotated[
         Format | None, typer.Option("--format", help="What is written into a folder. [default: png]")
     ] = None,
+    layer: LayerOption = None,
+    part: PartOption = None,
     skip_existing: SkipExistingOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -72,6 +83,8 @@ def preview(
     AVIF and JPEG XL: PQ or HLG in Rec.2020 for an HDR display, through the ACES 2.0 output transform for its peak.
 
     JPEG: Ultra HDR, the SDR picture with a gain map; any viewer shows it, an HDR display brighter.
+
+    What is shown is the display window, with square pixels.
 
     Existing outputs are overwritten. AVIF and JPEG XL need the extra: pip install 'hdrgen[preview]'.
     """
@@ -90,7 +103,7 @@ def preview(
             raise HdrgenError(
                 f"{option} does not go with .{written}, which takes {', '.join(_TAKES[written])}"
             )
-    common = {"longest_side": longest_side, "threads": threads()}
+    common = {"longest_side": longest_side, "layer": layer, "part": part, "threads": threads()}
     work = (
         _sdr(display, view, exposure_stops, common, strip=strip)
         if written == "png"
@@ -131,7 +144,7 @@ def _sdr(
             done = write_preview(job.inputs[0], job.outputs[0], display=display, view=view, **how)
         at = "-4 to +4" if strip else f"{exposure_stops:+g}"
         shown = f"{done.width}x{done.height}, {done.source_space} at {at} stops"
-        return Report(asdict(done), f"{job.outputs[0]}: {shown}, {done.view}")
+        return Report(asdict(done), f"{job.outputs[0]}: {shown}, {done.view}", done.notes)
 
     return work
 
@@ -159,9 +172,8 @@ def _hdr(
         )
         shown = f"{done.width}x{done.height}, {done.source_space} at {exposure_stops:+g} stops"
         how = f"{done.transfer}, peak {done.peak_nits:g}, paper white {done.paper_white_nits:.3g} nit"
-        return Report(
-            asdict(done), f"{job.outputs[0]}: {shown}, {how}; brightest pixel {done.brightest_nits:.4g} nit"
-        )
+        words = f"{job.outputs[0]}: {shown}, {how}; brightest pixel {done.brightest_nits:.4g} nit"
+        return Report(asdict(done), words, done.notes)
 
     return work
 

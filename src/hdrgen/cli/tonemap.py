@@ -10,6 +10,8 @@ from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, outputs_in, 
 from hdrgen.cli.options import (
     DryRunOption,
     JsonOption,
+    LayerOption,
+    PartOption,
     Primaries,
     ScenePictures,
     SkipExistingOption,
@@ -24,6 +26,8 @@ def tonemap(
     log: Annotated[Path, typer.Option(help="The log PNG; a folder for many inputs.")],
     primaries: Annotated[Primaries, typer.Option(help="Primaries that the tone maps work in.")] = "awg4",
     ceiling: Annotated[float, typer.Option(help="Scene-linear value of the log picture's white.")] = 10000.0,
+    layer: LayerOption = None,
+    part: PartOption = None,
     skip_existing: SkipExistingOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -46,12 +50,12 @@ def tonemap(
             *job.outputs,
             primaries=primaries,
             log_ceiling_linear=ceiling,
+            layer=layer,
+            part=part,
             threads=count,
         )
-        cut = f"{done.above_ceiling_share:.2%} of pixels are above the ceiling of {ceiling:g} and are cut off"
-        notes = (cut,) if done.above_ceiling_share else ()
         words = f"{job.outputs[0]} and {job.outputs[1]}: {done.width}x{done.height}, {primaries}"
-        return Report({**asdict(done), "outputs": [str(path) for path in job.outputs]}, words, notes)
+        return Report({**asdict(done), "outputs": [str(path) for path in job.outputs]}, words, done.notes)
 
     jobs = [Job((file,), pair) for file, pair in zip(files, zip(*outputs, strict=True), strict=True)]
     run_jobs("tonemap", jobs, work, as_json=as_json, skip_existing=skip_existing, dry_run=dry_run)

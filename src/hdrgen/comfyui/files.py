@@ -16,10 +16,11 @@ from torch import Tensor
 from hdrgen.conversion import assumed_chromaticities, describe, from_chromaticities, linear_space
 from hdrgen.images import exr
 from hdrgen.images.code_image import write_png8
-from hdrgen.images.scene_image import read_scene_image
+from hdrgen.images.geometry import geometry_of, placed, placed_notes
+from hdrgen.images.scene_image import in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.preview import linear_ap1, preview_code8
-from hdrgen.provenance import Attributes, carried, made_by
+from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 
@@ -27,6 +28,7 @@ from .wires import CATEGORY, Metadata, image_of, pictures_of, progress, space_in
 
 _THUMBNAIL_PIXELS = 768
 _READ_SUFFIXES = (".exr", ".hdr")
+_ASPECT = "pixelAspectRatio"
 _FRAME = re.compile(r"(?P<name>.*?)(?P<frame>\d+)(?P<suffix>\.[^.]+)")
 
 
@@ -125,10 +127,12 @@ class ExrExporter(io.ComfyNode):
     ) -> Any:
         pictures, alphas = pictures_of(light), _alphas(alpha, light)
         header = {**(metadata or made_by("comfyui")), **_attributes(attributes)}
+        aspect = header.pop(_ASPECT, None)  # of the structure of a file, not of what it says
         if workflow and not comfy_args.disable_metadata:
             header |= _graph(cls.hidden)
         chromaticities, source = linear_space(file_space), linear_space(light_space)
         height, width, _ = pictures[0].shape
+        geometry = geometry_of({_ASPECT: aspect}, width, height)
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
@@ -149,6 +153,7 @@ class ExrExporter(io.ComfyNode):
                 alpha=None if alphas is None else alphas[number],
                 chromaticities=chromaticities,
                 attributes=header,
+                geometry=geometry,
                 compression=compression,
                 pixel_type=pixel_type,
                 overflow=overflow,
@@ -172,7 +177,7 @@ class ExrLoader(io.ComfyNode):
             node_id="HdrgenExrLoader",
             display_name="EXR Loader",
             category=CATEGORY,
-            description="Reads OpenEXR or Radiance files of ComfyUI's input folder as scene-linear light, nothing clamped.",
+            description="Reads OpenEXR or Radiance files of ComfyUI's input folder as scene-linear light, nothing clamped, in the display window.",
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -185,10 +190,19 @@ class ExrLoader(io.ComfyNode):
                     tooltip="Empty for this file alone; all for its sequence, or first and last frame, such as 1001-1024.",
                 ),
                 space_input(tooltip="Scene-linear space of the light; the file's primaries are converted."),
+                io.String.Input(
+                    "layer",
+                    default="",
+                    optional=True,
+                    tooltip="Layer of an EXR, or one channel. Empty takes its picture; the report names the others.",
+                ),
             ],
             outputs=[
                 io.Image.Output("light", tooltip="Scene-linear light, a batch for a sequence."),
-                io.Mask.Output("alpha", tooltip="1 is opaque, as the EXR Exporter takes it."),
+                io.Mask.Output(
+                    "alpha",
+                    tooltip="1 is opaque, as the EXR Exporter takes it; 0 where nothing was rendered.",
+                ),
                 Metadata.Output(
                     "metadata", tooltip="What the file's header says of the scene and of what made it."
                 ),
@@ -197,11 +211,11 @@ class ExrLoader(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, frames: str, space: str) -> Any:
+    def fingerprint_inputs(cls, file: str, frames: str, space: str, layer: str = "") -> Any:
         read = [
             (str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in _frames(_path(file), frames)
         ]
-        return json.dumps([read, space])
+        return json.dumps([read, space, layer])
 
     @classmethod
     def validate_inputs(cls, file: str, frames: str) -> bool | str:
@@ -212,27 +226,38 @@ class ExrLoader(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, file: str, frames: str, space: str) -> Any:
+    def execute(cls, file: str, frames: str, space: str, layer: str = "") -> Any:
         paths = _frames(_path(file), frames)
         move, light, alphas, lines = progress(len(paths)), [], [], []
         attributes: Attributes = {}
+        notes: dict[str, None] = {}
         for number, path in enumerate(paths, 1):
-            image = read_scene_image(path)
+            stored = read_scene_image(path, layer=layer.strip() or None)
+            image = in_display(path, stored)
             chromaticities, stated = assumed_chromaticities(image)
             light.append(from_chromaticities(image.rgb, chromaticities, space, threads=cores()))
-            alphas.append(np.ones(image.rgb.shape[:2]) if image.alpha is None else image.alpha)
-            attributes = attributes or carried(image.attributes)
+            alpha = np.ones(stored.rgb.shape[:2]) if stored.alpha is None else stored.alpha
+            alphas.append(placed(alpha, stored.geometry))
+            geometry = image.geometry
+            if number == 1:
+                attributes = carried(image.attributes)
+                if geometry.pixel_aspect_ratio != 1.0:
+                    attributes[_ASPECT] = geometry.pixel_aspect_ratio
+            notes |= dict.fromkeys((*stored.notes, *header_notes(left_behind(image.attributes))))
             guess = "" if stated else ", by convention: it states no primaries"
+            said = "".join(f"; {note}" for note in placed_notes(stored.geometry))
             lines.append(
-                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {describe(chromaticities)}{guess}"
+                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {describe(chromaticities)}{guess}{said}"
             )
             if light[-1].shape != light[0].shape:
                 raise HdrgenError(
                     f"{path}: is {image.width}x{image.height}, unlike {paths[0].name}; frames must have one size"
                 )
             move(number, len(paths))
-        alpha = torch.from_numpy(np.stack(alphas).astype(np.float32))
-        return io.NodeOutput(image_of(light), alpha, attributes, "\n".join(lines))
+        if _ASPECT in attributes:
+            notes[f"pixels are {attributes[_ASPECT]:g} times as wide as high; the metadata says so"] = None
+        mask = torch.from_numpy(np.stack(alphas).astype(np.float32))
+        return io.NodeOutput(image_of(light), mask, attributes, "\n".join((*lines, *notes)))
 
 
 def scene_image(linear: np.ndarray[Any, Any], space: str) -> SceneImage:

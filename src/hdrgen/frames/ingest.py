@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,10 +42,11 @@ from hdrgen.frames.panorama import (
 )
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.exr import Compression, write_exr
+from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.images.interop_id import holds_codes
-from hdrgen.images.scene_image import image_format, read_scene_header, read_scene_image
-from hdrgen.images.stored_image import SceneImage, UnreadableImage
+from hdrgen.images.scene_image import cut_to_display, image_format, read_scene_header, read_scene_image
+from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -126,6 +127,8 @@ class Source(Section):
     """Whether files twice as wide as high are 360-degree panoramas; `auto` looks at their edges."""
     scene: str | None = None
     """Regular expression that finds a file's scene in its path: the first group, else all it matches."""
+    layer: str | None = None
+    """Layer of its EXRs, or one channel, where it is not the one that is likeliest their picture."""
 
     @field_validator("encoding")
     @classmethod
@@ -439,20 +442,22 @@ def _ingest_file(task: _Task) -> list[Row]:
             content_hash = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UnreadableImage(file, f"cannot be read ({error.strerror})") from None
-    header = read_scene_header(file)
+    layer = task.source.layer
+    header = read_scene_header(file, layer=layer)
     megapixels = header.width * header.height / 1e6
     if megapixels > task.params.max_megapixels:
         raise UnreadableImage(
             file, f"has {megapixels:.3g} megapixels, more than {task.params.max_megapixels:g}"
         )
-    digest = _digest(task, content_hash)
+    digest = _digest(task, content_hash, header)
     reusable = [row for row in task.made_before if row["digest"] == digest]
     if reusable and all(
         is_whole(task.frames_dir / Path(row["file"]).name, row["file_bytes"]) for row in reusable
     ):
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
-    image = read_scene_image(file, decode=task.source.encoding == "auto")
+    # What was never rendered is no darkness, so nothing is filled in; what nobody sees is no light to learn from.
+    image = cut_to_display(file, read_scene_image(file, layer=layer, decode=task.source.encoding == "auto"))
     description, scene_in_file = _described(image.attributes)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
     try:
@@ -476,12 +481,12 @@ def _ingest_file(task: _Task) -> list[Row]:
         "scene_in_file": scene_in_file,
         "description": description,
         "encoding": encoding_name,
-        "encoding_decided_by": decided_by,
+        "encoding_decided_by": decided_by + _what_of(header),
         "exposure_scale": exposure_scale,
         "exposure_decided_by": exposure_decided_by,
     }
     if not panorama:
-        return [_frame(task, common, image.rgb, encoding, {"view": 0})]
+        return [_frame(task, common, image.rgb, encoding, {"view": 0}, image.geometry)]
     luminance = awg4_luminance(to_linear_awg4(image.rgb, encoding, 1.0))
     params = task.params.panorama
     size = view_size(image.width, params)
@@ -497,7 +502,30 @@ def _ingest_file(task: _Task) -> list[Row]:
     ]
 
 
-def _frame(task: _Task, common: Row, rgb: NDArray[np.floating], encoding: Encoding, view: Row) -> Row:
+def _what_of(header: StoredHeader) -> str:
+    """Return in words what of a file became its frame; nothing where it is all of it."""
+    said = [f"part {header.part}"] if header.part else []
+    if header.layer:
+        said.append(f"layer {'.'.join(filter(None, (header.layer, header.view)))}")
+    data, display = header.geometry.data_window, header.geometry.display_window
+    if overlap([data, display]) != data:
+        said.append(f"cut to the display window {described(display)}")
+    return "".join(f"; {words}" for words in said)
+
+
+def _matters(geometry: Geometry) -> bool:
+    """Tell whether a frame must say where its pixels lie; one that is whole starts at 0, wherever its file did."""
+    return not geometry.is_whole or geometry.pixel_aspect_ratio != 1.0
+
+
+def _frame(
+    task: _Task,
+    common: Row,
+    rgb: NDArray[np.floating],
+    encoding: Encoding,
+    view: Row,
+    geometry: Geometry | None = None,
+) -> Row:
     """Convert and write one picture; returns its row."""
     linear_awg4 = to_linear_awg4(rgb, encoding, common["exposure_scale"])
     stem = f"{file_stem(Path(task.path).stem)}_{common['digest']}"
@@ -515,6 +543,7 @@ def _frame(task: _Task, common: Row, rgb: NDArray[np.floating], encoding: Encodi
         linear_awg4,
         chromaticities=AWG4,
         attributes=attributes,
+        geometry=geometry if geometry and _matters(geometry) else None,
         compression=task.params.compression,
         overflow="clamp",
         allow_nonfinite=True,
@@ -544,8 +573,14 @@ def _quarantined(task: _Task, reason: str) -> Row:
     }
 
 
-def _digest(task: _Task, content_hash: str) -> str:
+def _digest(task: _Task, content_hash: str, header: StoredHeader) -> str:
     """Return what the frames of a file are named by: its bytes, its place, and all that changes the pixels."""
+    # What came later is named only where it is so, or every frame there is would get another name.
+    later: dict[str, Any] = {}
+    if task.source.layer is not None or header.part or header.layer:
+        later["layer"] = [task.source.layer, header.part, header.layer, header.view]
+    if _matters(header.geometry):
+        later["geometry"] = asdict(header.geometry)
     return short_digest(
         _CONVERSION_VERSION,
         content_hash,
@@ -553,6 +588,7 @@ def _digest(task: _Task, content_hash: str) -> str:
         task.path,
         task.source.model_dump(mode="json", include={"encoding", "exposure", "panoramas"}),
         task.params.model_dump(mode="json", include={"anchor", "panorama", "compression"}),
+        *([later] if later else []),
     )
 
 

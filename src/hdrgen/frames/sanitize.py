@@ -252,7 +252,12 @@ def _sanitize_frame(task: _Task) -> Row:
     target = task.frames_dir / f"{row['frame']}_r{digest}.exr"
     kept = {k: v for k, v in image.attributes.items() if k.startswith("hdrgen") or k == "exposureScale"}
     write_exr(
-        target, repaired.linear_awg4, chromaticities=AWG4, attributes=kept, compression=params.compression
+        target,
+        repaired.linear_awg4,
+        chromaticities=AWG4,
+        attributes=kept,
+        geometry=image.geometry,
+        compression=params.compression,
     )
     luminance = awg4_luminance(repaired.linear_awg4)
     return {

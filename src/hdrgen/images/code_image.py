@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -124,8 +125,12 @@ def write_png8(
     _write(Path(path), _png_bytes(code8, text))
 
 
-def write_pngs(pictures: Sequence[tuple[Path, NDArray[Any], Mapping[str, str]]]) -> None:
+def write_pngs(
+    pictures: Sequence[tuple[Path, NDArray[Any], Mapping[str, str]]], *, pixel_aspect_ratio: float = 1.0
+) -> None:
     """Write pictures that belong together as PNGs of 8 or 16 bits, each with its text: all of them or none.
+
+    The shape of their pixels, width over height, is said where they are not square.
 
     Raises
     ------
@@ -139,7 +144,7 @@ def write_pngs(pictures: Sequence[tuple[Path, NDArray[Any], Mapping[str, str]]])
         with ExitStack() as moves:  # all are written before the first takes its name
             for (path, _, _), data in zip(pictures, encoded, strict=True):
                 moves.enter_context(_noted(path, written))
-                moves.enter_context(replacing(path)).write_bytes(data)
+                moves.enter_context(replacing(path)).write_bytes(_with_aspect(data, pixel_aspect_ratio))
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
@@ -159,10 +164,12 @@ def write_code(
     code: NDArray[np.uint8] | NDArray[np.uint16],
     *,
     text: Mapping[str, str] = MappingProxyType({}),
+    pixel_aspect_ratio: float = 1.0,
 ) -> None:
     """Write RGB codes ``(height, width, 3)``, uint8 or uint16, as PNG or TIFF by the suffix of `path`.
 
-    A TIFF is stored uncompressed, with its text as the image description.
+    A TIFF is stored uncompressed, with its text as the image description. The shape of pixels, width over height, is
+    said where they are not square: by PNG's pHYs, by TIFF's resolutions.
 
     Raises
     ------
@@ -172,12 +179,15 @@ def write_code(
     path = Path(path)
     match path.suffix.lower():
         case ".png":
-            _write(path, _png_bytes(code, text))
+            _write(path, _with_aspect(_png_bytes(code, text), pixel_aspect_ratio))
         case ".tif" | ".tiff":
             buffer = io.BytesIO()
             said = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
+            shape: dict[str, Any] = {}
+            if pixel_aspect_ratio != 1.0:
+                shape = {"resolution": _resolutions(pixel_aspect_ratio), "resolutionunit": "NONE"}
             tifffile.imwrite(
-                buffer, code, photometric="rgb", metadata=None, software="hdrgen", description=said
+                buffer, code, photometric="rgb", metadata=None, software="hdrgen", description=said, **shape
             )
             _write(path, buffer.getbuffer())
         case suffix:
@@ -215,6 +225,24 @@ def _png_bytes(code: NDArray[Any], text: Mapping[str, str]) -> bytes:
     data = encoded.tobytes()
     header_end = len(SIGNATURE) + 12 + 13
     return data[:header_end] + b"".join(_text_chunk(*item) for item in text.items()) + data[header_end:]
+
+
+def _with_aspect(png: bytes, pixel_aspect_ratio: float) -> bytes:
+    """Return a PNG that says the shape of its pixels; one of square pixels as it is."""
+    if pixel_aspect_ratio == 1.0:
+        return png
+    header_end = 8 + 12 + 13
+    content = b"pHYs" + struct.pack(">IIB", *_resolutions(pixel_aspect_ratio), 0)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:header_end] + chunk + png[header_end:]
+
+
+def _resolutions(pixel_aspect_ratio: float) -> tuple[int, int]:
+    """Return pixels across and down an unknown unit: wide pixels are fewer across."""
+    if pixel_aspect_ratio < 1:
+        return _resolutions(1 / pixel_aspect_ratio)[::-1]
+    ratio = Fraction(min(pixel_aspect_ratio, 1e5)).limit_denominator(10_000)
+    return ratio.denominator, ratio.numerator
 
 
 def _text_chunk(keyword: str, value: str) -> bytes:

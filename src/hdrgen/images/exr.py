@@ -167,6 +167,20 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
     )
 
 
+def read_parts(path: Path) -> tuple[StoredPart, ...]:
+    """Return all that a file holds, whether or not any of it is a picture.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, is no EXR or is damaged.
+    """
+    path = Path(path)
+    _open(path, header_only=True)
+    parts = _open_pixels(path, separate=True).parts
+    return tuple(_stored_part(index, part) for index, part in enumerate(parts))
+
+
 def write_exr(
     path: Path,
     rgb: NDArray[np.floating],
@@ -361,6 +375,8 @@ def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredH
     attributes = {name: _plain(value) for name, value in header.items() if name not in _NOT_SHOWN}
     for window in ("dataWindow", "displayWindow"):
         attributes[window] = [int(x) for corner in header[window] for x in corner]
+    if preview := header.get("preview"):
+        attributes["preview"] = "{1}x{0}".format(*preview.pixels.shape)
     return StoredHeader(
         width=int(x1) - int(x0) + 1,
         height=int(y1) - int(y0) + 1,

@@ -14,6 +14,7 @@ Window = tuple[int, int, int, int]
 
 MAX_MEGAPIXELS = 300.0
 """A header of a few bytes can claim a display window of any size; nothing larger is filled with black."""
+_WIDEST = 8.0  # of pixels that a lens squeezes
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,9 @@ def geometry_of(attributes: Mapping[str, Any], width: int, height: int) -> Geome
     A pixel aspect ratio that is none (0, negative, NaN, Inf) counts as 1.
     """
     whole = (0, 0, width - 1, height - 1)
-    data, display = (_window(attributes.get(name), whole) for name in ("dataWindow", "displayWindow"))
-    try:
-        aspect = float(attributes.get("pixelAspectRatio", 1.0))
-    except (TypeError, ValueError):
-        aspect = 1.0
-    return Geometry(data, display, aspect if np.isfinite(aspect) and aspect > 0 else 1.0)
+    data = _window(attributes.get("dataWindow"), whole)
+    display = _window(attributes.get("displayWindow"), data)
+    return Geometry(data, display, _aspect(attributes))
 
 
 def size_of(window: Window) -> tuple[int, int]:
@@ -116,6 +114,36 @@ def placed(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     return frame
 
 
+def seen(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """Return the pixels that are there and are looked at: overscan is cut off, nothing is filled in.
+
+    Parameters
+    ----------
+    pixels
+        Those of the data window, ``(height, width, ...)``; the same array comes back where all of them are seen.
+    geometry
+        Where they lie.
+
+    Raises
+    ------
+    HdrgenError
+        None of them is in the display window.
+    """
+    shared = overlap([geometry.data_window, geometry.display_window])
+    if shared is None:
+        raise HdrgenError("none of its pixels lies in its display window")
+    if shared == geometry.data_window:
+        return pixels
+    return np.ascontiguousarray(cut(pixels, geometry.data_window, shared))
+
+
+def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """Return the size of a picture shown with square pixels, nothing made smaller; as it is where that is absurd."""
+    wide, high = round(width * max(aspect, 1.0)), round(height / min(aspect, 1.0))
+    usual = 1 / _WIDEST <= aspect <= _WIDEST and wide * high <= MAX_MEGAPIXELS * 1e6
+    return (wide, high) if usual else (width, height)
+
+
 def placed_notes(geometry: Geometry) -> tuple[str, ...]:
     """Return what `placed` did, for a person; nothing where it did nothing."""
     if geometry.is_whole:
@@ -128,21 +156,31 @@ def placed_notes(geometry: Geometry) -> tuple[str, ...]:
     if shared != display:
         what.append("what was never rendered is black")
     window = "{}x{}{:+d}{:+d}".format(*size_of(data), *data[:2])
-    return (f"data window {window}, display window {_listed(display)}: {' and '.join(what)}",)
+    return (f"data window {window}, display window {described(display)}: {' and '.join(what)}",)
 
 
 def aspect_notes(geometry: Geometry) -> tuple[str, ...]:
-    """Return that the target cannot say that its pixels are not square."""
+    """Return that pixels are not square, for a person who opens a PNG or TIFF of them."""
     if geometry.pixel_aspect_ratio == 1.0:
         return ()
-    return (
-        f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high, which the output does not say",
-    )
+    shape = f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high"
+    return (f"{shape}; the file says so by its resolutions, which few programs read",)
 
 
-def _listed(window: Window) -> str:
+def described(window: Window) -> str:
+    """Return a window as it is written: size, and first column and row where they are not 0."""
     width, height = size_of(window)
     return f"{width}x{height}" + (f"{window[0]:+d}{window[1]:+d}" if window[:2] != (0, 0) else "")
+
+
+def _aspect(attributes: Mapping[str, Any]) -> float:
+    try:
+        # Radiance states height over width.
+        stated = attributes.get("pixelAspectRatio") or 1 / float(attributes.get("PIXASPECT", 1.0))
+        aspect = float(stated)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0
+    return aspect if np.isfinite(aspect) and aspect > 0 else 1.0
 
 
 def _window(stated: Any, whole: Window) -> Window:

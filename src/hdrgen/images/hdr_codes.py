@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hdrgen.images.content_light import ContentLight, with_content_light
 from hdrgen.runtime.errors import HdrgenError
 
 Transfer = Literal["pq", "hlg"]
@@ -26,7 +27,12 @@ _JXL_DISTANCE = 0.5
 
 
 def encode_avif(
-    code: NDArray[np.floating], *, transfer: Transfer, bits: Literal[10, 12] = 10, threads: int = 2
+    code: NDArray[np.floating],
+    *,
+    transfer: Transfer,
+    bits: Literal[10, 12] = 10,
+    light: ContentLight | None = None,
+    threads: int = 2,
 ) -> bytes:
     """Return an AVIF of code values, 4:4:4 and full range, with its CICP 9/16/9 (PQ) or 9/18/9 (HLG).
 
@@ -36,6 +42,8 @@ def encode_avif(
         Shape ``(H, W, 3)``, Rec.2020 code values 0 to 1 of the transfer function.
     transfer, bits
         What the codes mean, and how many bits each has.
+    light
+        MaxCLL and MaxFALL to be stated; None states none.
     threads
         Of the encoder.
 
@@ -45,7 +53,7 @@ def encode_avif(
         The library is not installed.
     """
     largest = 2**bits - 1
-    return bytes(
+    avif = bytes(
         _library("imagecodecs").avif_encode(
             (np.clip(code, 0, 1) * largest + 0.5).astype(np.uint16),
             level=_AVIF_QUALITY,
@@ -58,6 +66,7 @@ def encode_avif(
             numthreads=threads,
         )
     )
+    return avif if light is None else with_content_light(avif, light)
 
 
 def encode_jpeg_xl(

@@ -27,7 +27,7 @@ _PASSES = frozenset(
     (
         "albedo", "ambient", "ao", "background", "bg", "coat", "diff", "diffuse", "direct", "emission", "emit",
         "env", "environment", "gi", "gloss", "glossy", "indirect", "light", "lighting", "mask", "matte", "mist",
-        "occlusion", "raw", "reflection", "refraction", "shadow", "shadows", "sheen", "spec", "specular", "sss",
+        "occlusion", "raw", "reflect", "reflection", "refract", "refraction", "shadow", "shadows", "sheen", "spec", "specular", "sss",
         "subsurface", "trans", "transmission", "volume",
     )
 )  # fmt: skip
@@ -40,6 +40,10 @@ _DATA = frozenset(
         "worldposition", "zdepth",
     )
 )  # fmt: skip
+# Also at the end of a word that is written together, such as worldnormals.
+_DATA_ENDINGS = ("depth", "normal", "normals", "vector", "vectors", "velocity")
+# Says that it is light, whatever the view layer above it is called.
+_SURELY_LIGHT = frozenset(("beauty", "bty", "combined", "rgba"))
 _DATA_LETTERS = frozenset("npuvz")  # of a whole component, such as N.X
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SHOWN = 8
@@ -143,7 +147,7 @@ def choose_layer(
     pictures = [found for found in among if found.kind != "data"]
     if not pictures:
         held = _listed([name for found in among for name in found.all_channels])
-        data = "; --layer takes data as it is" if among else ""
+        data = "; --layer takes data as it is" if held else ""
         raise NoPicture(f"holds no picture (channels {held or 'none'}{data})")
     best = min(map(_rank, pictures))
     likeliest = [found for found in pictures if _rank(found) == best]
@@ -247,10 +251,14 @@ def _words(name: str) -> list[str]:
 
 
 def _is_data(name: str) -> bool:
-    return any(
+    components = name.split(".")
+    return components[-1].lower() not in _SURELY_LIGHT and any(
         component.lower() in _DATA_LETTERS
-        or any(word in _DATA or word.startswith("crypto") for word in (component.lower(), *_words(component)))
-        for component in name.split(".")
+        or any(
+            word in _DATA or word.startswith("crypto") or word.endswith(_DATA_ENDINGS)
+            for word in (component.lower(), *_words(component))
+        )
+        for component in components
     )
 
 
@@ -288,14 +296,15 @@ def _asked(layers: Sequence[Layer], name: str) -> Layer:
             return _as_picture(by_view[0])
     for layer in layers:
         if name in layer.all_channels:
-            return Layer(layer.part, layer.part_name, layer.name, layer.view, _single(layer), (name,), None,
+            return Layer(layer.part, layer.part_name, layer.name, layer.view, _single(layer, name), (name,), None,
                          tuple(c for c in layer.all_channels if c != name))  # fmt: skip
     names = _listed([layer.label or " ".join(layer.channels) for layer in layers], 20)
     raise NoPicture(f"has no layer {name!r}; there are {names}")
 
 
-def _single(layer: Layer) -> Kind:
-    return "data" if layer.kind == "data" else "grey"
+def _single(layer: Layer, channel: str) -> Kind:
+    role = _ROLES.get(channel.rpartition(".")[2].lower(), "")
+    return "grey" if layer.kind != "data" and role in ("R", "G", "B", "Y", "V") else "data"
 
 
 def _as_picture(layer: Layer) -> Layer:

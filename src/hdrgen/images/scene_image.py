@@ -1,11 +1,15 @@
 """Scene-linear pictures of any format we read, told apart by their first bytes: damaged files have no suffix."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hdrgen.images import exr, radiance
+from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, seen
 from hdrgen.images.interop_id import NotLinear, linear_light
 from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
@@ -96,6 +100,58 @@ def read_scene_header(path: Path, *, layer: str | None = None, part: int | str |
             _refuse_layers(path, layer, part)
             return radiance.read_radiance_header(path)
     raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
+
+
+def in_display(path: Path, image: SceneImage) -> SceneImage:
+    """Return a picture whose pixels are those of its display window, see `geometry.placed`, and notes of that.
+
+    For targets that have no windows. The same picture comes back where its windows agree.
+
+    Raises
+    ------
+    UnreadableImage
+        The display window is larger than anybody's picture.
+    """
+    geometry = image.geometry
+    return _in_window(path, image, placed, geometry.display_window, placed_notes(geometry))
+
+
+def cut_to_display(path: Path, image: SceneImage) -> SceneImage:
+    """Return a picture without the pixels that are outside of its display window, see `geometry.seen`.
+
+    For light that is measured or learned from: what was never rendered is no darkness.
+
+    Raises
+    ------
+    UnreadableImage
+        All are outside.
+    """
+    geometry = image.geometry
+    shared = overlap([geometry.data_window, geometry.display_window]) or geometry.data_window
+    return _in_window(path, image, seen, shared, ())
+
+
+def _in_window(
+    path: Path,
+    image: SceneImage,
+    move: Callable[[NDArray[Any], Geometry], NDArray[Any]],
+    window: Window,
+    notes: tuple[str, ...],
+) -> SceneImage:
+    geometry = image.geometry
+    if geometry.is_whole:
+        return image
+    try:
+        rgb = move(image.rgb, geometry)
+    except HdrgenError as error:
+        raise UnreadableImage(path, str(error)) from None
+    return replace(
+        image,
+        rgb=rgb,
+        alpha=None if image.alpha is None else move(image.alpha, geometry),
+        attributes={**image.attributes, "dataWindow": list(window)},
+        notes=(*image.notes, *notes),
+    )
 
 
 def _refuse_layers(path: Path, layer: str | None, part: int | str | None) -> None:

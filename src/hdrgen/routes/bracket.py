@@ -18,8 +18,9 @@ from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import write_pngs
+from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.images.scene_image import read_finite_scene_image
+from hdrgen.images.scene_image import in_display, read_finite_scene_image
 from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
@@ -75,9 +76,13 @@ def bracket_file(
     *,
     encoding: str = "logc4",
     bits: Literal[8, 16] = 8,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> Bracketed:
     """Write a scene-linear picture as one PNG for each exposure value, all of them or none.
+
+    The PNGs show the display window.
 
     Parameters
     ----------
@@ -89,6 +94,8 @@ def bracket_file(
         A key of `CODE_ENCODINGS`: curve and primaries of the PNGs.
     bits
         Of their codes.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     threads
         Bands of rows worked on at once.
 
@@ -103,10 +110,12 @@ def bracket_file(
     if len(set(evs)) < len(evs):
         raise HdrgenError(f"the EVs {listed(evs)} must differ")
     curve = encoding_named(encoding)
-    image = read_finite_scene_image(source)
+    image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
     chromaticities, stated = assumed_chromaticities(image)
     linear = to_chromaticities(image.rgb, chromaticities, curve.chromaticities)
-    notes = [] if stated else ["the file states no primaries, so Rec.709 by convention"]
+    notes = [*image.notes, *aspect_notes(image.geometry)]
+    if not stated:
+        notes.append("the file states no primaries, so Rec.709 by convention")
     if image.alpha is not None:
         notes.append("alpha was dropped")
     primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
@@ -114,7 +123,8 @@ def bracket_file(
     said = {ENCODING: encoding, **named, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
     texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
-    write_pngs(list(zip(targets, codes, texts, strict=True)))
+    aspect = image.geometry.pixel_aspect_ratio
+    write_pngs(list(zip(targets, codes, texts, strict=True)), pixel_aspect_ratio=aspect)
     ceiling_linear = curve.decode(np.float64(1.0))
     clipped = tuple(pixel_share(linear > ceiling_linear / 2.0**ev) for ev in evs)
     return Bracketed(image.width, image.height, encoding, bits, tuple(evs), clipped, tuple(notes))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.conversion import clamped_notes, from_chromaticities, linear_space
 from hdrgen.images import exr
+from hdrgen.images.geometry import Geometry
 from hdrgen.provenance import Attributes
 from hdrgen.runtime.errors import HdrgenError
 
@@ -52,6 +53,7 @@ class Delivery:
         attributes: Attributes,
         *,
         alpha: NDArray[np.floating] | None = None,
+        geometry: Geometry | None = None,
         threads: int = 2,
     ) -> tuple[float, tuple[str, ...]]:
         """Write scene-linear light; return the brightest value written and what a person should know.
@@ -68,6 +70,8 @@ class Delivery:
             From `made_by`.
         alpha
             Shape ``(H, W)``, 0 to 1, by which `linear` is multiplied already.
+        geometry
+            Where the pixels lie; None is a picture that fills its frame.
         threads
             Bands of rows worked on at once.
 
@@ -81,6 +85,7 @@ class Delivery:
             target,
             linear,
             alpha=alpha,
+            geometry=geometry,
             chromaticities=linear_space(self.space),
             compression=self.compression,
             overflow=self.overflow,

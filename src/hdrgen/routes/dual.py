@@ -18,8 +18,10 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
+from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.images.scene_image import read_finite_scene_image
+from hdrgen.images.scene_image import in_display, read_finite_scene_image
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
@@ -45,13 +47,14 @@ class Fuser(Protocol):
 
 @dataclass(frozen=True)
 class ToneMapped:
-    """What was tone-mapped: primaries, the log picture's ceiling, and the share of pixels above it."""
+    """What was tone-mapped: primaries, the log picture's ceiling, the share of pixels above it, what a person should know."""
 
     width: int
     height: int
     primaries: str
     log_ceiling_linear: float
     above_ceiling_share: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,11 @@ def tone_map_file(
     *,
     primaries: str = DEFAULT_PRIMARIES,
     log_ceiling_linear: float = Log().ceiling_linear,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> ToneMapped:
-    """Write a scene-linear picture as its Reinhard and its log PNG, 8 bits each.
+    """Write a scene-linear picture as its Reinhard and its log PNG, 8 bits each; they show the display window.
 
     Parameters
     ----------
@@ -86,6 +91,8 @@ def tone_map_file(
         A key of `SPACES` that the tone maps are to work in; negatives there become 0.
     log_ceiling_linear
         Scene-linear value of the log picture's code 255.
+    layer, part
+        What of an EXR to read, see `layers.choose_layer`.
     threads
         Bands of rows worked on at once.
 
@@ -102,8 +109,14 @@ def tone_map_file(
     if not log_ceiling_linear > 0:
         raise HdrgenError(f"the log picture's ceiling must be above 0, not {log_ceiling_linear:g}")
     target = _space(primaries)
-    image = read_finite_scene_image(source)
-    linear = to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target)
+    image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
+    chromaticities, stated = assumed_chromaticities(image)
+    linear = to_chromaticities(image.rgb, chromaticities, target)
+    notes = [*image.notes, *aspect_notes(image.geometry)]
+    if not stated:
+        notes.append("the file states no primaries, so Rec.709 by convention")
+    if image.alpha is not None:
+        notes.append("alpha was dropped")
     curves: tuple[tuple[str, ToneMap, Path], ...] = (
         ("reinhard", Reinhard(), reinhard_png),
         ("log", Log(log_ceiling_linear), log_png),
@@ -113,9 +126,14 @@ def tone_map_file(
         ceiling = f"{curve.ceiling_linear:g}"
         return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
-    write_pngs([(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves])
+    write_pngs(
+        [(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves],
+        pixel_aspect_ratio=image.geometry.pixel_aspect_ratio,
+    )
     above = pixel_share(linear > log_ceiling_linear)
-    return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above)
+    if above:
+        notes.append(f"{above:.2%} of pixels are above the ceiling of {log_ceiling_linear:g} and are cut off")
+    return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above, tuple(notes))
 
 
 @in_steps
@@ -181,7 +199,14 @@ def fuse_files(
         weights=fuser.digest,
     )
     yield
-    maximum_linear, delivered = delivery.write(target, linear, _space(found), attributes, threads=threads)
+    maximum_linear, delivered = delivery.write(
+        target,
+        linear,
+        _space(found),
+        attributes,
+        geometry=stated_geometry(reinhard_png, reinhard.width, reinhard.height),
+        threads=threads,
+    )
     notes += delivered
     return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))
 

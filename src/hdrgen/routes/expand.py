@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hdrgen.conversion import multiply_by_alpha
 from hdrgen.images.code_image import read_code
+from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
@@ -124,7 +125,13 @@ def expand_file(
     )
     yield
     maximum_linear, delivered = delivery.write(
-        target, light, curve.chromaticities, attributes, alpha=alpha, threads=threads
+        target,
+        light,
+        curve.chromaticities,
+        attributes,
+        alpha=alpha,
+        geometry=stated_geometry(source, picture.width, picture.height),
+        threads=threads,
     )
     return Expanded(
         picture.width,

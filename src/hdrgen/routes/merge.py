@@ -13,6 +13,7 @@ from hdrgen.alignment import align_stack
 from hdrgen.colour.primaries import AP1
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
+from hdrgen.images.geometry import Geometry, placed
 from hdrgen.models.bracket_cells import BracketCells
 from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
 from hdrgen.provenance import made_by
@@ -104,6 +105,8 @@ def merge_files(
     align: bool = True,
     reference_ev: float | None = None,
     confidence_target: Path | None = None,
+    layer: str | None = None,
+    part: int | str | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
 ) -> Steps[MergedFile]:
@@ -111,7 +114,7 @@ def merge_files(
 
     Parameters
     ----------
-    sources, evs, encoding
+    sources, evs, encoding, layer, part
         See `read_stack`.
     target
         The EXR, light at EV 0.
@@ -143,7 +146,7 @@ def merge_files(
         raise HdrgenError(
             f"{target}: light and confidence must be two files; choose another for --confidence"
         )
-    stack = read_stack(sources, evs=evs, encoding=encoding, threads=threads)
+    stack = read_stack(sources, evs=evs, encoding=encoding, layer=layer, part=part, threads=threads)
     yield
     merged = merge_stack(
         stack, merger, method=method, align=align, reference_ev=reference_ev, threads=threads
@@ -160,9 +163,14 @@ def merge_files(
     unseen_share = float((merged.confidence < 1).mean())
     height, width, _ = merged.linear.shape
     yield
-    with _beside(confidence_target, merged.confidence, of=target):
+    with _beside(confidence_target, merged.confidence, stack.geometry, of=target):
         maximum_linear, delivered = delivery.write(
-            target, merged.linear, stack.chromaticities, attributes, threads=threads
+            target,
+            merged.linear,
+            stack.chromaticities,
+            attributes,
+            geometry=stack.geometry,
+            threads=threads,
         )
     return MergedFile(
         width,
@@ -235,7 +243,9 @@ def _classical(
 
 
 @contextmanager
-def _beside(target: Path | None, confidence: NDArray[np.float32], *, of: Path) -> Iterator[None]:
+def _beside(
+    target: Path | None, confidence: NDArray[np.float32], geometry: Geometry | None, *, of: Path
+) -> Iterator[None]:
     """Write the confidence beside what the block writes: both of them or none."""
     if target is None:
         yield
@@ -244,7 +254,8 @@ def _beside(target: Path | None, confidence: NDArray[np.float32], *, of: Path) -
         grey = np.repeat(confidence[..., None], 3, axis=-1)
         if target.suffix.lower() == ".exr":
             made = made_by("brackets", confidence_of=of.name)
-            write_exr(temporary, grey, chromaticities=AP1, attributes=made)
+            write_exr(temporary, grey, chromaticities=AP1, attributes=made, geometry=geometry)
         else:
+            grey = grey if geometry is None else placed(grey, geometry)  # nothing was seen outside
             write_code(temporary, (grey * 255 + 0.5).astype(np.uint8))
         yield

@@ -1,8 +1,9 @@
 """A stack of exposures as it comes from files: codes, what they mean, and their exposure values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,16 @@ from hdrgen.colour.primaries import Chromaticities
 from hdrgen.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.exposure_values import check_evs, estimate_evs
 from hdrgen.images.code_image import CodeImage, read_code
+from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.exif import evs_of, exposure_of
+from hdrgen.images.geometry import Geometry
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.models.bracket_cells import BracketCells, bracket_cells, encode_level16
+from hdrgen.provenance import header_notes, left_behind
 from hdrgen.routes.bracket import listed, name_and_ev
 from hdrgen.routes.encoded import EV, encoding_of
+from hdrgen.routes.stack_windows import brought_together
 from hdrgen.runtime.errors import HdrgenError
 
 FEWEST, MOST = 2, 9
@@ -40,7 +45,8 @@ class Stack:
     """Exposures of one scene and size, darkest first.
 
     ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``level16`` of pictures
-    that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from.
+    that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from,
+    ``geometry`` where the pixels lie, None where nothing is said of that.
     """
 
     paths: tuple[Path, ...]
@@ -51,6 +57,7 @@ class Stack:
     encoding: str
     chromaticities: Chromaticities
     notes: tuple[str, ...]
+    geometry: Geometry | None = None
 
     def cells(self, codes: Sequence[Codes]) -> list[BracketCells]:
         """Return the tables for each exposure's codes; alignment gives those it moves 16 bits."""
@@ -71,6 +78,7 @@ class _Pictures:
     chromaticities: Chromaticities
     stated_evs: tuple[float | None, ...]
     notes: tuple[str, ...]
+    geometry: Geometry | None = None
 
 
 def read_stack(
@@ -78,6 +86,8 @@ def read_stack(
     *,
     evs: Sequence[float] | Literal["auto"] | None = None,
     encoding: str | None = None,
+    layer: str | None = None,
+    part: int | str | None = None,
     threads: int = 2,
 ) -> Stack:
     """Read 2 to 9 exposures and find out what they are.
@@ -91,6 +101,8 @@ def read_stack(
         text, else in their names, else in their EXIF, and estimates them otherwise.
     encoding
         A key of `CODE_ENCODINGS`; None takes what the pictures say, see `encoding_of`.
+    layer, part
+        What of EXRs to read, see `layers.choose_layer`.
     threads
         Pictures read at once.
 
@@ -100,7 +112,7 @@ def read_stack(
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
     _check_count(paths)
-    pictures = _read(paths, encoding, threads)
+    pictures = _read(paths, encoding, layer, part, threads)
     found, evs_from, notes = _evs(pictures, evs)
     order = sorted(range(len(found)), key=found.__getitem__)
     return Stack(
@@ -112,6 +124,7 @@ def read_stack(
         pictures.encoding,
         pictures.chromaticities,
         (*pictures.notes, *notes),
+        pictures.geometry,
     )
 
 
@@ -125,18 +138,24 @@ def _check_count(paths: Sequence[Path]) -> None:
             raise HdrgenError(f"{path}: is given twice")
 
 
-def _read(paths: Sequence[Path], encoding: str | None, threads: int) -> _Pictures:
+def _read(
+    paths: Sequence[Path], encoding: str | None, layer: str | None, part: int | str | None, threads: int
+) -> _Pictures:
     scenes = [image_format(path) is not None for path in paths]
     if any(scenes) and not all(scenes):
         linear, other = paths[scenes.index(True)], paths[scenes.index(False)]
         raise HdrgenError(
             f"{linear} holds linear light and {other} does not; exposures must be of one encoding"
         )
-    read: Callable[[Path], Any] = read_finite_scene_image if scenes[0] else read_code
+    if not scenes[0] and (layer is not None or part is not None):
+        raise HdrgenError(f"{paths[0]}: is no OpenEXR file, so it has neither layers nor parts")
+    read: Callable[[Path], Any] = (
+        partial(read_finite_scene_image, layer=layer, part=part) if scenes[0] else read_code
+    )
     with ThreadPoolExecutor(threads) as pool:
         images = list(pool.map(read, paths))
     for path, image in zip(paths, images, strict=True):
-        if (image.width, image.height) != (images[0].width, images[0].height):
+        if not scenes[0] and (image.width, image.height) != (images[0].width, images[0].height):
             raise HdrgenError(
                 f"{paths[0]} is {images[0].width}x{images[0].height} and {path} is {image.width}x{image.height}: "
                 "the exposures must have one size"
@@ -150,6 +169,8 @@ def _linear(
 ) -> _Pictures:
     if encoding not in (None, "linear"):
         raise HdrgenError(f"{paths[0]}: holds linear light, not {encoding}; leave --encoding away")
+    images, geometry, windows = brought_together(paths, images)
+    notes = (*_left(images), *windows, *notes)
     target, stated = assumed_chromaticities(images[0])
     if not stated:
         notes = (*notes, "the files state no primaries, so Rec.709 by convention")
@@ -157,7 +178,13 @@ def _linear(
         encode_level16(to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target))
         for image in images
     ]
-    return _Pictures(paths, codes, describe(target), "level16", target, (None,) * len(paths), notes)
+    return _Pictures(paths, codes, describe(target), "level16", target, (None,) * len(paths), notes, geometry)
+
+
+def _left(images: Sequence[SceneImage]) -> Iterator[str]:
+    """Return what the merged picture leaves behind of its exposures, each thing once."""
+    yield from dict.fromkeys(note for image in images for note in image.notes)
+    yield from header_notes(name for image in images for name in left_behind(image.attributes, kept=()))
 
 
 def _encoded(
@@ -177,6 +204,7 @@ def _encoded(
         decided.encoding.chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
         (*decided.notes, *notes),
+        stated_geometry(paths[0], images[0].width, images[0].height),
     )
 
 
