@@ -26,6 +26,7 @@ from hdrgen.images.geometry import Geometry, aspect_notes
 from hdrgen.images.scene_image import image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
+from hdrgen.routes.encoded import CONVERTED_SPACE, contradiction, stated_encoding
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
 
@@ -165,7 +166,7 @@ def convert_file(
         ``.exr`` for a scene-linear space, ``.png`` or ``.tif`` for an encoded one.
     source_space
         Name or alias of the source's space. None takes what the file states: primaries of an EXR or Radiance
-        file, Rec.709 where it states none. A file of code values states nothing.
+        file, Rec.709 where it states none; of code values what `routes.encoded` finds stated, which must be there.
     target_space
         Name or alias of the target's space.
     layer, part
@@ -190,7 +191,7 @@ def convert_file(
     target_chromaticities = linear_space(target_space) if to_exr else None
     if not to_exr:
         _check_encoded(target, target_space)
-    image = _scene_image(source, layer, part, to_exr=to_exr)
+    image = _scene_image(source, source_space, layer, part, to_exr=to_exr)
     picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space, image)
     yield
     if chromaticities is None:
@@ -244,8 +245,14 @@ def _check_encoded(target: Path, space: str) -> None:
         )
 
 
+def _id_of_the_configuration(image: SceneImage) -> str | None:
+    """Return a picture's `colorInteropID` where only the configuration knows it, such as a camera maker's."""
+    name = str(image.attributes.get("colorInteropID", ""))
+    return name if image.chromaticities is None and ocio.knows(name) else None
+
+
 def _scene_image(
-    source: Path, layer: str | None, part: int | str | None, *, to_exr: bool
+    source: Path, space: str | None, layer: str | None, part: int | str | None, *, to_exr: bool
 ) -> SceneImage | None:
     """Return the picture of an OpenEXR or Radiance file as its target takes it, with notes on what that lacks.
 
@@ -255,7 +262,9 @@ def _scene_image(
         if layer is not None or part is not None:
             raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
         return None
-    image = read_scene_image(source, layer=layer, part=part)
+    image = read_scene_image(source, layer=layer, part=part, decode=space is None)
+    if space is None and _id_of_the_configuration(image):
+        image = read_scene_image(source, layer=layer, part=part, decode=False)
     if to_exr:
         return replace(image, notes=(*image.notes, *header_notes(left_behind(image.attributes))))
     image = in_display(source, image)
@@ -267,6 +276,7 @@ def _read(
 ) -> tuple[Picture, Picture | None, Chromaticities | None, Attributes, str, list[str]]:
     """Return RGB, alpha, primaries unless the space is given, attributes to keep, the space's name, notes."""
     if image is not None:
+        space = space or _id_of_the_configuration(image)
         notes = list(image.notes)
         attributes = carried(image.attributes)
         if space is not None:
@@ -277,15 +287,23 @@ def _read(
         return image.rgb, image.alpha, chromaticities, attributes, describe(chromaticities), notes
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
-    if space is None:
-        raise HdrgenError(
-            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
-        )
     codes = read_code(source)
+    notes = list(codes.notes)
+    if space is None and ocio.knows(converted := codes.text.get(CONVERTED_SPACE, "")):
+        space = converted
     largest = np.float32(np.iinfo(codes.code.dtype).max)
     encoded = np.divide(codes.code, largest, dtype=np.float32)
     alpha = None if codes.alpha is None else np.divide(codes.alpha, largest, dtype=np.float32)
-    return encoded, alpha, None, {}, ocio.space_name(space), []
+    if space is not None:
+        name = ocio.space_name(space)
+        return encoded, alpha, None, {}, name, [*notes, *contradiction(codes, name)]
+    said = stated_encoding(source, codes, option="--from")
+    if said is None:
+        raise HdrgenError(
+            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
+        )
+    light = said.encoding.decode(encoded)
+    return light, alpha, said.encoding.chromaticities, {}, said.name, [*notes, *said.notes]
 
 
 def describe(chromaticities: Chromaticities) -> str:

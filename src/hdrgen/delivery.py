@@ -16,6 +16,7 @@ from hdrgen.delivery_rules import Clipping, DeliveryRules, Rule
 from hdrgen.delivery_sequences import check_sequence
 from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
 from hdrgen.images.exr_channels import read_channels, read_contents
+from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.inspection import at_maximum_share, statistics
 
@@ -199,6 +200,9 @@ def _interop_id(seen: SeenPicture) -> Iterator[Finding]:
             yield broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
         else:
             yield Finding("interop id", "pass", "none exists for these primaries")
+    elif holds_codes(str(interop)):
+        why = f"colorInteropID is {interop!r}, which names codes, not linear light"
+        yield Finding("interop id", "fail", why, "hdrgen convert decodes them")
     elif interop_chromaticities(str(interop)) not in (None, stated):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")

@@ -165,8 +165,15 @@ def test_expand_makes_an_acescg_exr(cli):
     assert cli("check", "plate.exr").code == 0
 
 
-def test_expand_says_what_it_took_for_granted(cli):
+def like_logc4() -> np.ndarray:
+    """Return codes that only LogC4 has: shadows at its black, and nothing bright."""
     code8 = np.full((8, 8, 3), 90, np.uint8)
+    code8[0] = 26
+    return code8
+
+
+def test_expand_says_what_it_took_for_granted(cli):
+    code8 = like_logc4()
     write_code(Path("a.png"), code8)
     Image.fromarray(code8).save("a.jpg")
     write_code(Path("deep.png"), code8.astype(np.uint16) * 257)
@@ -207,7 +214,7 @@ def test_one_bad_set_does_not_stop_a_batch(cli):
 
 def test_one_bad_picture_does_not_stop_expanding(cli):
     Path("in").mkdir()
-    code8 = np.full((8, 8, 3), 90, np.uint8)
+    code8 = like_logc4()
     write_code(Path("in/shot.0001.png"), code8)
     Image.fromarray(code8).convert("P").save("in/shot.0002.png")
     write_code(Path("in/shot.0003.png"), code8)

@@ -101,7 +101,8 @@ def _write_pairs(light: Light, folder: Path) -> None:
 
 def _write_brackets(light: Light, folder: Path) -> None:
     for ev in EVS:
-        write_png8(folder / f"{ev}.png", _noisy(ENCODINGS["logc4_awg4"].encode(light * 2.0**ev)))
+        codes = _noisy(ENCODINGS["logc4_awg4"].encode(light * 2.0**ev))
+        write_png8(folder / f"{ev}.png", codes, text={"hdrgen:encoding": "logc4"})
 
 
 def _write_exr(light: Light, folder: Path) -> None:

@@ -37,7 +37,7 @@ def convert(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="SPACE", help="Colour space of the input; an EXR states it by its primaries."
+            "--from", metavar="SPACE", help="Colour space of the input; what a file states is taken without."
         ),
     ] = None,
     suffix: Annotated[

@@ -33,8 +33,10 @@ def expand(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3"] | None,
-        typer.Option(help="Encoding of the codes. [default: what the picture says, else logc4, a JPEG srgb]"),
+        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"] | None,
+        typer.Option(
+            help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG srgb]"
+        ),
     ] = None,
     strength: Annotated[
         float,

@@ -59,8 +59,10 @@ def merge(
         ),
     ] = None,
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3", "linear"] | None,
-        typer.Option(help="Encoding of the codes. [default: what the pictures say, else logc4, JPEGs srgb]"),
+        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb", "linear"] | None,
+        typer.Option(
+            help="Encoding of the codes. [default: what the pictures say or their codes show, JPEGs srgb]"
+        ),
     ] = None,
     ceiling: Annotated[
         str,

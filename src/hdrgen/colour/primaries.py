@@ -33,6 +33,8 @@ AP0 = Chromaticities((0.7347, 0.2653), (0.0, 1.0), (0.0001, -0.0770), ACES_WHITE
 AP1 = Chromaticities((0.713, 0.293), (0.165, 0.830), (0.128, 0.044), ACES_WHITE)
 REC709 = Chromaticities((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65)
 REC2020 = Chromaticities((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), D65)
+# Adobe RGB (1998), version 2005-05, section 4.3.1.
+ADOBE_RGB = Chromaticities((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), D65)
 P3_D65 = Chromaticities((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65)
 XYZ_E = Chromaticities((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1 / 3, 1 / 3))
 

@@ -19,7 +19,7 @@ from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named
+from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named, shown_encoding
 from hdrgen.routes.merge import merge_stack
 from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
@@ -41,6 +41,7 @@ from .wires import (
 
 ENCODINGS = [name for name in CODE_ENCODINGS if name != "linear"]
 LIGHT = "light (ACEScg)"
+AUTO = "auto"
 
 
 @cache
@@ -75,9 +76,9 @@ class BitDepthExpander(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "encoding",
-                    options=ENCODINGS,
-                    default="logc4",
-                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with.",
+                    options=[AUTO, *ENCODINGS],
+                    default=AUTO,
+                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -100,10 +101,11 @@ class BitDepthExpander(io.ComfyNode):
     def execute(
         cls, pictures: Tensor, encoding: str, strength: float, space: str, backend: Backend = "auto"
     ) -> Any:
-        curve = encoding_named(encoding)
+        batch = pictures_of(pictures)
+        curve = encoding_named(_encoding(encoding, batch))
         move = progress(len(pictures))
         codes, light = [], []
-        for number, picture in enumerate(pictures_of(pictures), 1):
+        for number, picture in enumerate(batch, 1):
             code8 = quantise8(picture)
             code = _expander(backend).expand(code8, strength=strength, threads=cores())
             linear = np.asarray(curve.decode(code), np.float32)
@@ -133,9 +135,9 @@ class LuminanceStackMerger(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "encoding",
-                    options=[*ENCODINGS, LIGHT],
-                    default="logc4",
-                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets.",
+                    options=[AUTO, *ENCODINGS, LIGHT],
+                    default=AUTO,
+                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -234,6 +236,7 @@ def _stack(
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
     end = parse_ceiling(ceiling, "ceiling")
+    encoding = _encoding(encoding, pictures)
     if encoding == LIGHT:
         codes, ceilings, chromaticities = ceilings_of_light(pictures, AP1, end)
         key = "level16"
@@ -248,6 +251,16 @@ def _stack(
     if len(stack.codes) < len(pictures):
         raise HdrgenError(f"{'; '.join(stack.notes)}; take it out of the batch, or do not check the EVs")
     return stack
+
+
+def _encoding(asked: str, pictures: list[NDArray[np.float32]]) -> str:
+    """Return the encoding asked for, or the one that the codes can only be."""
+    if asked != AUTO:
+        return asked
+    shown = shown_encoding([quantise8(picture[::2, ::2]) for picture in pictures])
+    if shown is None:
+        raise HdrgenError("the codes may be sRGB or LogC4; choose the encoding, such as srgb or logc4")
+    return shown
 
 
 def _evs(count: int, asked: str) -> list[float] | Literal["auto"]:

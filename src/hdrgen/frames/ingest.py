@@ -43,6 +43,7 @@ from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, l
 from hdrgen.images.exr import Compression, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
+from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image
 from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError, MachineError
@@ -317,7 +318,8 @@ def taken_in(index: pl.DataFrame) -> dict[str, int]:
 def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, str]:
     """Decide what a file's values mean.
 
-    In this order: what the source's settings say; the primaries in the header, linear as every EXR is; ARRI's
+    In this order: what the source's settings say; the primaries in the header, linear as every EXR is once codes that
+    its `colorInteropID` names are decoded; ARRI's
     primaries when only the camera is named; Rec.709, which the OpenEXR standard prescribes where nothing is
     said. ARRI's ``ColorGamma`` attribute is no evidence: it tells what the camera recorded, and stays in files
     that were made linear since.
@@ -332,11 +334,17 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
     if image.chromaticities is not None:
         names = ("chromaticities", "colorInteropID", "PRIMARIES", "FORMAT")
         attribute = next(name for name in names if name in image.attributes)
+        interop_id = str(image.attributes.get("colorInteropID", ""))
+        decoded = f", {interop_id} codes decoded" if holds_codes(interop_id) else ""
         for key, space in SPACES.items():
             if np.abs(np.subtract(space, image.chromaticities)).max() < 5e-4:
-                return f"linear_{key}", Encoding(space), f"{attribute} attribute: {_SPACE_NAMES[key]}"
+                return (
+                    f"linear_{key}",
+                    Encoding(space),
+                    f"{attribute} attribute: {_SPACE_NAMES[key]}{decoded}",
+                )
         stated = " ".join(f"{value:g}" for value in np.ravel(image.chromaticities))
-        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}"
+        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}{decoded}"
     make, model = (str(image.attributes.get(key, "")) for key in ("cameraMake", "cameraModel"))
     if make.upper().startswith("ARRI"):
         space_key, space = ("awg4", AWG4) if _LOGC4_MODELS.search(model) else ("awg3", AWG3)
@@ -467,7 +475,7 @@ def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
     # What was never rendered is no darkness, so nothing is filled in; what nobody sees is no light to learn from.
-    image = cut_to_display(file, read_scene_image(file, layer=layer))
+    image = cut_to_display(file, read_scene_image(file, layer=layer, decode=task.source.encoding == "auto"))
     description, scene_in_file = _described(image.attributes)
     description, scene_in_file = description and _in_utf8(description), _in_utf8(scene_in_file)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)

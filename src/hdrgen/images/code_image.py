@@ -1,8 +1,7 @@
 """Pictures of integer code values: PNG, TIFF and JPEG, told apart by their first bytes.
 
-What a code means (sRGB, LogC4, a tone map) is for the caller to say; here it is a number. OpenCV decodes PNG
-and TIFF, because it is the fastest of the libraries at hand, but it returns a damaged picture half grey and
-without a word. So a file's structure, checksums and kind are looked at first.
+What a code means (sRGB, LogC4, a tone map) is for the caller to say; here it is a number, and what the file states of
+its colour. Each format is read by a module of its own; PNG and TIFF are written here.
 """
 
 import io
@@ -11,19 +10,21 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
+from hdrgen.images.jpeg import read_jpeg
+from hdrgen.images.png import SIGNATURE, read_png
+from hdrgen.images.stored_codes import CodeImage, Format
 from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
+from hdrgen.images.tiff import read_tiff
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError, MachineError
 
@@ -34,43 +35,6 @@ MAX_MEGAPIXELS = 300.0
 
 WRITTEN_SUFFIXES = (".png", ".tif", ".tiff")
 """What `write_code` takes; JPEG is only read."""
-
-Format = Literal["png", "tiff", "jpeg"]
-CodeT = TypeVar("CodeT", bound=np.unsignedinteger)
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
-_TEXT_MAX = 1 << 20
-_WAY_OUT = "save it as RGB with 8 or 16 bits"
-
-
-@dataclass(frozen=True)
-class CodeImage(Generic[CodeT]):
-    """RGB code values as stored, ``(height, width, 3)``, uint8 or uint16.
-
-    `alpha` is ``(height, width)`` of the same type, or None; RGB is not multiplied by it. `text` holds what a
-    PNG says about itself, keyword to text; empty for the other formats.
-    """
-
-    code: NDArray[CodeT]
-    alpha: NDArray[CodeT] | None
-    text: Mapping[str, str]
-    format: Format
-
-    @property
-    def bits(self) -> int:
-        """Bits of each code: 8 or 16."""
-        return self.code.dtype.itemsize * 8
-
-    @property
-    def width(self) -> int:
-        """Pixels across."""
-        return int(self.code.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Pixels down."""
-        return int(self.code.shape[0])
 
 
 def code_format(path: Path) -> Format | None:
@@ -110,7 +74,8 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
     Parameters
     ----------
     path
-        PNG, TIFF (its first page) or JPEG; the suffix does not matter. A JPEG is turned as its EXIF says.
+        PNG, TIFF (its first page that is no thumbnail) or JPEG; the suffix does not matter. What says its
+        orientation is turned upright.
     max_megapixels
         What claims to be larger is refused before anything is decoded.
 
@@ -128,11 +93,11 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
         raise UnreadableImage(path, "is empty")
     match _format(data[:8]):
         case "png":
-            return _read_png(path, data, max_megapixels)
+            return read_png(path, data, max_megapixels)
         case "tiff":
-            return _read_tiff(path, data, max_megapixels)
+            return read_tiff(path, data, max_megapixels)
         case "jpeg":
-            return _read_jpeg(path, data, max_megapixels)
+            return read_jpeg(path, data, max_megapixels)
     raise UnreadableImage(path, "is not a PNG, TIFF or JPEG picture")
 
 
@@ -240,147 +205,11 @@ def _write(path: Path, data: bytes | memoryview) -> None:
 
 
 def _format(start: bytes) -> Format | None:
-    if start == _PNG:
+    if start == SIGNATURE:
         return "png"
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
     return "jpeg" if start[:3] == b"\xff\xd8\xff" else None
-
-
-def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
-    if width < 1 or height < 1:
-        raise UnreadableImage(path, f"claims a size of {width}x{height}")
-    if width * height > max_megapixels * 1e6:
-        raise UnreadableImage(path, f"claims {width}x{height}, more than {max_megapixels:g} megapixels")
-
-
-def _check_colour(path: Path, colour: str, bits: int) -> None:
-    if colour != "RGB":
-        raise UnreadableImage(path, f"is a {colour} picture, not RGB; {_WAY_OUT}")
-    if bits not in (8, 16):
-        raise UnreadableImage(path, f"holds {bits}-bit codes; {_WAY_OUT}")
-
-
-def _read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
-    chunks = _png_chunks(path, data)
-    if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise UnreadableImage(path, "is a damaged PNG (no header)")
-    width, height, bits, colour = struct.unpack(">IIBB", chunks[0][1][:10])
-    _check_size(path, width, height, max_megapixels)
-    _check_colour(path, _PNG_COLOURS.get(colour, "strange"), bits)
-    text = _png_text(chunks)
-    if colour == 6 or any(kind == b"tRNS" for kind, _ in chunks):
-        stored = _decode(path, data, cv2.IMREAD_UNCHANGED)
-        alpha = np.ascontiguousarray(stored[..., 3])
-        return CodeImage(cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), alpha, text, "png")
-    return CodeImage(_decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH), None, text, "png")
-
-
-def _png_chunks(path: Path, data: bytes) -> list[tuple[bytes, memoryview]]:
-    """Return the type and content of each chunk, the checksums and the end having been looked at."""
-    view = memoryview(data)
-    chunks = []
-    position = len(_PNG)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            break
-        if zlib.crc32(view[position + 4 : end]) != int.from_bytes(data[end : end + 4]):
-            raise UnreadableImage(
-                path, f"is a damaged PNG (wrong checksum {position // 1024} KiB into the file)"
-            )
-        chunks.append((kind, view[position + 8 : end]))
-        if kind == b"IEND":
-            return chunks
-        position = end + 4
-    raise UnreadableImage(path, "is a truncated PNG; copy or save it again")
-
-
-def _png_text(chunks: list[tuple[bytes, memoryview]]) -> dict[str, str]:
-    text = {}
-    for kind, content in chunks:
-        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
-            continue
-        keyword, _, value = bytes(content).partition(b"\0")
-        encoding, compressed = "latin-1", kind == b"zTXt"
-        if compressed:
-            value = value[1:]
-        elif kind == b"iTXt":
-            encoding, compressed = "utf-8", value[:1] == b"\1"
-            value = value[2:].split(b"\0", 2)[-1]
-        if compressed:
-            try:
-                value = zlib.decompressobj().decompress(value, _TEXT_MAX)
-            except zlib.error:
-                continue  # the picture is whole, and that is what counts
-        text[keyword.decode("latin-1")] = value.decode(encoding, "replace")
-    return text
-
-
-def _read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page: Any = file.pages[0]
-            _check_tiff(path, page, len(data), max_megapixels)
-            code = _tiff_pixels(path, page, data)
-    except UnreadableImage:
-        raise
-    except Exception as error:  # noqa: BLE001 - tifffile fails on damage in every way there is
-        raise UnreadableImage(path, f"is a damaged TIFF ({str(error).splitlines()[0]})") from None
-    alpha = np.ascontiguousarray(code[..., 3]) if code.shape[2] > 3 else None
-    return CodeImage(np.ascontiguousarray(code[..., :3]), alpha, text={}, format="tiff")
-
-
-def _check_tiff(path: Path, page: Any, size: int, max_megapixels: float) -> None:
-    _check_size(path, page.imagewidth, page.imagelength, max_megapixels)
-    if page.sampleformat != tifffile.SAMPLEFORMAT.UINT:
-        raise UnreadableImage(
-            path, "is a TIFF of floats or signed values, not of code values; save it as EXR"
-        )
-    names = {"RGB": "RGB", "YCBCR": "RGB", "PALETTE": "palette", "SEPARATED": "CMYK"}
-    _check_colour(path, names.get(page.photometric.name, "grey"), page.bitspersample)
-    if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > size:
-        raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
-
-
-def _tiff_pixels(path: Path, page: Any, data: bytes) -> NDArray[Any]:
-    """Decode with tifffile where it can: OpenCV multiplies 8-bit RGB by alpha without being asked."""
-    try:
-        pixels: NDArray[Any] = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        if page.samplesperpixel != 3:
-            raise UnreadableImage(
-                path, "is a compressed TIFF with alpha; save it with ZIP compression"
-            ) from None
-        # OpenCV's own conversion to RGB scrambles 16-bit TIFF (seen in 5.0.0).
-        return cv2.cvtColor(_decode(path, data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
-    return pixels if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else np.moveaxis(pixels, 0, -1)
-
-
-def _decode(path: Path, data: bytes, flags: int) -> NDArray[Any]:
-    try:
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise UnreadableImage(path, f"cannot be decoded ({error.err})") from None
-    if stored is None:
-        raise UnreadableImage(path, "cannot be decoded: its pixels are damaged")
-    return stored
-
-
-def _read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
-    try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            _check_size(path, *image.size, max_megapixels)
-            _check_colour(path, {"L": "grey"}.get(image.mode, image.mode), 8)
-            upright = ImageOps.exif_transpose(image)
-            return CodeImage(np.array(upright), None, text={}, format="jpeg")
-    except UnreadableImage:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow fails on damage in every way there is
-        raise UnreadableImage(path, f"is a damaged JPEG ({str(error).splitlines()[0]})") from None
 
 
 def _png_bytes(code: NDArray[Any], text: Mapping[str, str]) -> bytes:
@@ -394,7 +223,7 @@ def _png_bytes(code: NDArray[Any], text: Mapping[str, str]) -> bytes:
     if not done:
         raise ValueError(f"cannot encode a picture of shape {code.shape}")
     data = encoded.tobytes()
-    header_end = len(_PNG) + 12 + 13
+    header_end = len(SIGNATURE) + 12 + 13
     return data[:header_end] + b"".join(_text_chunk(*item) for item in text.items()) + data[header_end:]
 
 

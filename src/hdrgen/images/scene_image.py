@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hdrgen.images import exr, radiance
 from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, seen
+from hdrgen.images.interop_id import NotLinear, linear_light
 from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 
@@ -34,8 +35,12 @@ def image_format(path: Path) -> Format | None:
     return "radiance" if start.startswith(radiance.MAGIC) else None
 
 
-def read_scene_image(path: Path, *, layer: str | None = None, part: int | str | None = None) -> SceneImage:
+def read_scene_image(
+    path: Path, *, layer: str | None = None, part: int | str | None = None, decode: bool = True
+) -> SceneImage:
     """Read an OpenEXR or Radiance picture as it is stored; see `exr.read_exr`, `radiance.read_radiance`.
+
+    Codes that an OpenEXR says it holds are decoded, see `interop_id.linear_light`.
 
     Parameters
     ----------
@@ -43,15 +48,21 @@ def read_scene_image(path: Path, *, layer: str | None = None, part: int | str | 
         The file; its suffix does not matter.
     layer, part
         What of an OpenEXR file to read, see `layers.choose_layer`.
+    decode
+        False leaves codes as they are, for a caller who was told what they are.
 
     Raises
     ------
     UnreadableImage
-        The file is missing, of another format, damaged, or has no such layer.
+        The file is missing, of another format, damaged, has no such layer, or holds codes that are not known here.
     """
     match image_format(path):
         case "openexr":
-            return exr.read_exr(path, layer=layer, part=part)
+            image = exr.read_exr(path, layer=layer, part=part)
+            try:
+                return linear_light(image) if decode else image
+            except NotLinear as error:
+                raise UnreadableImage(path, f"{error}; `hdrgen convert --from` takes such codes") from None
         case "radiance":
             _refuse_layers(path, layer, part)
             return radiance.read_radiance(path)

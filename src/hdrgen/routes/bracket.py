@@ -118,8 +118,9 @@ def bracket_file(
         notes.append("the file states no primaries, so Rec.709 by convention")
     if image.alpha is not None:
         notes.append("alpha was dropped")
-    primaries = next(name for name, space in SPACES.items() if space == curve.chromaticities)
-    said = {ENCODING: encoding, PRIMARIES: primaries, "hdrgen:version": __version__}
+    primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
+    named = {} if primaries is None else {PRIMARIES: primaries}
+    said = {ENCODING: encoding, **named, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
     texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
     aspect = image.geometry.pixel_aspect_ratio

@@ -179,6 +179,12 @@ def fuse_files(
     _check_curve(reinhard_png, reinhard.text, "reinhard", np.inf)
     _check_curve(log_png, log.text, "log", fuser.log_ceiling_linear)
     found, notes = _primaries(reinhard_png, reinhard.text, log_png, log.text, primaries)
+    for path, picture in ((reinhard_png, reinhard), (log_png, log)):
+        if picture.colour is not None:
+            notes.append(
+                f"{path.name} says it is {picture.colour.name} ({picture.colour.by}); its codes were taken for a tone map's"
+            )
+        notes += [f"{path.name}: {note}" for note in picture.notes]
     if reinhard.alpha is not None or log.alpha is not None:
         notes.append("alpha was dropped")
 

@@ -1,17 +1,25 @@
-"""Encoded pictures: which curve their codes are in, as they say themselves or as is usual where they do not.
+"""Encoded pictures: which curve their codes are in, as they say themselves or as their codes show.
 
-Our own pictures say it in their PNG text. Of others, a JPEG is taken for a photograph in sRGB, a PNG or TIFF for a
-LogC4 plate, which is what the models generate.
+Our own pictures say it in their PNG text, others in the ways of their format, see `CodeImage.colour`. Of those that say
+nothing, a JPEG is taken for a photograph in sRGB; a PNG or TIFF is sRGB or a LogC4 plate, which is what the models
+generate, where its codes decide, and a question where they do not.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hdrgen.colour import ocio
 from hdrgen.colour.encodings import ENCODINGS, Encoding
+from hdrgen.colour.stated_colour import StatedColour
 from hdrgen.images.code_image import CodeImage
 from hdrgen.runtime.errors import HdrgenError
+
+Codes = NDArray[Any]
 
 ENCODING, PRIMARIES, EV = "hdrgen:encoding", "hdrgen:primaries", "hdrgen:ev"
 CONVERTED_SPACE = "hdrgen:space"  # by `hdrgen convert`, in the words of the OpenColorIO configuration
@@ -21,8 +29,39 @@ CODE_ENCODINGS = {
     "srgb": "srgb_rec709",
     "logc3": "logc3_awg3",
     "linear": "linear_rec709",
+    "display_p3": "srgb_p3d65",
+    "adobe_rgb": "g22_adobergb",
+    **{
+        key: key
+        for key in ENCODINGS
+        if key.startswith(("g18_", "g22_rec709", "g22_ap1", "g24_", "itu709_", "srgb_rec2020", "srgb_ap1"))
+    },
 }
 """Encodings of integer codes by their short names, as keys of `ENCODINGS`."""
+
+_SHORT = {key: name for name, key in CODE_ENCODINGS.items()}
+
+# Measured on 59 scenes at exposures of -4 to 4 EV, and 31 generated pictures: no LogC4 picture, with noise of three
+# codes or without, has more than one pixel in 10,000 that is dark in all components (LogC4's black is code 24), and
+# no sRGB picture without them has both shadows at LogC4's black and nothing above `_BRIGHT_CODE`, 11 times white in
+# LogC4. So decided, 27 of the generated pictures are sRGB and none is LogC4; the rest is a question.
+_DARK_CODE, _BLACK_CODE, _SHADOW_CODE, _BRIGHT_CODE = 16, 20, 48, 160
+_DARK_SHARE, _OUTLIERS_SHARE, _SHADOW_SHARE = 5e-4, 1e-3, 1e-2
+_LOOKED_AT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the codes of some pictures mean.
+
+    ``name`` is for people: a key of `CODE_ENCODINGS` where ``key``, of `ENCODINGS`, is known; else what the file calls
+    it. ``notes`` say how it was decided unless the pictures simply say it.
+    """
+
+    name: str
+    encoding: Encoding
+    key: str | None
+    notes: tuple[str, ...]
 
 
 def encoding_named(name: str) -> Encoding:
@@ -39,39 +78,175 @@ def encoding_named(name: str) -> Encoding:
 
 
 def encoding_of(
-    paths: Sequence[Path], pictures: Sequence[CodeImage[Any]], asked: str | None
-) -> tuple[str, tuple[str, ...]]:
-    """Return the short name of the one encoding of some pictures, and a note unless they simply say it.
+    paths: Sequence[Path],
+    pictures: Sequence[CodeImage[Any]],
+    asked: str | None,
+    *,
+    option: str = "--encoding",
+) -> Decided:
+    """Return the one encoding of some pictures.
+
+    Parameters
+    ----------
+    paths, pictures
+        The files and what was read of them.
+    asked
+        A key of `CODE_ENCODINGS`, or None for what the pictures say.
+    option
+        What a person is told to give where that is not enough.
 
     Raises
     ------
     HdrgenError
-        They are of several encodings, or of one that is not known; or `asked` is not.
+        They are of several encodings, or of one that is not known or cannot be told; or `asked` is not known.
     """
     stated = [_stated(picture) for picture in pictures]
+    read = tuple(
+        note if len(paths) == 1 else f"{path.name}: {note}"
+        for path, picture in zip(paths, pictures, strict=True)
+        for note in picture.notes
+    )
     if asked is not None:
-        encoding_named(asked)
-        others = sorted({name for name in stated if name and name != asked})
-        return asked, (f"the picture says {others[0]}; {asked} was asked for",) if others else ()
-    for path, name in zip(paths, stated, strict=True):
-        if name and name not in CODE_ENCODINGS:
-            raise HdrgenError(f"{path}: says it is {name!r}, which is unknown here; give --encoding")
-    found = [
-        name or ("srgb" if picture.format == "jpeg" else "logc4")
-        for name, picture in zip(stated, pictures, strict=True)
-    ]
-    for path, name in zip(paths, found, strict=True):
-        if name != found[0]:
-            raise HdrgenError(f"{paths[0]} is {found[0]} and {path} is {name}; give --encoding if not")
-    if all(stated):
-        return found[0], ()
-    return found[0], (f"nothing says the encoding, so {found[0]}; say --encoding if not",)
+        encoding = encoding_named(asked)
+        others = sorted({_said(one) for one in stated if one and one.key != CODE_ENCODINGS[asked]})
+        over = (f"the picture says {others[0]}; {asked} was asked for",) if others else ()
+        return Decided(asked, encoding, CODE_ENCODINGS[asked], (*over, *read))
+    silent = [picture for picture, one in zip(pictures, stated, strict=True) if one is None]
+    said = [one and _decided(path, one, option) for path, one in zip(paths, stated, strict=True)]
+    guessed: tuple[str, ...] = ()
+    if silent:
+        usual, why = _usual(paths[stated.index(None)], silent, option)
+        guessed = (f"nothing says the encoding, so {usual}{why}; say {option} if not",)
+        shown = Decided(usual, encoding_named(usual), CODE_ENCODINGS[usual], ())
+        said = [one or shown for one in said]
+    found = [one for one in said if one]
+    for path, one in zip(paths, found, strict=True):
+        if one.name != found[0].name:
+            raise HdrgenError(f"{paths[0]} is {found[0].name} and {path} is {one.name}; give {option} if not")
+    return Decided(found[0].name, found[0].encoding, found[0].key, (*found[0].notes, *guessed, *read))
 
 
-def _stated(picture: CodeImage[Any]) -> str | None:
-    """Return what a picture says of its encoding, in a short name where there is one."""
-    if CONVERTED_SPACE in picture.text:
-        space = picture.text[CONVERTED_SPACE]
-        names = {ocio.space_name(name): name for name in CODE_ENCODINGS if ocio.knows(name)}
-        return names.get(space, space)
-    return picture.text.get(ENCODING)
+def stated_encoding(path: Path, picture: CodeImage[Any], *, option: str) -> Decided | None:
+    """Return the encoding that a picture says it is in, None where it says nothing.
+
+    Raises
+    ------
+    HdrgenError
+        It says one that is not known here.
+    """
+    stated = _stated(picture)
+    return None if stated is None else _decided(path, stated, option)
+
+
+def contradiction(picture: CodeImage[Any], space: str) -> tuple[str, ...]:
+    """Return a note where a picture says something else than the space it is taken for, by OpenColorIO's name."""
+    stated = _stated(picture)
+    if stated is None or space == stated.name or (stated.key and stated.key == _key_of_space(space)):
+        return ()
+    return (f"the picture says {_said(stated)}; {space} was asked for",)
+
+
+def _stated(picture: CodeImage[Any]) -> StatedColour | None:
+    """Return what a picture says of its encoding, our own words first."""
+    for keyword in (CONVERTED_SPACE, ENCODING):
+        if keyword in picture.text:
+            name = picture.text[keyword]
+            key = _key_of_space(name) if keyword == CONVERTED_SPACE else CODE_ENCODINGS.get(name)
+            return StatedColour(name, "text", ENCODINGS[key] if key else None, key)
+    return picture.colour
+
+
+def _key_of_space(space: str) -> str | None:
+    """Return which of our encodings a space of the OpenColorIO configuration is."""
+    return next(
+        (
+            key
+            for short, key in CODE_ENCODINGS.items()
+            for name in (short, key)
+            if ocio.knows(name) and ocio.space_name(name) == space
+        ),
+        None,
+    )
+
+
+def _said(stated: StatedColour) -> str:
+    """Return what a person should read: a quoted word of ours, or where in the file it stands."""
+    if stated.by == "text":
+        return _SHORT.get(stated.key or "", repr(stated.name))
+    return f"{_SHORT.get(stated.key or '', stated.name)} ({stated.by})"
+
+
+def _decided(path: Path, stated: StatedColour, option: str) -> Decided:
+    if stated.encoding is None:
+        unknown = "unknown" if stated.by == "text" else "not decoded"
+        raise HdrgenError(f"{path}: says it is {_said(stated)}, which is {unknown} here; give {option}")
+    if stated.key in _SHORT:
+        name = _SHORT[stated.key]
+        note = () if stated.by == "text" else (f"{name}, as the picture says ({stated.by})",)
+        return Decided(name, stated.encoding, stated.key, note)
+    note = (f"{stated.name}, as the picture says ({stated.by})",)
+    return Decided(stated.name, stated.encoding, stated.key, note)
+
+
+def _usual(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple[str, str]:
+    """Return what pictures that say nothing are taken for, and why.
+
+    Raises
+    ------
+    HdrgenError
+        Their codes could be of either encoding.
+    """
+    if all(picture.format == "jpeg" for picture in pictures):
+        return "srgb", ""
+    shown = shown_encoding([_visible(picture) for picture in pictures])
+    if shown is None:
+        raise HdrgenError(
+            f"{path}: nothing says whether its codes are sRGB or LogC4, and they could be either; give {option} srgb "
+            f"or {option} logc4"
+        )
+    return shown, _SHOWN[shown]
+
+
+_SHOWN = {
+    "srgb": ": LogC4 has next to nothing below code 24, and here there is",
+    "logc4": ": the darkest codes are at LogC4's black, and none are bright",
+}
+
+
+def shown_encoding(pictures: Sequence[Codes]) -> Literal["srgb", "logc4"] | None:
+    """Return which of the two usual encodings the codes of some pictures can only be, None where it may be either.
+
+    Parameters
+    ----------
+    pictures
+        Of one encoding, uint8 or uint16, shape ``(..., 3)``.
+    """
+    brightest = [_brightest8(codes) for codes in pictures]
+    if any(_share(counts, 1, _DARK_CODE) > _DARK_SHARE for counts in brightest):
+        return "srgb"
+    no_black = all(_share(counts, 0, _BLACK_CODE) <= _OUTLIERS_SHARE for counts in brightest)
+    # Of exposures, the darkest one shows how dark and bright the others may be.
+    like_logc4 = any(
+        _share(counts, 0, _SHADOW_CODE) >= _SHADOW_SHARE
+        and _share(counts, _BRIGHT_CODE + 1, 255) <= _OUTLIERS_SHARE
+        for counts in brightest
+    )
+    if no_black and like_logc4:
+        return "logc4"
+    return None
+
+
+def _visible(picture: CodeImage[Any]) -> Codes:
+    """Return some of a picture's pixels; what is transparent is no evidence."""
+    step = max(1, round((picture.width * picture.height / _LOOKED_AT) ** 0.5))
+    codes = picture.code[::step, ::step]
+    return codes if picture.alpha is None else codes[picture.alpha[::step, ::step] > 0]
+
+
+def _brightest8(codes: Codes) -> NDArray[np.intp]:
+    """Return how many pixels have each brightest code ``(256,)``."""
+    return np.bincount((codes.max(axis=-1) >> (8 * (codes.dtype.itemsize - 1))).ravel(), minlength=256)
+
+
+def _share(counts: NDArray[np.intp], lowest: int, highest: int) -> float:
+    return float(counts[lowest : highest + 1].sum() / max(counts.sum(), 1))

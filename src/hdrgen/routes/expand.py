@@ -14,7 +14,7 @@ from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.provenance import made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
-from hdrgen.routes.encoded import encoding_named, encoding_of
+from hdrgen.routes.encoded import encoding_of
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
@@ -74,7 +74,7 @@ def expand_file(
     expander
         Gives what `inference.backends.load_expander` returns; called only where a picture has 8 bits.
     encoding
-        ``logc4``, ``srgb`` or ``logc3``; None takes what the picture says, see `routes.encoded`.
+        A key of `CODE_ENCODINGS`; None takes what the picture says or shows, see `routes.encoded`.
     strength
         0 keeps every value inside its code's quantisation cell, up to 1 takes the codes for noisy.
     delivery
@@ -91,8 +91,8 @@ def expand_file(
     if not 0 <= strength <= 1:
         raise HdrgenError(f"the strength must be from 0 to 1, not {strength:g}")
     picture = read_code(source)
-    encoding, noted = encoding_of([source], [picture], encoding)
-    notes = list(noted)
+    decided = encoding_of([source], [picture], encoding)
+    notes = list(decided.notes)
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     weights = None
     yield
@@ -105,7 +105,7 @@ def expand_file(
         light = np.divide(picture.code, largest, dtype=np.float32)
         strength = 0.0
 
-    curve = encoding_named(encoding)
+    curve = decided.encoding
 
     def decode(rows: slice) -> None:
         light[rows] = curve.decode(light[rows])
@@ -118,7 +118,7 @@ def expand_file(
     attributes = made_by(
         "expand",
         source=source.name,
-        source_encoding=encoding,
+        source_encoding=decided.name,
         source_bits=picture.bits,
         strength=strength,
         weights=weights,
@@ -137,7 +137,7 @@ def expand_file(
         picture.width,
         picture.height,
         picture.bits,
-        encoding,
+        decided.name,
         strength,
         pixel_share(picture.code == largest),
         maximum_linear,

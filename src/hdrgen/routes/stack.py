@@ -23,7 +23,7 @@ from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.models.bracket_cells import BracketCells, bracket_cells
 from hdrgen.provenance import header_notes, left_behind
 from hdrgen.routes.bracket import listed, name_and_ev
-from hdrgen.routes.encoded import CODE_ENCODINGS, EV, encoding_named, encoding_of
+from hdrgen.routes.encoded import EV, encoding_of
 from hdrgen.routes.stack_ceiling import (
     AskedCeiling,
     Ceiling,
@@ -265,15 +265,20 @@ def _left(images: Sequence[SceneImage]) -> Iterator[str]:
 def _encoded(
     paths: Sequence[Path], images: list[CodeImage[Any]], asked: str | None, notes: tuple[str, ...]
 ) -> Pictures:
-    name, noted = encoding_of(paths, images, asked)
+    decided = encoding_of(paths, images, asked)
+    if decided.key is None:
+        raise HdrgenError(
+            f"{paths[0]}: is in {decided.name}, for which there are no tables; convert the pictures first, or give "
+            "--encoding"
+        )
     return Pictures(
         paths,
         [image.code for image in images],
-        name,
-        CODE_ENCODINGS[name],
-        encoding_named(name).chromaticities,
+        decided.name,
+        decided.key,
+        decided.encoding.chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
-        (*noted, *notes),
+        (*decided.notes, *notes),
         stated_geometry(paths[0], images[0].width, images[0].height),
     )
 

@@ -65,7 +65,7 @@ def _evs(text: Any) -> Any:
 _Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]
 _Side = Annotated[int | None, Field(ge=8, le=8192)]
 _Ev = Annotated[float, Field(ge=-FURTHEST_STOPS, le=FURTHEST_STOPS, allow_inf_nan=False)]
-_CodeEncoding = Literal["logc4", "srgb", "logc3"]
+_CodeEncoding = Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"]
 
 
 class GenerateJob(Section):

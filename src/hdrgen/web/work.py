@@ -15,7 +15,7 @@ from hdrgen.images.half_floats import to_half
 from hdrgen.inspection import statistics, stops_histogram
 from hdrgen.preview import write_preview
 from hdrgen.routes.delivery import Delivery
-from hdrgen.routes.encoded import encoding_named
+from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_of
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL
@@ -163,7 +163,8 @@ def _in_names(text: str, record: Record, folder: Path) -> str:
 def _write_plain(source: Path, target: Path, encoding: str, ev: float) -> None:
     """Write a picture of codes as it is, without any model: each code the middle of its cell, light at EV 0."""
     picture = read_code(source)
-    curve = encoding_named(encoding)
+    asked = encoding if encoding in CODE_ENCODINGS else None  # another is what the picture itself says
+    curve = encoding_of([source], [picture], asked).encoding
     code = picture.code / np.float32(np.iinfo(picture.code.dtype).max)
     linear = np.asarray(curve.decode(code) * np.float32(2.0**-ev), np.float32)
     _write_pixels(target, from_chromaticities(linear, curve.chromaticities, _DELIVERY.space, in_place=True))

@@ -12,7 +12,9 @@ from hdrgen.routes.delivery import Delivery
 from hdrgen.routes.expand import expand_file
 from hdrgen.runtime.errors import HdrgenError
 
-CODE8 = np.random.default_rng(0).integers(30, 200, (300, 24, 3), np.uint8)
+CODE8 = np.random.default_rng(0).integers(30, 150, (300, 24, 3), np.uint8)
+CODE8[:6] //= 4
+CODE8[:6] += 20  # shadows near LogC4's black
 CODE16 = np.random.default_rng(1).integers(8000, 50000, (24, 30, 3), np.uint16)
 
 
@@ -76,7 +78,16 @@ def test_sixteen_bits_are_decoded_without_the_network(tmp_path, name):
         ({"hdrgen:space": "sRGB Encoded Rec.709 (sRGB)"}, "png", None, "srgb", None),
         ({"hdrgen:encoding": "logc3"}, "png", "srgb", "srgb", "the picture says logc3; srgb was asked for"),
         ({"hdrgen:encoding": "srgb"}, "png", "srgb", "srgb", None),
-        ({}, "png", None, "logc4", "nothing says the encoding, so logc4; say --encoding if not"),
+        (
+            {},
+            "png",
+            None,
+            "logc4",
+            (
+                "nothing says the encoding, so logc4: the darkest codes are at LogC4's black, and none are "
+                "bright; say --encoding if not"
+            ),
+        ),
         ({}, "jpg", None, "srgb", "nothing says the encoding, so srgb; say --encoding if not"),
         ({}, "jpg", "logc4", "logc4", None),
     ],
@@ -119,7 +130,8 @@ def test_clipped_pixels_are_counted(tmp_path):
     code8 = CODE8.copy()
     code8[:30, :, 1] = 255
     write_code(tmp_path / "a.png", code8)
-    assert expand_file(tmp_path / "a.png", tmp_path / "a.exr", ThirdOfACode).clipped_share == 0.1
+    done = expand_file(tmp_path / "a.png", tmp_path / "a.exr", ThirdOfACode, encoding="logc4")
+    assert done.clipped_share == 0.1
 
 
 @pytest.mark.parametrize(

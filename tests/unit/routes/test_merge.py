@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from hdrgen.colour.logc import LOGC4_CEILING, logc4_encode
 from hdrgen.colour.primaries import AP1, AWG4, REC709, convert_primaries
@@ -229,14 +230,16 @@ def test_linear_exposures_are_exrs(tmp_path):
 
 
 def without_text(paths, names=("a.png", "b.png", "c.png", "d.png"), **exif_times):
-    """Save brackets again as another program would, under names that say nothing."""
+    """Save brackets again as another program would, under names that say nothing, but for their encoding."""
     plain = []
     for path, name in zip(paths, names, strict=False):
         plain.append(path.with_name(name))
         exif = Image.Exif()
         if name in exif_times:
             exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = exif_times[name]
-        Image.fromarray(read_code(path).code).save(plain[-1], exif=exif.tobytes())
+        said = PngInfo()
+        said.add_text("hdrgen:encoding", "logc4")
+        Image.fromarray(read_code(path).code).save(plain[-1], exif=exif.tobytes(), pnginfo=said)
     return plain
 
 

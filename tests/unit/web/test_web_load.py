@@ -89,7 +89,7 @@ def test_500_damaged_files_and_100_requests_at_once(start_server, whole):
             assert set(pool.map(ask, range(100))) <= {200, 201, 422, 429}
 
         assert process.memory_info().rss - resident < MORE_MIB * 2**20
-        good = post(client, whole[0]).json()["id"]
+        good = post(client, whole[0], encoding="logc4").json()["id"]
         while (record := client.get(f"/api/pictures/{good}").json())["state"] in ("queued", "running"):
             time.sleep(0.05)
         assert record["state"] == "done", record["message"]

@@ -60,8 +60,8 @@ def test_brackets_are_merged_by_the_evs_in_their_names(site, tmp_path, png16):
     evs = (-2.0, 0.0, 2.0)
     paths = [tmp_path / f"shot_ev{ev:+g}.png" for ev in evs]
     bracket_file(site.folder / light["id"] / PICTURE, paths, evs)
-    for path in paths:  # what the files say themselves is taken away, so that the names decide
-        write_code(path, read_code(path).code)
+    for path in paths:  # what the files say of their exposure is taken away, so that the names decide
+        write_code(path, read_code(path).code, text={"hdrgen:encoding": "logc4"})
     record = site.made(paths[2], paths[0], paths[1], kind="merge", align="false")
     assert record["state"] == "done", record["message"]
     assert "EVs 2 -2 0, from the file names" in record["picture"]["notes"]

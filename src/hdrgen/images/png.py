@@ -1,0 +1,141 @@
+"""PNG of RGB codes: structure, text, orientation, and what the chunks say of colour.
+
+OpenCV decodes, but returns a damaged picture half grey and without a word, so structure and checksums are looked at
+first.
+"""
+
+import struct
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hdrgen.colour.primaries import Chromaticities
+from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, from_cicp, from_gamma, named
+from hdrgen.images.icc import stated_by_profile
+from hdrgen.images.orientation import orientation_in, upright
+from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
+from hdrgen.images.stored_image import UnreadableImage
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
+_TEXT_MAX = 1 << 20
+_PROFILE_MAX = 1 << 24
+
+Chunks = list[tuple[bytes, memoryview]]
+
+
+def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
+    """Read the bytes of a PNG; see `code_image.read_code`."""
+    chunks = _chunks(path, data)
+    if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
+        raise UnreadableImage(path, "is a damaged PNG (no header)")
+    width, height, bits, kind = struct.unpack(">IIBB", chunks[0][1][:10])
+    check_size(path, width, height, max_megapixels)
+    check_rgb(path, _COLOURS.get(kind, "strange"), bits)
+    said = dict(reversed(chunks))  # the first of each kind
+    colour, notes = _stated_colour(said)
+    if b"acTL" in said:
+        notes = (*notes, "the PNG is animated; its first picture was taken")
+    alpha = None
+    if kind == 6 or b"tRNS" in said:
+        stored = decode(path, data, cv2.IMREAD_UNCHANGED)
+        code, alpha = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(stored[..., 3])
+    else:
+        code = decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    if b"eXIf" in said:
+        orientation = orientation_in(bytes(said[b"eXIf"]))
+        code = upright(code, orientation)
+        alpha = None if alpha is None else upright(alpha, orientation)
+    return CodeImage(code, alpha, _text(chunks), "png", colour, notes)
+
+
+def _chunks(path: Path, data: bytes) -> Chunks:
+    """Return the type and content of each chunk, the checksums and the end having been looked at."""
+    view = memoryview(data)
+    chunks = []
+    position = len(SIGNATURE)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            break
+        if zlib.crc32(view[position + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            raise UnreadableImage(
+                path, f"is a damaged PNG (wrong checksum {position // 1024} KiB into the file)"
+            )
+        chunks.append((kind, view[position + 8 : end]))
+        if kind == b"IEND":
+            return chunks
+        position = end + 4
+    raise UnreadableImage(path, "is a truncated PNG; copy or save it again")
+
+
+def _text(chunks: Chunks) -> dict[str, str]:
+    text = {}
+    for kind, content in chunks:
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            continue
+        keyword, _, value = bytes(content).partition(b"\0")
+        encoding, compressed = "latin-1", kind == b"zTXt"
+        if compressed:
+            value = value[1:]
+        elif kind == b"iTXt":
+            encoding, compressed = "utf-8", value[:1] == b"\1"
+            value = value[2:].split(b"\0", 2)[-1]
+        if compressed:
+            try:
+                value = zlib.decompressobj().decompress(value, _TEXT_MAX)
+            except zlib.error:
+                continue  # the picture is whole, and that is what counts
+        text[keyword.decode("latin-1")] = value.decode(encoding, "replace")
+    return text
+
+
+def _stated_colour(said: dict[bytes, memoryview]) -> tuple[StatedColour | None, tuple[str, ...]]:
+    """Return what the chunks say, in the order of precedence of PNG's third edition (section 4.3)."""
+    readers = {b"cICP": _cicp, b"iCCP": _iccp, b"sRGB": _srgb, b"gAMA": _gamma, b"cHRM": _primaries_alone}
+    return first_stated([partial(read, said) for kind, read in readers.items() if kind in said])
+
+
+def _cicp(said: dict[bytes, memoryview]) -> StatedColour | None:
+    if len(said[b"cICP"]) != 4:
+        raise NotUnderstood("the cICP chunk is damaged")
+    return from_cicp(struct.unpack("4B", said[b"cICP"]), "cICP")
+
+
+def _iccp(said: dict[bytes, memoryview]) -> StatedColour | None:
+    _, _, compressed = bytes(said[b"iCCP"]).partition(b"\0")
+    try:
+        profile = zlib.decompressobj().decompress(compressed[1:], _PROFILE_MAX)
+    except zlib.error:
+        raise NotUnderstood("the iCCP chunk is damaged") from None
+    return stated_by_profile(profile, "iCCP")
+
+
+def _srgb(_: dict[bytes, memoryview]) -> StatedColour:
+    return named("srgb_rec709", "sRGB chunk")
+
+
+def _gamma(said: dict[bytes, memoryview]) -> StatedColour:
+    if len(said[b"gAMA"]) != 4:
+        raise NotUnderstood("the gAMA chunk is damaged")
+    encoding_exponent = int.from_bytes(said[b"gAMA"]) / 100000
+    if encoding_exponent == 0:
+        raise NotUnderstood("gamma 0 is no curve")
+    chromaticities = None
+    if b"cHRM" in said:
+        if len(said[b"cHRM"]) != 32:
+            raise NotUnderstood("the cHRM chunk is damaged")
+        wx, wy, rx, ry, gx, gy, bx, by = (value / 100000 for value in struct.unpack(">8I", said[b"cHRM"]))
+        chromaticities = Chromaticities((rx, ry), (gx, gy), (bx, by), (wx, wy))
+    return from_gamma(1 / encoding_exponent, chromaticities, "gAMA and cHRM" if chromaticities else "gAMA")
+
+
+def _primaries_alone(said: dict[bytes, memoryview]) -> None:
+    if b"gAMA" not in said:
+        raise NotUnderstood("primaries (cHRM) without a curve (gAMA)")

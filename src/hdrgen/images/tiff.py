@@ -1,0 +1,182 @@
+"""TIFF of RGB codes: which page is the picture, whether all of it is there, and what its fourth channel is.
+
+tifffile decodes where it can: OpenCV multiplies 8-bit RGB by alpha without being asked.
+"""
+
+import io
+import logging
+import math
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from hdrgen.images.icc import stated_by_profile
+from hdrgen.images.orientation import upright
+from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
+from hdrgen.images.stored_image import UnreadableImage
+
+# Damage is told by an error; what tifffile logs of each broken tag would bury it.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+_REDUCED, _MASK = 1, 4
+_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _PROFILE = 254, 255, 274, 34675
+_OLD_REDUCED = 2
+_ASSOCIATED, _STRAIGHT = 1, 2
+_KINDS = {
+    "RGB": "RGB",
+    "YCBCR": "RGB",
+    "PALETTE": "palette",
+    "SEPARATED": "CMYK",
+    "CFA": "raw camera",
+    "CIELAB": "CIELab",
+    "ICCLAB": "CIELab",
+}
+_THUMBNAIL = 2
+"""How many times smaller than a later page of its shape a first page is taken for that page's thumbnail."""
+
+
+def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
+    """Read the bytes of a TIFF; see `code_image.read_code`."""
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page, notes = _picture(_pages(file))
+            _check(path, page, len(data), max_megapixels)
+            stored = _pixels(path, page, data)
+            orientation = int(_value(page, _ORIENTATION, 1))
+            profile = _value(page, _PROFILE, b"")
+            extra = tuple(int(kind) for kind in page.extrasamples)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # noqa: BLE001 - tifffile fails on damage in every way there is
+        raise UnreadableImage(path, f"is a damaged TIFF ({str(error).splitlines()[0]})") from None
+    code, alpha, left = _alpha(stored, extra)
+    colour, said = first_stated(
+        [partial(stated_by_profile, bytes(profile), "ICC profile")] if profile else []
+    )
+    return CodeImage(
+        upright(code, orientation),
+        None if alpha is None else upright(alpha, orientation),
+        text={},
+        format="tiff",
+        colour=colour,
+        notes=(*notes, *left, *said),
+    )
+
+
+def _value(page: Any, tag: int, default: Any) -> Any:
+    found = page.tags.get(tag)
+    return default if found is None else found.value
+
+
+def _pages(file: tifffile.TiffFile) -> list[Any]:
+    """Return the pages up to the first that cannot be read; the first of all must be."""
+    pages: list[Any] = [file.pages[0]]
+    with suppress(Exception):  # tifffile fails on damage in every way there is
+        # The length first: it ends a chain that leads back. Pages before the damage stay.
+        pages.extend(file.pages[number] for number in range(1, len(file.pages)))
+    return pages
+
+
+def _is_whole_picture(page: Any) -> bool:
+    """Tell a page from a reduced one, a mask, and what a damaged chain of pages leads to."""
+    kind = _value(page, _SUBFILE, 0)
+    reduced = kind & _REDUCED or _value(page, _OLD_SUBFILE, 0) == _OLD_REDUCED
+    return bool(page.imagewidth > 0 and page.imagelength > 0 and not reduced and not kind & _MASK)
+
+
+def _picture(pages: list[Any]) -> tuple[Any, list[str]]:
+    """Return the page that is the picture, and notes of what it was chosen from."""
+    whole = [page for page in pages if _is_whole_picture(page)]
+    # In raw files the first page is a preview, and the picture lies beneath it.
+    whole = whole or [part for page in pages for part in page.pages or () if _is_whole_picture(part)]
+    if not whole:
+        return pages[0], ["the TIFF holds nothing but a reduced picture, which was taken"]
+    first = whole[0]
+    largest = max(whole, key=lambda page: page.imagewidth * page.imagelength)
+    if _is_thumbnail_of(first, largest):
+        shown = f"{first.imagewidth}x{first.imagelength}"
+        return largest, [f"the first page is a thumbnail of {shown}; the largest was taken"]
+    notes = []
+    if first is not pages[0]:
+        notes.append("the first page is a reduced picture or a mask; the first that is not was taken")
+    if len(whole) > 1:
+        notes.append(f"the TIFF has {len(whole)} pages; the first was taken")
+    return first, notes
+
+
+def _is_thumbnail_of(small: Any, large: Any) -> bool:
+    across, down = large.imagewidth / small.imagewidth, large.imagelength / small.imagelength
+    return min(across, down) >= _THUMBNAIL and math.isclose(across, down, rel_tol=0.02)
+
+
+def _check(path: Path, page: Any, size: int, max_megapixels: float) -> None:
+    check_size(path, page.imagewidth, page.imagelength, max_megapixels)
+    if page.sampleformat != tifffile.SAMPLEFORMAT.UINT:
+        raise UnreadableImage(
+            path, "is a TIFF of floats or signed values, not of code values; save it as EXR"
+        )
+    check_rgb(path, _KINDS.get(page.photometric.name, "grey"), page.bitspersample)
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if max(map(sum, parts), default=0) > size:
+        raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
+    needed = math.prod(page.chunked)
+    there = sum(offset > 0 and count > 0 for offset, count in parts)
+    if there < needed:
+        what = "tiles" if page.is_tiled else "strips"
+        raise UnreadableImage(
+            path, f"is a truncated TIFF: {needed - there} of {needed} {what} are missing; save it again"
+        )
+
+
+def _pixels(path: Path, page: Any, data: bytes) -> NDArray[Any]:
+    try:
+        pixels: NDArray[Any] = page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        if page.samplesperpixel != 3:
+            raise UnreadableImage(
+                path, "is a compressed TIFF with alpha; save it with ZIP compression"
+            ) from None
+        if page.index != 0 or page.is_subifd:
+            raise UnreadableImage(
+                path, "is a compressed TIFF of several pages; save the picture alone, with ZIP compression"
+            ) from None
+        # OpenCV's own conversion to RGB scrambles 16-bit TIFF (seen in 5.0.0).
+        return cv2.cvtColor(decode(path, data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
+    return pixels if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else np.moveaxis(pixels, 0, -1)
+
+
+def _alpha(
+    stored: NDArray[Any], extra: tuple[int, ...]
+) -> tuple[NDArray[Any], NDArray[Any] | None, list[str]]:
+    """Return RGB that is not multiplied by alpha, alpha where a channel is said to be it, and notes.
+
+    TIFF 6.0, section 18: an extra sample is unspecified (0), alpha that the codes were multiplied by (1), or alpha
+    alone (2).
+    """
+    code, others = stored[..., :3], stored.shape[2] - 3
+    extra = (*extra, *([0] * others))[:others]
+    found = next((i for i, kind in enumerate(extra) if kind in (_ASSOCIATED, _STRAIGHT)), None)
+    left = others if found is None else others - 1
+    notes = [f"{left} extra channel{'s' * (left > 1)} not said to be alpha left out"] if left else []
+    if found is None:
+        return code, None, notes
+    alpha = stored[..., 3 + found]
+    if extra[found] == _ASSOCIATED:
+        code = _divided(code, alpha)
+        notes.append("the codes were multiplied by alpha, which was undone before decoding")
+    return code, alpha, notes
+
+
+def _divided(code: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """Return codes divided by alpha, rounded; where alpha is 0 there is nothing to divide, and codes stay."""
+    largest = np.iinfo(code.dtype).max
+    opaque = np.where(alpha > 0, alpha, largest)[..., None].astype(np.float64)
+    return np.minimum(np.rint(code * float(largest) / opaque), largest).astype(code.dtype)
