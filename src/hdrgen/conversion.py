@@ -299,9 +299,8 @@ def _read(
         return encoded, alpha, None, {}, name, [*notes, *contradiction(codes, name)]
     said = stated_encoding(source, codes, option="--from")
     if said is None:
-        raise HdrgenError(
-            f"{source}: code values do not say their colour space; give --from, such as logc4 or srgb"
-        )
+        unsaid = "code values do not say their colour space; give --from, such as logc4 or srgb"
+        raise HdrgenError(f"{source}: {'; '.join([*notes, unsaid])}")
     light = said.encoding.decode(encoded)
     return light, alpha, said.encoding.chromaticities, {}, said.name, [*notes, *said.notes]
 

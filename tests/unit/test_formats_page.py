@@ -17,7 +17,8 @@ from hdrgen.preview import HDR_SUFFIXES
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = (TESTS.parent / "docs/formats.md").read_text(encoding="utf-8")
 COLUMNS = ["format", "feature", "what happens", "test"]
-FORMATS = {"OpenEXR", "Radiance", "PNG", "TIFF", "JPEG", "AVIF", "JPEG XL", "Ultra HDR"}
+FILES = {"OpenEXR", "Radiance", "PNG", "TIFF", "JPEG", "AVIF", "JPEG XL", "Ultra HDR"}
+FORMATS = FILES | {"ICC profile", "Exposures", "Folders", "OpenColorIO", "Weights"}
 
 
 @dataclass(frozen=True)

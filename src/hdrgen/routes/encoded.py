@@ -200,9 +200,9 @@ def _usual(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple
         return "srgb", ""
     shown = shown_encoding([_visible(picture) for picture in pictures])
     if shown is None:
+        unsaid = "nothing says whether its codes are sRGB or LogC4, and they could be either"
         raise HdrgenError(
-            f"{path}: nothing says whether its codes are sRGB or LogC4, and they could be either; give {option} srgb "
-            f"or {option} logc4"
+            f"{path}: {'; '.join([*pictures[0].notes, unsaid])}; give {option} srgb or {option} logc4"
         )
     return shown, _SHOWN[shown]
 
