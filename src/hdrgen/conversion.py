@@ -19,11 +19,12 @@ from hdrgen.colour.primaries import (
     Chromaticities,
     convert_primaries,
 )
+from hdrgen.colour.stated_colour import NotUnderstood, from_interop_id
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
 from hdrgen.images.code_shape import stated_geometry
 from hdrgen.images.geometry import Geometry, aspect_notes
-from hdrgen.images.scene_image import image_format, in_display, read_scene_image
+from hdrgen.images.scene_image import decoded, image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.routes.encoded import CONVERTED_SPACE, contradiction, stated_encoding
@@ -248,7 +249,13 @@ def _check_encoded(target: Path, space: str) -> None:
 def _id_of_the_configuration(image: SceneImage) -> str | None:
     """Return a picture's `colorInteropID` where only the configuration knows it, such as a camera maker's."""
     name = str(image.attributes.get("colorInteropID", ""))
-    return name if image.chromaticities is None and ocio.knows(name) else None
+    try:
+        stated = from_interop_id(name)
+    except NotUnderstood:
+        ours = False
+    else:
+        ours = stated is None or stated.encoding is not None
+    return None if ours or image.chromaticities is not None or not ocio.knows_scene_space(name) else name
 
 
 def _scene_image(
@@ -262,9 +269,9 @@ def _scene_image(
         if layer is not None or part is not None:
             raise UnreadableImage(source, "is no OpenEXR file, so it has neither layers nor parts")
         return None
-    image = read_scene_image(source, layer=layer, part=part, decode=space is None)
-    if space is None and _id_of_the_configuration(image):
-        image = read_scene_image(source, layer=layer, part=part, decode=False)
+    image = read_scene_image(source, layer=layer, part=part, decode=False)
+    if space is None and _id_of_the_configuration(image) is None:
+        image = decoded(source, image)
     if to_exr:
         return replace(image, notes=(*image.notes, *header_notes(left_behind(image.attributes))))
     image = in_display(source, image)

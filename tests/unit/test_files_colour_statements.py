@@ -440,7 +440,9 @@ def test_an_exr_of_codes_is_decoded_as_its_interop_id_says(cli, name, curve, spa
     assert decoded == (not name.removeprefix("ocio:").startswith("lin"))
 
 
-@pytest.mark.parametrize("name", ["pq_rec2020_display", "data"])
+@pytest.mark.parametrize(
+    "name", ["pq_rec2020_display", "pq_xyzd65_display", "ours:secret_space_scene", "data"]
+)
 def test_an_exr_of_codes_that_are_no_light_is_refused_with_the_way_out(cli, name):
     spec = oiio.ImageSpec(32, 24, 3, oiio.FLOAT)
     spec.attribute("colorInteropID", name)
@@ -454,6 +456,7 @@ def test_an_exr_of_codes_that_are_no_light_is_refused_with_the_way_out(cli, name
     assert cli("convert", "a.exr", "-o", "b.exr", "--from", "srgb", "--to", "linear_rec709").code == 0
     matches(read_exr(Path("b.exr")).rgb, srgb_light(CODE16))
     assert cli("check", "a.exr").code == 1
+    assert cli("preview", "a.exr", "-o", "b.png").code == 2
 
 
 def test_an_id_that_only_the_configuration_knows_is_its_space(cli):
@@ -469,7 +472,7 @@ def test_an_id_that_only_the_configuration_knows_is_its_space(cli):
     assert (facts["source_space"], facts["notes"]) == ("Linear V-Gamut", [])
 
 
-@pytest.mark.parametrize("name", ["ours:secret_space_scene", "srgb_secret_scene", "g22"])
+@pytest.mark.parametrize("name", ["ours:lin_secret_scene", "g22"])
 def test_an_unknown_id_is_said(cli, name):
     spec = oiio.ImageSpec(32, 24, 3, oiio.FLOAT)
     spec.attribute("colorInteropID", name)
@@ -483,6 +486,21 @@ def test_an_unknown_id_is_said(cli, name):
         f"colorInteropID {name!r} is not known here; its values were taken for linear" in n
         for n in facts["notes"]
     )
+
+
+def test_log_codes_that_the_configuration_knows_are_decoded_or_refused(cli):
+    """ACEScct is OpenColorIO's to decode in `convert`; what does not ask it must not take the codes for light."""
+    spec = oiio.ImageSpec(32, 24, 3, oiio.FLOAT)
+    spec.attribute("colorInteropID", "ocio:acescct_ap1_scene")
+    out = oiio.ImageOutput.create("a.exr")
+    out.open("a.exr", spec)
+    light = colour.RGB_to_RGB(srgb_light(CODE16), "sRGB", "ACEScg")
+    out.write_image(colour.models.log_encoding_ACEScct(np.maximum(light, 0)).astype(np.float32))
+    out.close()
+    matches(light_of(cli, "convert", "a.exr")[0], srgb_light(CODE16))
+    said = cli("preview", "a.exr", "-o", "b.png")
+    assert said.code == 2
+    assert "says it holds ocio:acescct_ap1_scene" in said.err
 
 
 def test_a_training_frame_of_codes_is_light(cli):

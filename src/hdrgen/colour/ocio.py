@@ -61,6 +61,13 @@ def knows(name: str) -> bool:
     return _space(name) is not None
 
 
+def knows_scene_space(name: str) -> bool:
+    """Tell whether the configuration knows a scene-referred space of this name: neither a display's nor data."""
+    space = _space(name)
+    scene = ocio.REFERENCE_SPACE_SCENE
+    return space is not None and not space.isData() and space.getReferenceSpaceType() == scene
+
+
 def _space(name: str) -> ocio.ColorSpace | None:
     config = _config(config_source())
     found = (config.getColorSpace(known) for known in (*_names(name), *_names_elsewhere(name)))

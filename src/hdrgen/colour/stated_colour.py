@@ -163,6 +163,8 @@ _INTEROP_SPACES = {
     "adobergb": primaries.ADOBE_RGB,
     "awg3": primaries.AWG3,
     "awg4": primaries.AWG4,
+    "ciexyzd65": primaries.XYZ_E,
+    "xyzd65": primaries.XYZ_E,
 }
 _INTEROP_CURVES: dict[str, Callable[[Chromaticities], Encoding]] = {
     "lin": Encoding,
@@ -180,10 +182,12 @@ _INTEROP_CURVES: dict[str, Callable[[Chromaticities], Encoding]] = {
 def from_interop_id(name: str) -> StatedColour | None:
     """Return what a `colorInteropID` names, None where it says that nothing is known.
 
+    An id of codes that are not known here, such as PQ, comes back without an encoding.
+
     Raises
     ------
     NotUnderstood
-        The id is not known here.
+        The id is not known here, and may be of linear light.
 
     Examples
     --------
@@ -196,14 +200,12 @@ def from_interop_id(name: str) -> StatedColour | None:
     if name == "data":
         return StatedColour("data, not colour", by, None)
     parts = _INTEROP.fullmatch(name)
-    if parts is None or parts["space"] not in _INTEROP_SPACES:
+    if parts and parts["space"] in _INTEROP_SPACES and parts["curve"] in _INTEROP_CURVES:
+        encoding = _INTEROP_CURVES[parts["curve"]](_INTEROP_SPACES[parts["space"]])
+    elif parts and parts["curve"] != "lin":
+        return StatedColour(name, by, None)  # whatever these codes are, linear light they are not
+    else:
         raise NotUnderstood(f"colorInteropID {name!r} is not known here")
-    space = _INTEROP_SPACES[parts["space"]]
-    if parts["curve"] in ("pq", "hlg", "srgbe"):
-        return StatedColour(name, by, None)
-    if parts["curve"] not in _INTEROP_CURVES:
-        raise NotUnderstood(f"colorInteropID {name!r} is not known here")
-    encoding = _INTEROP_CURVES[parts["curve"]](space)
     key = next((key for key, known in ENCODINGS.items() if _same(known, encoding)), None)
     return StatedColour(NAMES.get(key or "", name), by, encoding, key)
 

@@ -19,7 +19,7 @@ from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named, shown_encoding
+from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named, shows_srgb
 from hdrgen.routes.merge import merge_stack
 from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
@@ -257,10 +257,9 @@ def _encoding(asked: str, pictures: list[NDArray[np.float32]]) -> str:
     """Return the encoding asked for, or the one that the codes can only be."""
     if asked != AUTO:
         return asked
-    shown = shown_encoding([quantise8(picture[::2, ::2]) for picture in pictures])
-    if shown is None:
+    if not shows_srgb([quantise8(picture[::2, ::2]) for picture in pictures]):
         raise HdrgenError("the codes may be sRGB or LogC4; choose the encoding, such as srgb or logc4")
-    return shown
+    return "srgb"
 
 
 def _evs(count: int, asked: str) -> list[float] | Literal["auto"]:

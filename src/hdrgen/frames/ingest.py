@@ -350,6 +350,12 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
         space_key, space = ("awg4", AWG4) if _LOGC4_MODELS.search(model) else ("awg3", AWG3)
         decided = f"camera metadata: {make} {model}, so {_SPACE_NAMES[space_key]}"
         return f"linear_{space_key}", Encoding(space), decided
+    if unknown := image.attributes.get("colorInteropID"):
+        return (
+            "linear_rec709",
+            Encoding(REC709),
+            f"colorInteropID {unknown} is not known: Rec.709 by convention",
+        )
     return "linear_rec709", Encoding(REC709), "none stated: Rec.709 by OpenEXR convention"
 
 

@@ -59,14 +59,25 @@ def read_scene_image(
     match image_format(path):
         case "openexr":
             image = exr.read_exr(path, layer=layer, part=part)
-            try:
-                return linear_light(image) if decode else image
-            except NotLinear as error:
-                raise UnreadableImage(path, f"{error}; `hdrgen convert --from` takes such codes") from None
+            return decoded(path, image) if decode else image
         case "radiance":
             _refuse_layers(path, layer, part)
             return radiance.read_radiance(path)
     raise UnreadableImage(path, "is neither an OpenEXR nor a Radiance file")
+
+
+def decoded(path: Path, image: SceneImage) -> SceneImage:
+    """Return the light of a picture that was read without being decoded; see `interop_id.linear_light`.
+
+    Raises
+    ------
+    UnreadableImage
+        It holds codes that are not known here.
+    """
+    try:
+        return linear_light(image)
+    except NotLinear as error:
+        raise UnreadableImage(path, f"{error}; `hdrgen convert --from` takes such codes") from None
 
 
 def read_finite_scene_image(

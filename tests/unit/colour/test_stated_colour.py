@@ -6,7 +6,7 @@ import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.power_laws import gamma_decode, gamma_encode, rec709_decode, rec709_encode
-from hdrgen.colour.primaries import ADOBE_RGB, AWG4, P3_D65, REC709
+from hdrgen.colour.primaries import ADOBE_RGB, AWG4, P3_D65, REC709, XYZ_E
 from hdrgen.colour.stated_colour import NotUnderstood, from_cicp, from_gamma, from_interop_id, named
 from hdrgen.images.interop_id import holds_codes
 
@@ -69,10 +69,12 @@ def test_interop_ids_of_no_encoding_here():
     assert from_interop_id("") is None
     assert from_interop_id("lin_adobergb_scene").encoding.chromaticities == ADOBE_RGB
     assert from_interop_id("g26_p3d65_display").encoding.chromaticities == P3_D65
-    for name in ("data", "pq_rec2020_display", "hlg_rec2020_display"):
+    assert from_interop_id("lin_ciexyzd65_scene").encoding.chromaticities == XYZ_E
+    codes = ("data", "pq_rec2020_display", "hlg_rec2020_display", "pq_xyzd65_display", "srgb_ours_scene")
+    for name in (*codes, "ours_rec709_scene", "ocio:acescct_ap1_scene"):
         assert from_interop_id(name).encoding is None
         assert holds_codes(name)
-    for name in ("nonsense", "srgb_ours_scene", "ours_rec709_scene", "lin_rec709"):
+    for name in ("nonsense", "lin_ours_scene", "lin_rec709"):
         with pytest.raises(NotUnderstood, match=f"{name!r} is not known here"):
             from_interop_id(name)
         assert not holds_codes(name)
