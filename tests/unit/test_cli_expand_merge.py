@@ -165,19 +165,15 @@ def test_expand_makes_an_acescg_exr(cli):
     assert cli("check", "plate.exr").code == 0
 
 
-def like_logc4() -> np.ndarray:
-    """Return codes that only LogC4 has: shadows at its black, and nothing bright."""
-    code8 = np.full((8, 8, 3), 90, np.uint8)
-    code8[0] = 26
-    return code8
+CODE8 = np.full((8, 8, 3), 90, np.uint8)
 
 
 def test_expand_says_what_it_took_for_granted(cli):
-    code8 = like_logc4()
-    write_code(Path("a.png"), code8)
-    Image.fromarray(code8).save("a.jpg")
-    write_code(Path("deep.png"), code8.astype(np.uint16) * 257)
-    assert "so logc4" in cli("expand", "a.png", "-o", "a.exr").err
+    shadows = np.linspace(1, 200, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    write_code(Path("a.png"), shadows)
+    Image.fromarray(CODE8).save("a.jpg")
+    write_code(Path("deep.png"), CODE8.astype(np.uint16) * 257, text={"hdrgen:encoding": "logc4"})
+    assert "so srgb" in cli("expand", "a.png", "-o", "a.exr").err
     assert "so srgb" in cli("expand", "a.jpg", "-o", "a.exr").err
     assert cli("expand", "a.jpg", "-o", "a.exr", "--encoding", "srgb").err == ""
     assert "without the network" in cli("expand", "deep.png", "-o", "a.exr").err
@@ -214,11 +210,10 @@ def test_one_bad_set_does_not_stop_a_batch(cli):
 
 def test_one_bad_picture_does_not_stop_expanding(cli):
     Path("in").mkdir()
-    code8 = like_logc4()
-    write_code(Path("in/shot.0001.png"), code8)
-    Image.fromarray(code8).convert("P").save("in/shot.0002.png")
-    write_code(Path("in/shot.0003.png"), code8)
-    said = cli("expand", "in", "-o", "out")
+    write_code(Path("in/shot.0001.png"), CODE8)
+    Image.fromarray(CODE8).convert("P").save("in/shot.0002.png")
+    write_code(Path("in/shot.0003.png"), CODE8)
+    said = cli("expand", "in", "-o", "out", "--encoding", "logc4")
     assert said.code == 1
     assert "in/shot.0002.png: is a palette picture, not RGB" in said.err
     assert files("out") == {"shot.0001.exr", "shot.0003.exr"}

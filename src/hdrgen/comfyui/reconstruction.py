@@ -78,7 +78,7 @@ class BitDepthExpander(io.ComfyNode):
                     "encoding",
                     options=[AUTO, *ENCODINGS],
                     default=AUTO,
-                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
+                    tooltip="What the codes are: the curve and primaries that the output `light` is decoded with; auto takes codes that can only be sRGB for that, else it is an error.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -137,7 +137,7 @@ class LuminanceStackMerger(io.ComfyNode):
                     "encoding",
                     options=[AUTO, *ENCODINGS, LIGHT],
                     default=AUTO,
-                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets; auto tells LogC4 from sRGB where the codes decide, else it is an error.",
+                    tooltip="What the pictures hold: code values of a curve, or scene-linear light from EXR brackets; auto takes codes that can only be sRGB for that, else it is an error.",
                 ),
                 io.Combo.Input(
                     "method",
