@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
 from pathlib import Path
+from typing import Literal
 
 from hdrgen.delivery_findings import Delivery, Finding, broken
 from hdrgen.delivery_rules import DeliveryRules, Frames
@@ -21,12 +22,14 @@ _NUMBER = re.compile(
 )
 _WORD = re.compile(r"([A-Z]?[a-z]+|[A-Z]+)$")  # the last of a compV or a comp_v
 _FRAME_WORDS = {"f", "fr", "frame", "frames"}
+_VERSION_WORDS = {"v", "ver", "version", "rev", "ev", "lod"}
+_VERSION_WORDS_APART = {"ver", "version", "ev"}  # version_2
 _OTHER_WORDS = {
-    *("v", "ver", "version", "rev", "ev", "take", "tk", "lod", "part", "layer"),
+    *("take", "tk", "part", "layer"),
     *("s", "sh", "shot", "sc", "scn", "scene", "sq", "seq", "sequence", "ep", "episode"),
     *("cam", "camera", "reel", "roll", "clip"),
 }
-_OTHER_WORDS_APART = {"ver", "version", "ev"}  # version_2
+_Meaning = Literal["frames", "doubtful", "other"]
 _MOST_DIGITS = 9
 _VIEW = re.compile(r"(?<![A-Za-z])(?:left|right|l|r)(?![A-Za-z])", re.IGNORECASE)
 _RANGES_SAID = 8
@@ -77,7 +80,9 @@ def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | N
 
     The number may stand anywhere in the name: ``a.1001.exr``, ``a.1001_v02.exr``, ``a.1001.left.exr``,
     ``a_1001_beauty.exr``, ``a-0001.exr``, ``a.-005.exr``. Views, layers, versions and shots are sequences of
-    their own. What counts versions (``v002``), shots (``sh010``), sizes (``4k``) or days is no frame.
+    their own. What counts versions (``v002``), shots (``sh010``), sizes (``4k``) or days is no frame, but four
+    and more digits that go up by one are frames after any word (``shot1001``). One or two digits, and multiples
+    of five, may be either: what they lack is a warning.
     """
     rule = (rules or DeliveryRules()).sequence
     if rule.breach == "ignore":
@@ -113,7 +118,7 @@ def numbered_files(names: Iterable[str], frame: str | None = None) -> list[Frame
         stem, dot, suffix = name.rpartition(".")
         numbers = tuple(match[0] for match in _NUMBER.finditer(stem))
         *texts, last = _NUMBER.sub("\0", stem).split("\0")
-        alike[*texts, last + dot + suffix].append(numbers)
+        alike[*texts, last + dot + suffix.lower()].append(numbers)
     found: list[FrameSequence | OtherNumbers] = []
     for between, members in alike.items():
         if len(members) > 1:
@@ -133,46 +138,75 @@ def _numbered_alike(
     between: tuple[str, ...], members: list[tuple[str, ...]]
 ) -> Iterator[FrameSequence | OtherNumbers]:
     """Find the frames among names that have the same text between their numbers."""
-    varying = [i for i in range(len(between) - 1) if len({numbers[i] for numbers in members}) > 1]
-    places = [i for i in varying if _may_be_frame(between, i, [numbers[i] for numbers in members])]
+    columns = [[numbers[i] for numbers in members] for i in range(len(between) - 1)]
+    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    meanings = {i: _meaning(between, i, columns[i]) for i in varying}
+    places = [i for i in varying if meanings[i] != "other"]
+    if not varying:  # a.0001.exr and a.0001.EXR
+        return
     if not places:
         masked = ["#" if i in varying else number for i, number in enumerate(members[0])]
         yield OtherNumbers(Path(_joined(between, masked)).stem, len(members))
         return
-    place = max(places, key=lambda i: _likelihood(between, i, [numbers[i] for numbers in members]))
+    place = max(places, key=lambda i: _likelihood(between, i, columns[i], meanings[i]))
+    certain = _follows_frame_word(between[place])
     digits: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for numbers in members:
         digits[numbers[:place] + numbers[place + 1 :]].append(numbers[place])
     for others, frames in digits.items():
         before = _joined(between[: place + 1], others[:place])
         after = _joined(between[place + 1 :], others[place:])
-        yield FrameSequence(_common(before, after), tuple(frames), _may_count_others(before, frames))
+        doubtful = meanings[place] == "doubtful" or (not certain and _by_fives(frames))
+        yield FrameSequence(_common(before, after), tuple(frames), doubtful)
 
 
-def _may_be_frame(between: tuple[str, ...], place: int, digits: Sequence[str]) -> bool:
+def _meaning(between: tuple[str, ...], place: int, digits: Sequence[str]) -> _Meaning:
+    """Tell what the numbers at one place of names count, by the text around them and by how they go on."""
     before, after = between[place], between[place + 1]
+    lengths = [len(d.lstrip("-")) for d in digits]
+    shortest, longest = min(lengths), max(lengths)
+    if longest > _MOST_DIGITS:
+        return "other"
     if _follows_frame_word(before):
-        return True
+        return "frames"
+    if all(_DATE.fullmatch(d) for d in digits):
+        return "other"
+    word, word_apart = _word(before), _word(before.rstrip("._-+"))
     inside_a_word = place > 0 and before.isalpha()  # 1920x1080, s01e02, A002C029
-    return not (
-        inside_a_word
+    of_version = word in _VERSION_WORDS or word_apart in _VERSION_WORDS_APART
+    after_word = of_version or word in _OTHER_WORDS
+    if (
+        after_word
+        or inside_a_word
         or after[:1].isalpha()  # 4k
         or before.endswith(("(", "+"))  # the second copy of a file, an exposure
-        or _word(before) in _OTHER_WORDS
-        or _word(before.rstrip("._-+")) in _OTHER_WORDS_APART
-        or all(_DATE.fullmatch(d) for d in digits)
-        or max(map(len, digits)) > _MOST_DIGITS
-    )
+    ):
+        # Programs put the frame right behind the name that they are given: shot + 1001, comp_v2 + 1001.
+        by_ones = _by_ones(digits)
+        if by_ones and shortest >= (5 if of_version or inside_a_word else 4):
+            return "frames"
+        fewest = 3 if by_ones and word in _OTHER_WORDS else 4
+        asked = longest >= fewest and (by_ones or (after_word and not _by_fives(digits)))
+        return "doubtful" if asked else "other"
+    few = longest < (4 if _word(before.rstrip("_-")) in _OTHER_WORDS | _VERSION_WORDS else 3)
+    return "doubtful" if few or _by_fives(digits) else "frames"
 
 
-def _may_count_others(before: str, digits: Sequence[str]) -> bool:
-    """Tell whether few digits may be those of a lamp or a take (light1, shot_010) as well as a frame's."""
-    longest = max(map(len, digits))
-    if _follows_frame_word(before):
-        return False
-    return (before[-1:].isalpha() and longest < 3) or (
-        _word(before.rstrip("_-")) in _OTHER_WORDS and longest < 4
-    )
+def _by_ones(digits: Iterable[str]) -> bool:
+    """Tell whether most numbers follow right on the one before, as frames do."""
+    differences = _differences(digits)
+    return 2 * differences.count(1) >= len(differences)
+
+
+def _by_fives(digits: Iterable[str]) -> bool:
+    """Tell whether numbers leave room between them, as those of shots do: 10, 20, 25, 27."""
+    numbers = {int(d) for d in digits}
+    fives = sum(number % 5 == 0 for number in numbers)
+    return 2 * fives > len(numbers) and 1 not in _differences(digits)
+
+
+def _differences(digits: Iterable[str]) -> list[int]:
+    return [b - a for a, b in pairwise(sorted({int(d) for d in digits}))]
 
 
 def _word(text: str) -> str:
@@ -186,13 +220,14 @@ def _follows_frame_word(before: str) -> bool:
 
 
 def _likelihood(
-    between: tuple[str, ...], place: int, digits: Sequence[str]
-) -> tuple[bool, bool, bool, bool, int]:
+    between: tuple[str, ...], place: int, digits: Sequence[str], meaning: _Meaning
+) -> tuple[bool, bool, bool, bool, bool, int]:
     """Order the numbers of a name by how likely each is the frame's: the last of those that look alike."""
     before, after = between[place], between[place + 1]
     return (
         _follows_frame_word(before),
         before.endswith(".") and after.startswith("."),
+        meaning == "frames",
         not before[-1:].isalpha(),
         min(map(len, digits)) >= 4,
         place,
@@ -223,9 +258,7 @@ def _findings(sequence: FrameSequence, rule: Frames) -> Iterator[Finding]:
     steps = f" by {step}" if step > 1 else ""
     span = _span(range(first, last + 1))
     said = f"{name}: {span}{steps}, {len(frames)} frames" if first < last else f"{name}: {first} alone"
-    # Shots and the like are numbered by tens.
-    by_tens = all(frame % 10 == 0 for frame in frames)
-    doubtful = rule.step is None and rule.frame is None and (sequence.doubtful or by_tens)
+    doubtful = sequence.doubtful and rule.step is None
     missing = list(_missing(frames, step))
     count = sum(len(run) for run in missing)
     if count:
@@ -237,7 +270,10 @@ def _findings(sequence: FrameSequence, rule: Frames) -> Iterator[Finding]:
     if not sequence.equally_padded:
         shortest, longest = min(sequence.digits, key=len), max(sequence.digits, key=len)
         why = f"{name}: numbers of different lengths ({shortest}, {longest})"
-        yield broken(rule, "sequence", why, "pad them")
+        if doubtful:
+            yield Finding("sequence", "warn", why, "if these are frames, pad them")
+        else:
+            yield broken(rule, "sequence", why, "pad them")
     elif not count and step > 1 and rule.step is None:
         yield Finding("sequence", "warn", said, "meant so, with none between?")
     elif not count:

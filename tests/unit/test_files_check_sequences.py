@@ -16,8 +16,12 @@ from hdrgen.images.exr import write_exr
 def said(names: str, **sequence) -> list[tuple[str, str]]:
     """Return verdicts and words on files called by these stems."""
     rules = DeliveryRules(sequence=sequence)
-    files = [Path(f"{name}.exr") for name in names.split()]
-    return [(finding.verdict, finding.why) for finding in check_sequence(Path(), files, rules).findings]
+    return said_of([f"{name}.exr" for name in names.split()], rules)
+
+
+def said_of(names: list[str], rules: DeliveryRules | None = None) -> list[tuple[str, str]]:
+    findings = check_sequence(Path(), [Path(name) for name in names], rules).findings
+    return [(finding.verdict, finding.why) for finding in findings]
 
 
 @pytest.fixture
@@ -73,7 +77,12 @@ def test_shots_and_versions_do_not_fail_the_folder(cli, folder, names):
         ("a.frame_1001.v2 a.frame_1003.v2", "a.frame_#.v2: 1 of 1001-1003 missing: 1002"),
         ("sh010f1001 sh010f1003", "sh010f: 1 of 1001-1003 missing: 1002"),
         ("shot_0001 shot_0003", "shot_: 1 of 1-3 missing: 2"),
-        ("scene.1 scene.3", "scene.: 1 of 1-3 missing: 2"),
+        ("scene.001 scene.003", "scene.: 1 of 1-3 missing: 2"),
+        ("frame_1 frame_3", "frame_: 1 of 1-3 missing: 2"),
+        ("f10 f20 f40", "f: 1 of 10-40 by 10 missing: 30"),
+        ("img001 img002 img004", "img: 1 of 1-4 missing: 3"),
+        ("render.001 render.002 render.004", "render.: 1 of 1-4 missing: 3"),
+        ("render.00001 render.00002 render.00004", "render.: 1 of 1-4 missing: 3"),
         ("A002_C029_001 A002_C029_003", "A002_C029_: 1 of 1-3 missing: 2"),
         ("a_1920x1080.1001 a_1920x1080.1003", "a_1920x1080.: 1 of 1001-1003 missing: 1002"),
         ("a_20240105_1001 a_20240105_1003", "a_20240105_: 1 of 1001-1003 missing: 1002"),
@@ -82,7 +91,7 @@ def test_shots_and_versions_do_not_fail_the_folder(cli, folder, names):
         ("a.left.1001 a.left.1003", "a.left.: 1 of 1001-1003 missing: 1002"),
         ("a.%V.1001 a.%V.1003", "a.%V.: 1 of 1001-1003 missing: 1002"),
         ("a.-0002 a.-0001 a.0000 a.0002", "a.: 1 of -2 to 2 missing: 1"),
-        ("a.-3 a.-1", "a.: 1 of -3 to -1 missing: -2"),
+        ("a.-103 a.-101", "a.: 1 of -103 to -101 missing: -102"),
         ("a.1001 a.1002 a.1004 a.1008 a.1009", "a.: 4 of 1001-1009 missing: 1003, 1005-1007"),
         ("a.1001 a.1003 a.1005 a.1009", "a.: 1 of 1001-1009 by 2 missing: 1007"),
         ("a.1001 a.1011 a.1031", "a.: 1 of 1001-1031 by 10 missing: 1021"),
@@ -117,6 +126,12 @@ def test_many_gaps_are_counted_not_listed():
         "a_ev-2 a_ev0 a_ev+2",
         "a(1) a(3)",
         "12345678901234567890 99999999999999999999",
+        "frame1 frame99999999999999999999",
+        "v001 v002 v004",
+        "A002C001 A002C002 A002C004",
+        "s01e001 s01e002 s01e004",
+        "sh0010 sh0020 sh0025 sh0027",
+        "sh010 sh020 sh040",
         "plate left right",
     ],
 )
@@ -126,12 +141,117 @@ def test_what_counts_other_things_is_no_sequence(names):
 
 
 @pytest.mark.parametrize(
-    "names", ["light1 light3", "shot_010 shot_012", "a_010 a_020 a_040", "a_10 a_20 a_30", "ab_0010 ab_0020"]
+    "names",
+    [
+        "light1 light3",
+        "shot_010 shot_012",
+        "a_010 a_020 a_040",
+        "a_10 a_20 a_30",
+        "ab_0010 ab_0020",
+        "ABC_0010 ABC_0015 ABC_0030",
+        "ABC_0010_comp_v001 ABC_0015_comp_v001 ABC_0030_comp_v001",
+        "ABC0010 ABC0015 ABC0030",
+        "ABC_0010 ABC_0020 ABC_0025 ABC_0027",
+        "ABC_0010 ABC_010",
+        "studio_small_03_4k studio_small_08_4k studio_small_09_4k",
+        "a.1 a.2 a.4",
+        "a.01 a.02 a.04",
+        "1 2 4",
+        "scene.1 scene.3",
+        "a.-3 a.-1",
+        "a.1 a.01 a.3 a.2",
+        "shot1001 shot1003",
+        "shot001 shot002 shot004",
+        "shot999 shot1000 shot1002",
+        "comp_v0001 comp_v0002 comp_v0004",
+        "A001C0001 A001C0002 A001C0004",
+    ],
 )
 def test_what_may_count_either_is_asked(names):
-    """Few digits after a word, and numbers by tens."""
+    """Few digits, numbers by fives or tens, and versions of four digits."""
     (verdict, _), *more = said(names)
     assert (verdict, more) == ("warn", [])
+
+
+_WORDS = (
+    "shot scene ViewLayer clip_take3 cam clip seq take part layer sc sh render_layer plate_roll beauty_sh "
+    "comp_v2 SHOT Camera ep01_sc02_shot"
+)
+
+
+@pytest.mark.parametrize("word", _WORDS.split())
+def test_frames_right_behind_any_word_are_found(word):
+    """Blender puts four digits behind the name that it is given: //shot makes shot1001.exr."""
+    lacking = said(f"{word}1001 {word}1002 {word}1004")
+    assert [verdict for verdict, _ in lacking] == ["fail"]
+    assert lacking[0][1].endswith("1003")
+    whole = said(f"{word}1001 {word}1002 {word}1003")
+    assert [verdict for verdict, _ in whole] == ["pass"]
+    assert whole[0][1].endswith("3 frames")
+
+
+@pytest.mark.parametrize(
+    "name", ["render ({})", "a_{}a", "a_{}fps24", "shot{}_v02", "shot{}_L", "take{}.beauty"]
+)
+def test_frames_are_found_whatever_stands_around_them(name):
+    (verdict, why), *more = said_of([f"{name.format(n)}.exr" for n in (1001, 1002, 1004)])
+    assert (verdict, more) == ("fail", [])
+    assert why.endswith("missing: 1003")
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict"),
+    [
+        (["a.0001.exr", "a.0002.EXR", "a.0003.exr"], "pass"),
+        (["a.0001.exr", "a.0002.EXR", "a.0004.Exr"], "fail"),
+    ],
+)
+def test_the_case_of_a_suffix_does_not_matter(names, verdict):
+    assert [verdict for verdict, _ in said_of(names)] == [verdict]
+
+
+def test_files_that_differ_in_the_case_of_the_suffix_only_are_no_sequence():
+    assert said_of(["a.0001.exr", "a.0001.EXR"]) == []
+
+
+def test_a_frame_of_many_shots_lacks_none():
+    """One frame each, as stills for the edit are."""
+    assert {verdict for verdict, _ in said("sh010.1001 sh020.1001 sh040.1001")} == {"pass"}
+    assert said("sh010.1001 sh020.1005") == [
+        ("pass", "sh010.: 1001 alone"),
+        ("pass", "sh020.: 1005 alone"),
+    ]
+
+
+def test_doubt_ends_where_a_show_says_how_its_frames_step():
+    assert [verdict for verdict, _ in said("a.1 a.3", step=1)] == ["fail"]
+    assert [verdict for verdict, _ in said("a_0010 a_0020", step=1)] == ["fail"]
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "verdict"),
+    [
+        ("shot1001 shot1002 shot1004", 1, "fail"),
+        ("ViewLayer0001 ViewLayer0002 ViewLayer0004", 1, "fail"),
+        ("clip_take31001 clip_take31002 clip_take31004", 1, "fail"),
+        ("shot1001 shot1002 shot1003", 0, "pass"),
+        ("ABC_0010_comp_v001 ABC_0015_comp_v001 ABC_0030_comp_v001", 0, "warn"),
+        ("studio_small_03_4k studio_small_08_4k studio_small_09_4k", 0, "warn"),
+    ],
+)
+def test_the_exit_code_follows_what_numbers_may_mean(cli, folder, names, code, verdict):
+    done = cli("check", folder(names), "--json")
+    first = json.loads(done.out)["files"][0]
+    assert (done.code, [f["verdict"] for f in first["findings"]]) == (code, [verdict])
+
+
+def test_a_folder_with_suffixes_of_both_cases_is_whole(cli, folder):
+    made = folder("a.0001 a.0002 a.0003")
+    (made / "a.0002.exr").rename(made / "a.0002.EXR")
+    done = cli("check", made, "--json")
+    first, *pictures = json.loads(done.out)["files"]
+    assert (done.code, len(pictures)) == (0, 3)
+    assert [f["why"] for f in first["findings"]] == ["a.: 1-3, 3 frames"]
 
 
 def test_views_layers_versions_and_shots_are_sequences_of_their_own():
@@ -187,7 +307,7 @@ def test_a_step_is_said():
         ("a.-1 a.0 a.1", True),
         ("a.0009 a.10", False),
         ("a.09 a.010", False),
-        ("a.1 a.01 a.2", False),
+        ("a.100 a.0100 a.101", False),
         ("a.0 a.0001", False),
     ],
 )
