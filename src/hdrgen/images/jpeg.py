@@ -24,18 +24,13 @@ _NOTHING = 128
 
 def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     """Read the bytes of a JPEG; see `code_image.read_code`."""
-    try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            check_size(path, *image.size, max_megapixels)
-            check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
-            profile, exif = image.info.get("icc_profile"), image.getexif()
-            several = getattr(image, "n_frames", 1) > 1
-            upright = np.array(ImageOps.exif_transpose(image))
-            whole = _is_whole(data, image.getpixel((image.width - 1, image.height - 1)))
-    except UnreadableImage:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow fails on damage in every way there is
-        raise UnreadableImage(path, f"is a damaged JPEG ({str(error).splitlines()[0]})") from None
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        check_size(path, *image.size, max_megapixels)
+        check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
+        profile, exif = image.info.get("icc_profile"), image.getexif()
+        several = getattr(image, "n_frames", 1) > 1
+        upright = np.array(ImageOps.exif_transpose(image))
+        whole = _is_whole(data, image.getpixel((image.width - 1, image.height - 1)))
     if not whole:
         raise UnreadableImage(path, "is a truncated JPEG; copy or save it again")
     statements: list[Statement] = [partial(_by_exif, exif)]
