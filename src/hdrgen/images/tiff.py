@@ -17,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from hdrgen.images.icc import stated_by_profile
+from hdrgen.images.jpeg_scans import is_whole_segment
 from hdrgen.images.orientation import upright
 from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, first_stated
 from hdrgen.images.stored_image import UnreadableImage
@@ -25,7 +26,7 @@ from hdrgen.images.stored_image import UnreadableImage
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _REDUCED, _MASK = 1, 4
-_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _PROFILE = 254, 255, 274, 34675
+_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _JPEG_TABLES, _PROFILE = 254, 255, 274, 347, 34675
 _OLD_REDUCED = 2
 _ASSOCIATED, _STRAIGHT = 1, 2
 _KINDS = {
@@ -52,7 +53,7 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     """Read the bytes of a TIFF; see `code_image.read_code`."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page, notes = picture_page(file)
-        _check(path, page, len(data), max_megapixels)
+        _check(path, page, data, max_megapixels)
         stored = _pixels(page)
         orientation = int(_value(page, _ORIENTATION, 1))
         profile = _value(page, _PROFILE, b"")
@@ -133,7 +134,7 @@ def _is_thumbnail_of(small: Any, large: Any) -> bool:
     return min(across, down) >= _THUMBNAIL and math.isclose(across, down, rel_tol=0.02)
 
 
-def _check(path: Path, page: Any, size: int, max_megapixels: float) -> None:
+def _check(path: Path, page: Any, data: bytes, max_megapixels: float) -> None:
     check_size(path, page.imagewidth, page.imagelength, max_megapixels)
     if page.sampleformat != tifffile.SAMPLEFORMAT.UINT:
         raise UnreadableImage(
@@ -155,9 +156,14 @@ def _check(path: Path, page: Any, size: int, max_megapixels: float) -> None:
             path, f"its compression ({name}) is not supported; save it with ZIP compression"
         ) from None
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    if max(map(sum, parts), default=0) > size:
+    if max(map(sum, parts), default=0) > len(data):
         raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
     needed = math.prod(page.chunked)
+    tables = bytes(_value(page, _JPEG_TABLES, b""))
+    if page.compression in _CONVERTING[1:] and not all(
+        is_whole_segment(data[start : start + count], tables) for start, count in parts if count
+    ):
+        raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
     there = sum(offset > 0 and count > 0 for offset, count in parts)
     if there < needed:
         what = "tiles" if page.is_tiled else "strips"
