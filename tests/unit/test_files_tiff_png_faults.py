@@ -5,6 +5,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import imagecodecs
 import numpy as np
 import OpenImageIO as oiio
@@ -97,6 +98,18 @@ def test_want_of_memory_is_not_called_damage(monkeypatch):
 
     Image.fromarray(CODES).save("a.png")
     monkeypatch.setitem(code_image._READERS, "png", raises)
+    with pytest.raises(MemoryError):
+        read_code(Path("a.png"))
+
+
+def test_opencvs_want_of_memory_is_not_called_damage(monkeypatch):
+    def raises(*_):
+        error = cv2.error("no memory")
+        error.code, error.err = cv2.Error.StsNoMem, "Insufficient memory"
+        raise error
+
+    Image.fromarray(CODES).save("a.png")
+    monkeypatch.setattr(cv2, "imdecode", raises)
     with pytest.raises(MemoryError):
         read_code(Path("a.png"))
 
