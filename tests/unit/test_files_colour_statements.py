@@ -182,6 +182,31 @@ def test_version_2_profiles_without_chad_are_understood(cli):
 
 
 @pytest.mark.parametrize(
+    ("curve", "name"),
+    [
+        (lambda codes: colour.models.eotf_ST2084(codes) / 10000, "PQ"),
+        (lambda codes: np.minimum(colour.models.eotf_ST2084(codes) / 1000, 1), "PQ"),
+        (lambda codes: np.minimum(colour.models.eotf_ST2084(codes) / 203, 1), "PQ"),
+        (colour.models.oetf_inverse_BT2100_HLG, "HLG"),
+        (lambda codes: colour.models.oetf_inverse_BT2100_HLG(codes) ** 1.2, "HLG"),
+        (lambda codes: codes**2.0, None),
+        (lambda codes: codes**2.6, None),
+        (lambda codes: codes**3.5, None),
+    ],
+)
+@pytest.mark.parametrize("count", [256, 1024, 4096])
+def test_a_profile_whose_curve_is_pq_or_hlg_is_no_display_light(cli, curve, name, count):
+    table = curve(np.linspace(0, 1, count)).astype(np.float32)
+    png("a.png", iccp(profile(REC2020, transferfunction=table)))
+    said = cli("expand", "a.png", "-o", "out.exr")
+    if name is None:
+        assert said.code == 0
+        return
+    assert said.code == 2
+    assert f"{name} (the curve of iCCP" in said.err
+
+
+@pytest.mark.parametrize(
     ("numbers", "shown"),
     [((9, 16, 0, 1), "PQ (iCCP)"), ((9, 18, 0, 1), "HLG (iCCP)"), ((12, 13, 0, 1), None)],
 )
@@ -556,7 +581,11 @@ def test_a_tone_maps_profile_is_said(cli, monkeypatch):
     said = cli("fuse", "--reinhard", "r.png", "--log", "l.png", "-o", "out.exr")
     assert said.code == 0
     assert "r.png says it is Display P3 (iCCP); its codes were taken for a tone map's" in said.err
+    assert "in awg4; say --primaries if not" in said.err
+    assert "state no primaries" not in said.err
     assert "l.png: what the file says of its colour is not understood" in said.err
+    said = cli("fuse", "--reinhard", "r.png", "--log", "l.png", "-o", "b.exr", "--primaries", "linear_rec709")
+    assert "say --primaries" not in said.err
 
 
 def test_a_tiffs_profile_is_kept_apart_from_its_pixels():

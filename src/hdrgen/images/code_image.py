@@ -7,7 +7,7 @@ its colour. Each format is read by a module of its own; PNG and TIFF are written
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -32,6 +32,12 @@ __all__ = ["CodeImage", "code_format", "read_code", "read_code8", "write_code", 
 
 MAX_MEGAPIXELS = 300.0
 """A file of a few kilobytes can claim a picture of gigabytes; 16384 x 16384 still fits."""
+
+_READERS: dict[Format, Callable[[Path, bytes, float], CodeImage[Any]]] = {
+    "png": read_png,
+    "tiff": read_tiff,
+    "jpeg": read_jpeg,
+}
 
 WRITTEN_SUFFIXES = (".png", ".tif", ".tiff")
 """What `write_code` takes; JPEG is only read."""
@@ -91,14 +97,16 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
         raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
     if not data:
         raise UnreadableImage(path, "is empty")
-    match _format(data[:8]):
-        case "png":
-            return read_png(path, data, max_megapixels)
-        case "tiff":
-            return read_tiff(path, data, max_megapixels)
-        case "jpeg":
-            return read_jpeg(path, data, max_megapixels)
-    raise UnreadableImage(path, "is not a PNG, TIFF or JPEG picture")
+    kind = _format(data[:8])
+    if kind is None:
+        raise UnreadableImage(path, "is not a PNG, TIFF or JPEG picture")
+    try:
+        return _READERS[kind](path, data, max_megapixels)
+    except (HdrgenError, MemoryError):
+        raise
+    except Exception as error:  # decoders fail on damage in every way there is
+        why = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+        raise UnreadableImage(path, f"is a damaged {kind.upper()} ({why})") from error
 
 
 def write_png8(

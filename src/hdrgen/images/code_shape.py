@@ -7,6 +7,7 @@ import tifffile
 from PIL import ExifTags, Image
 
 from hdrgen.images.geometry import Geometry
+from hdrgen.images.tiff import picture_page
 
 _WIDEST = 8.0
 """Of pixels that are meant; programs write resolutions that mean nothing."""
@@ -77,7 +78,7 @@ def _png(path: Path) -> _Stated | None:
 
 def _tiff(path: Path) -> _Stated | None:
     with tifffile.TiffFile(path) as file:
-        tags = file.pages.first.tags
+        tags = picture_page(file)[0].tags
         values = [tags.valueof(name) for name in ("XResolution", "YResolution")]
         orientation = int(tags.valueof("Orientation") or 1)
     if None in values:

@@ -1,6 +1,6 @@
 """HDR code values as AVIF and JPEG XL, in Rec.2020 and marked as what they are (BT.2100).
 
-The two libraries are an extra: ``pip install 'hdrgen[preview]'``.
+The library of JPEG XL is an extra: ``pip install 'hdrgen[preview]'``.
 """
 
 from importlib import import_module

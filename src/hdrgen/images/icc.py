@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour import primaries
+from hdrgen.colour.display import PQ_PEAK_NITS, pq_decode
 from hdrgen.colour.encodings import Encoding
+from hdrgen.colour.hlg import hlg_oetf_inverse, hlg_system_gamma
 from hdrgen.colour.primaries import Chromaticities, Matrix
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, from_cicp, recognised
 
@@ -24,6 +26,11 @@ _BRADFORD: Matrix = np.array(
 _MOST_TAGS = 200
 _WHITE_TOLERANCE = 0.02
 """Of XYZ: the three primaries add up to the white of the profile connection space, but for rounding."""
+_HLG_GAMMA = hlg_system_gamma(1000.0)
+_MIDDLE = 102
+"""A code of 255 where none of the HDR curves is clipped."""
+_SAME_CURVE = 0.01
+"""Of light 0 to 1."""
 
 _KINDS = {b"CMYK": "CMYK", b"GRAY": "grey", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 
@@ -68,8 +75,24 @@ def _stated(profile: bytes, by: str) -> StatedColour:
     with np.errstate(all="ignore"):
         if not np.isfinite(decode(np.linspace(-0.05, 1.05, 256)[:, None].repeat(3, axis=1))).all():
             raise NotUnderstood(f"profile {name!r} has a curve without end")
+        hdr = _hdr_curve(decode)
+    if hdr is not None:
+        return StatedColour(hdr, f"the curve of {by} {name!r}", None)
     taken = " by its primaries, not its table" if b"A2B0" in tags else ""
     return recognised(Encoding(chromaticities, decode), f"profile {name!r}{taken}", by)
+
+
+def _hdr_curve(decode: Callable[[NDArray[Any]], NDArray[Any]]) -> str | None:
+    """Return ``PQ`` or ``HLG`` where the three curves are one of theirs, at any scale, clipped at 1 or not."""
+    codes = np.linspace(0, 1, 256)
+    lights = decode(codes[:, None].repeat(3, axis=1))
+    hlg = hlg_oetf_inverse(codes)
+    for name, light in (("PQ", pq_decode(codes) / PQ_PEAK_NITS), ("HLG", hlg), ("HLG", hlg**_HLG_GAMMA)):
+        scale = lights[_MIDDLE].mean() / light[_MIDDLE]
+        scaled = np.minimum(light * scale, 1)[:, None]
+        if scale > 0.5 and np.abs(lights - scaled).max() < _SAME_CURVE:
+            return name
+    return None
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -42,7 +42,8 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     if b"acTL" in said:
         notes = (*notes, "the PNG is animated; its first picture was taken")
     alpha = None
-    if kind == 6 or b"tRNS" in said:
+    # libpng drops a transparent colour that is not three numbers.
+    if kind == 6 or len(said.get(b"tRNS", b"")) == 6:
         stored = decode(path, data, cv2.IMREAD_UNCHANGED)
         code, alpha = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(stored[..., 3])
     else:

@@ -74,6 +74,8 @@ def decode(path: Path, data: bytes, flags: int) -> NDArray[Any]:
     try:
         stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(error.err) from None
         raise UnreadableImage(path, f"cannot be decoded ({error.err})") from None
     if stored is None:
         raise UnreadableImage(path, "cannot be decoded: its pixels are damaged")

@@ -1,6 +1,7 @@
 """TIFF of RGB codes: which page is the picture, whether all of it is there, and what its fourth channel is.
 
-tifffile decodes where it can: OpenCV multiplies 8-bit RGB by alpha without being asked.
+tifffile and imagecodecs decode: OpenCV multiplies 8-bit RGB by alpha without being asked, turns pictures, and reads
+damaged strips as whole.
 """
 
 import io
@@ -11,50 +12,52 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
 from hdrgen.images.icc import stated_by_profile
+from hdrgen.images.jpeg_scans import is_whole_segment
 from hdrgen.images.orientation import upright
-from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
+from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, first_stated
 from hdrgen.images.stored_image import UnreadableImage
 
 # Damage is told by an error; what tifffile logs of each broken tag would bury it.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _REDUCED, _MASK = 1, 4
-_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _PROFILE = 254, 255, 274, 34675
+_SUBFILE, _OLD_SUBFILE, _ORIENTATION, _JPEG_TABLES, _PROFILE = 254, 255, 274, 347, 34675
 _OLD_REDUCED = 2
 _ASSOCIATED, _STRAIGHT = 1, 2
 _KINDS = {
     "RGB": "RGB",
-    "YCBCR": "RGB",
+    "YCBCR": "YCbCr",
     "PALETTE": "palette",
     "SEPARATED": "CMYK",
     "CFA": "raw camera",
     "CIELAB": "CIELab",
     "ICCLAB": "CIELab",
 }
+_CONVERTING = (
+    tifffile.COMPRESSION.OJPEG,
+    tifffile.COMPRESSION.JPEG,
+    tifffile.COMPRESSION.ALT_JPEG,
+    tifffile.COMPRESSION.JPEG_LOSSY,
+)
+"""Whose decoders turn YCbCr into RGB."""
 _THUMBNAIL = 2
 """How many times smaller than a later page of its shape a first page is taken for that page's thumbnail."""
 
 
 def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     """Read the bytes of a TIFF; see `code_image.read_code`."""
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page, notes = _picture(_pages(file))
-            _check(path, page, len(data), max_megapixels)
-            stored = _pixels(path, page, data)
-            orientation = int(_value(page, _ORIENTATION, 1))
-            profile = _value(page, _PROFILE, b"")
-            extra = tuple(int(kind) for kind in page.extrasamples)
-    except UnreadableImage:
-        raise
-    except Exception as error:  # noqa: BLE001 - tifffile fails on damage in every way there is
-        raise UnreadableImage(path, f"is a damaged TIFF ({str(error).splitlines()[0]})") from None
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page, notes = picture_page(file)
+        _check(path, page, data, max_megapixels)
+        stored = _pixels(page)
+        orientation = int(_value(page, _ORIENTATION, 1))
+        profile = _value(page, _PROFILE, b"")
+        extra = tuple(int(kind) for kind in page.extrasamples)
     code, alpha, left = _alpha(stored, extra)
     colour, said = first_stated(
         [partial(stated_by_profile, bytes(profile), "ICC profile")] if profile else []
@@ -90,15 +93,31 @@ def _is_whole_picture(page: Any) -> bool:
     return bool(page.imagewidth > 0 and page.imagelength > 0 and not reduced and not kind & _MASK)
 
 
-def _picture(pages: list[Any]) -> tuple[Any, list[str]]:
+def _beneath(page: Any) -> list[Any]:
+    """Return the whole pictures in a page's own pages (SubIFDs), as far as they can be read."""
+    with suppress(Exception):  # tifffile fails on damage in every way there is
+        return [part for part in page.pages or () if _is_whole_picture(part)]
+    return []
+
+
+def _area(page: Any) -> int:
+    return int(page.imagewidth * page.imagelength)
+
+
+def picture_page(file: tifffile.TiffFile) -> tuple[Any, list[str]]:
     """Return the page that is the picture, and notes of what it was chosen from."""
+    pages = _pages(file)
     whole = [page for page in pages if _is_whole_picture(page)]
     # In raw files the first page is a preview, and the picture lies beneath it.
-    whole = whole or [part for page in pages for part in page.pages or () if _is_whole_picture(part)]
+    whole = whole or [part for page in pages for part in _beneath(page)]
     if not whole:
         return pages[0], ["the TIFF holds nothing but a reduced picture, which was taken"]
     first = whole[0]
-    largest = max(whole, key=lambda page: page.imagewidth * page.imagelength)
+    below = max(_beneath(first), key=_area, default=first)
+    if _area(below) > _area(first):
+        shown = f"{first.imagewidth}x{first.imagelength}"
+        return below, [f"the first page is a preview of {shown}; the larger picture beneath it was taken"]
+    largest = max(whole, key=_area)
     if _is_thumbnail_of(first, largest):
         shown = f"{first.imagewidth}x{first.imagelength}"
         return largest, [f"the first page is a thumbnail of {shown}; the largest was taken"]
@@ -115,17 +134,36 @@ def _is_thumbnail_of(small: Any, large: Any) -> bool:
     return min(across, down) >= _THUMBNAIL and math.isclose(across, down, rel_tol=0.02)
 
 
-def _check(path: Path, page: Any, size: int, max_megapixels: float) -> None:
+def _check(path: Path, page: Any, data: bytes, max_megapixels: float) -> None:
     check_size(path, page.imagewidth, page.imagelength, max_megapixels)
     if page.sampleformat != tifffile.SAMPLEFORMAT.UINT:
         raise UnreadableImage(
             path, "is a TIFF of floats or signed values, not of code values; save it as EXR"
         )
-    check_rgb(path, _KINDS.get(page.photometric.name, "grey"), page.bitspersample)
+    kind = _KINDS.get(getattr(page.photometric, "name", ""), "grey")
+    if kind == "YCbCr" and page.compression in _CONVERTING:
+        kind = "RGB"
+    if kind == "RGB" and page.samplesperpixel < 3:
+        kind = f"{page.samplesperpixel}-channel"
+    check_rgb(path, kind, page.bitspersample)
+    if page.imagedepth > 1:
+        raise UnreadableImage(path, "is a volume of several slices, not a picture; save one slice of it")
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+    except (KeyError, ValueError):
+        name = getattr(page.compression, "name", page.compression)
+        raise UnreadableImage(
+            path, f"its compression ({name}) is not supported; save it with ZIP compression"
+        ) from None
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    if max(map(sum, parts), default=0) > size:
+    if max(map(sum, parts), default=0) > len(data):
         raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
     needed = math.prod(page.chunked)
+    tables = bytes(_value(page, _JPEG_TABLES, b""))
+    if page.compression in _CONVERTING[1:] and not all(
+        is_whole_segment(data[start : start + count], tables) for start, count in parts if count
+    ):
+        raise UnreadableImage(path, "is a truncated TIFF; copy or save it again")
     there = sum(offset > 0 and count > 0 for offset, count in parts)
     if there < needed:
         what = "tiles" if page.is_tiled else "strips"
@@ -134,22 +172,8 @@ def _check(path: Path, page: Any, size: int, max_megapixels: float) -> None:
         )
 
 
-def _pixels(path: Path, page: Any, data: bytes) -> NDArray[Any]:
-    try:
-        pixels: NDArray[Any] = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        if page.samplesperpixel != 3:
-            raise UnreadableImage(
-                path, "is a compressed TIFF with alpha; save it with ZIP compression"
-            ) from None
-        if page.index != 0 or page.is_subifd:
-            raise UnreadableImage(
-                path, "is a compressed TIFF of several pages; save the picture alone, with ZIP compression"
-            ) from None
-        # OpenCV's own conversion to RGB scrambles 16-bit TIFF (seen in 5.0.0).
-        return cv2.cvtColor(decode(path, data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
+def _pixels(page: Any) -> NDArray[Any]:
+    pixels: NDArray[Any] = page.asarray()
     return pixels if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else np.moveaxis(pixels, 0, -1)
 
 

@@ -179,10 +179,18 @@ def fuse_files(
     _check_curve(reinhard_png, reinhard.text, "reinhard", np.inf)
     _check_curve(log_png, log.text, "log", fuser.log_ceiling_linear)
     found, notes = _primaries(reinhard_png, reinhard.text, log_png, log.text, primaries)
+    if found is None:
+        found = DEFAULT_PRIMARIES
+        if reinhard.colour is None and log.colour is None:
+            notes.append(f"the pictures state no primaries, so {found}; say --primaries if not")
+        way_out = "; say --primaries if not"
+    else:
+        way_out = ""
     for path, picture in ((reinhard_png, reinhard), (log_png, log)):
         if picture.colour is not None:
             notes.append(
-                f"{path.name} says it is {picture.colour.name} ({picture.colour.by}); its codes were taken for a tone map's"
+                f"{path.name} says it is {picture.colour.name} ({picture.colour.by}); "
+                f"its codes were taken for a tone map's in {found}{way_out}"
             )
         notes += [f"{path.name}: {note}" for note in picture.notes]
     if reinhard.alpha is not None or log.alpha is not None:
@@ -256,8 +264,8 @@ def _primaries(
     log_png: Path,
     log: Mapping[str, str],
     asked: str | None,
-) -> tuple[str, list[str]]:
-    """Return the primaries of the pictures, and notes where they were not simply found."""
+) -> tuple[str | None, list[str]]:
+    """Return the primaries that are asked for or that the pictures' texts say, and a note where these differ."""
     stated = [text[PRIMARIES] for text in (reinhard, log) if PRIMARIES in text]
     if asked is not None:
         _space(asked)
@@ -272,9 +280,7 @@ def _primaries(
             f"{reinhard_png} says {stated[0]} primaries and {log_png} {stated[1]}; give --primaries"
         )
     if not stated:
-        return DEFAULT_PRIMARIES, [
-            f"the pictures state no primaries, so {DEFAULT_PRIMARIES}; say --primaries if not"
-        ]
+        return None, []
     if stated[0] not in SPACES:
         raise HdrgenError(
             f"{reinhard_png}: says {stated[0]!r} primaries, which are unknown; give --primaries"
