@@ -320,3 +320,33 @@ def test_what_a_run_left_that_was_killed_while_it_wrote_is_cleared_away(tmp_path
     (tmp_path / "out/frames/.a_1.0123456789ab.exr").write_bytes(b"half")
     assert _ingest(source, tmp_path / "out") == 0
     assert _files(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("name", ["day2", "day2.2026", "deep/day2"])
+@pytest.mark.parametrize("how", ["link", "dead link", "empty", "missing"])
+def test_frames_of_a_folder_that_is_away_are_not_removed_and_of_one_that_is_gone_are(
+    tmp_path, capsys, name, how
+):
+    source = _write(tmp_path / "in", "a")
+    folder = _write(source / name / "takes", "b").parent
+    assert _ingest(source, tmp_path / "out") == 0
+    before = _files(tmp_path / "out")
+    folder.rename(tmp_path / "nas")
+    if how == "empty":
+        folder.mkdir()
+    elif how != "missing":
+        folder.symlink_to(tmp_path / ("nas" if how == "link" else "nowhere"))
+    capsys.readouterr()
+    if how == "missing":
+        shutil.rmtree(source / "deep", ignore_errors=True)
+    else:
+        words = {"link": "link to a folder", "dead link": "cannot be found", "empty": "is empty"}[how]
+        assert _ingest(source, tmp_path / "out") == 2
+        said = capsys.readouterr().err
+        assert f"error: {folder}: is " in said
+        assert words in said
+        assert {file: _files(tmp_path / "out")[file] for file in before} == before
+        folder.rmdir() if how == "empty" else folder.unlink()
+        shutil.rmtree(source / "deep", ignore_errors=True)
+    assert _ingest(source, tmp_path / "out") == 0
+    assert pl.read_parquet(tmp_path / "out/index.parquet")["path"].to_list() == ["a.exr"]

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import cv2
@@ -270,12 +270,14 @@ def ingest(
 
 
 def _say_left_out(files: SourceFiles, made_before: Mapping[str, Any]) -> None:
-    for path, why in files.left_out.items():
-        if path in made_before:
-            raise MachineError(
-                f"{files.root / path}: {why}, and its frames were to be removed; bring back what it links to, "
-                "or remove the link"
-            )
+    for path in sorted(made_before.keys() - files.stamps.keys()):
+        # What stands where the file, or a folder that it was in, had been.
+        for place in (path, *(parent.as_posix() for parent in PurePosixPath(path).parents)):
+            if why := files.why_out_of_reach(place):
+                raise MachineError(
+                    f"{files.root / place}: {why}, and frames of it were to be removed; bring back what it was, "
+                    "or remove it"
+                )
     for note in files.notes:
         log.warning("%s", note)
 

@@ -43,6 +43,17 @@ class SourceFiles:
         """Return a sentence for everything that is left out."""
         return tuple(f"{self.root / path}: {why}" for path, why in self.left_out.items())
 
+    def why_out_of_reach(self, path: str) -> str | None:
+        """Return why what was there may be there still and only is not seen; None where that is not so."""
+        place = self.root / path
+        if path in self.left_out or path == ".":
+            return self.left_out.get(path)
+        if place.is_symlink() and not place.is_file():
+            return "is a link to what cannot be found"
+        if place.is_dir() and not any(place.iterdir()):
+            return "is empty, as a disk's folder is that is not mounted"
+        return None
+
 
 def find_pictures(path: Path) -> SourceFiles:
     """Find the files in a folder that are or should be pictures.
