@@ -253,3 +253,28 @@ def test_nothing_usable_says_why(tmp_path):
     ingest("a", IngestParams(sources={"a": Source(path=tmp_path / "in")}), tmp_path / "out")
     with pytest.raises(HdrgenError, match=r"first a\.exr: 100 % of its pixels are NaN"):
         sanitize([tmp_path / "out"], SanitizeParams(), tmp_path / "clean")
+
+
+def test_a_journal_that_a_full_disk_cuts_is_named_and_what_was_made_is_kept(tmp_path):
+    source = _source(tmp_path / "in", side=32)
+    journal = tmp_path / "out/unfinished.jsonl"
+    journal.parent.mkdir()
+    about = json.dumps({"source": "in", "path": str(source)})
+    journal.write_text(about.ljust(LARGEST_FILE - 100, "\n"))  # has room for half a row
+    done = _hdrgen("ingest", source, "-o", tmp_path / "out", cwd=tmp_path, room=False)
+    assert done.returncode == 2
+    words = f"{os.strerror(27)}; mend it and run it again, what was made is kept"
+    assert done.stderr == f"error: {journal}: {words}\n"
+    assert _hdrgen("ingest", source, "-o", tmp_path / "out", cwd=tmp_path).returncode == 0
+    assert _hdrgen("ingest", source, "-o", tmp_path / "undisturbed", cwd=tmp_path).returncode == 0
+    assert _files(tmp_path / "out") == _files(tmp_path / "undisturbed")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_journal_that_cannot_be_started_is_named(tmp_path, capsys):
+    source = _source(tmp_path / "in", "a", side=32)
+    journal = tmp_path / "out/unfinished.jsonl"
+    journal.parent.mkdir()
+    journal.symlink_to("/dev/full")
+    assert run(["ingest", str(source), "-o", str(tmp_path / "out")]) == 2
+    assert f"error: {journal}: {os.strerror(28)}; mend it" in capsys.readouterr().err

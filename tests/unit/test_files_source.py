@@ -320,3 +320,128 @@ def test_what_a_run_left_that_was_killed_while_it_wrote_is_cleared_away(tmp_path
     (tmp_path / "out/frames/.a_1.0123456789ab.exr").write_bytes(b"half")
     assert _ingest(source, tmp_path / "out") == 0
     assert _files(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("name", ["day2", "day2.2026", "deep/day2"])
+@pytest.mark.parametrize("how", ["link", "dead link", "empty", "missing"])
+def test_frames_of_a_folder_that_is_away_are_not_removed_and_of_one_that_is_gone_are(
+    tmp_path, capsys, name, how
+):
+    source = _write(tmp_path / "in", "a")
+    folder = _write(source / name / "takes", "b").parent
+    assert _ingest(source, tmp_path / "out") == 0
+    before = _files(tmp_path / "out")
+    folder.rename(tmp_path / "nas")
+    if how == "empty":
+        folder.mkdir()
+    elif how != "missing":
+        folder.symlink_to(tmp_path / ("nas" if how == "link" else "nowhere"))
+    capsys.readouterr()
+    if how == "missing":
+        shutil.rmtree(source / "deep", ignore_errors=True)
+    else:
+        words = {"link": "link to a folder", "dead link": "cannot be found", "empty": "is empty"}[how]
+        assert _ingest(source, tmp_path / "out") == 2
+        said = capsys.readouterr().err
+        assert f"error: {folder}: is " in said
+        assert words in said
+        assert {file: _files(tmp_path / "out")[file] for file in before} == before
+        folder.rmdir() if how == "empty" else folder.unlink()
+        shutil.rmtree(source / "deep", ignore_errors=True)
+    assert _ingest(source, tmp_path / "out") == 0
+    assert pl.read_parquet(tmp_path / "out/index.parquet")["path"].to_list() == ["a.exr"]
+
+
+@pytest.mark.parametrize("again", ["chmod", "link", "touch", "replace"])
+def test_a_file_that_is_set_aside_may_be_touched_too(tmp_path, meanwhile, capsys, again):
+    source = _write(tmp_path / "in", "a")
+    bad = source / "bad.exr"
+    bad.write_bytes((source / "a.exr").read_bytes()[:200])
+    assert _ingest(source, tmp_path / "undisturbed") == 1
+
+    def do():
+        if again == "chmod":
+            bad.chmod(0o600)
+        elif again == "link":
+            (tmp_path / "backup").hardlink_to(bad)
+        elif again == "touch":
+            os.utime(bad, (1, 1))
+        else:
+            content = bad.read_bytes()
+            bad.unlink()
+            bad.write_bytes(content)
+
+    meanwhile(do)
+    assert _ingest(source, tmp_path / "out") == 1, capsys.readouterr().err
+    assert _files(tmp_path / "out") == _files(tmp_path / "undisturbed")
+    assert pl.read_parquet(tmp_path / "out/index.parquet")["content_hash"].null_count() == 1
+
+
+def test_a_file_that_is_set_aside_and_then_written_anew_is_noticed_whatever_its_times_say(
+    tmp_path, meanwhile, capsys
+):
+    source = _write(tmp_path / "in", "a")
+    (source / "bad.exr").write_bytes((source / "a.exr").read_bytes()[:200])
+    meanwhile(lambda: _same_size_and_time(source / "bad.exr"))
+    assert _ingest(source, tmp_path / "out") == 2
+    assert "(1 changed, first bad.exr)" in capsys.readouterr().err
+
+
+def test_a_file_without_a_hash_is_compared_by_its_size_and_time(tmp_path):
+    source = _write(tmp_path / "in", "a")
+    before = find_pictures(source)
+    (source / "a.exr").chmod(0o600)
+    check_unchanged(before, {})
+    os.utime(source / "a.exr", (1, 1))
+    with pytest.raises(MachineError, match=r"1 changed, first a\.exr"):
+        check_unchanged(before, {})
+
+
+def test_a_source_that_cannot_be_taken_in_does_not_cost_the_others(tmp_path, capsys):
+    a, c = _write(tmp_path / "a", "x"), _write(tmp_path / "c", "z")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").write_bytes(b"a file where a folder is to be")
+    sources = [a, tmp_path / "empty", tmp_path / "gone", tmp_path / "loop", c]
+    assert run(["ingest", *map(str, sources), "-o", str(tmp_path / "out"), "--workers", "1", "--json"]) == 1
+    said = capsys.readouterr()
+    errors = [
+        f"{tmp_path}/out/a: is a file; give a folder for the frames",
+        f"{tmp_path}/empty: no OpenEXR or Radiance files found",
+        f"{tmp_path}/gone: no such file or folder",
+        f"{tmp_path}/loop: no such file or folder",
+    ]
+    *failed, good = json.loads(said.out)["sources"]
+    assert failed == [
+        {"source": str(source), "output": str(tmp_path / "out" / source.name), "error": error}
+        for source, error in zip(sources, errors, strict=False)
+    ]
+    assert [frame["path"] for frame in good["frames"]] == ["z.exr"]
+    assert (tmp_path / "out/c/index.parquet").is_file()
+    assert said.err.splitlines() == [f"error: {error}" for error in (*errors, "4 of 5 failed, see above")]
+    assert run(["ingest", str(a), str(c), "-o", str(tmp_path / "out"), "--workers", "1"]) == 1
+    assert capsys.readouterr().out == f"{c}: 1 frames in {tmp_path}/out/c, 0 files not used\n"
+
+
+def test_the_only_source_that_fails_is_in_the_json_too(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert _ingest(tmp_path / "empty", tmp_path / "out", "--json") == 2
+    (answer,) = json.loads(capsys.readouterr().out)["sources"]
+    assert answer["error"] == f"{tmp_path}/empty: no OpenEXR or Radiance files found"
+
+
+def test_an_error_of_the_system_in_one_source_does_not_cost_the_others(tmp_path, capsys, monkeypatch):
+    a, c = _write(tmp_path / "a", "x"), _write(tmp_path / "c", "z")
+    mkdir = Path.mkdir
+
+    def refused(self, *args, **kwargs):
+        if self == tmp_path / "out/a/frames":
+            raise PermissionError(13, os.strerror(13), str(self))
+        mkdir(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert run(["ingest", str(a), str(c), "-o", str(tmp_path / "out"), "--workers", "1", "--json"]) == 1
+    bad, good = json.loads(capsys.readouterr().out)["sources"]
+    assert bad["error"] == f"{tmp_path}/out/a/frames: Permission denied"
+    assert len(good["frames"]) == 1

@@ -173,7 +173,7 @@ def run_jobs(
                 report = outcome()
             except Exception as error:  # noqa: BLE001 - a bug in one file must not cost the others
                 failed += 1
-                facts["error"], is_bug = _in_words(error, job)
+                facts["error"], is_bug = in_words(error, job.name)
                 bug |= is_bug
                 say_error(facts["error"])
             else:
@@ -228,17 +228,17 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
-def _in_words(error: Exception, job: Job) -> tuple[str, bool]:
-    """Return why a job failed, in one line, and whether that is a bug, which is raised where asked for."""
+def in_words(error: Exception, name: Path) -> tuple[str, bool]:
+    """Return why what is called by the name failed, in one line, and whether that is a bug, which is raised where asked for."""
     if is_out_of_memory(error):
-        return f"{job.name}: needs more memory than there is", False
+        return f"{name}: needs more memory than there is", False
     if isinstance(error, OSError):
-        return f"{error.filename or job.name}: {error.strerror or error}", False
+        return f"{error.filename or name}: {error.strerror or error}", False
     if isinstance(error, HdrgenError):
         return _one_line(str(error)), False
     if asked_to_raise():
         raise error
-    return f"{job.name}: {_one_line(bug_in_words(error))}", True
+    return f"{name}: {_one_line(bug_in_words(error))}", True
 
 
 def _one_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """``hdrgen ingest``: footage becomes indexed, scene-linear AWG4 frames."""
 
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import say
+from hdrgen.cli.batch import in_words, say, say_error
 from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
@@ -45,7 +46,8 @@ def ingest(
     """Take in footage of any encoding as indexed frames.
 
     Frames are scene-linear ARRI Wide Gamut 4, 18 % grey at 0.18, as half-float EXR. The output mirrors its source: a second run makes what is new and removes what is gone. A file that cannot
-    be used is passed over and named with the reason; the exit code is 1 then.
+    be used is passed over and named with the reason; the exit code is 1 then. A source of many that cannot be taken in is
+    named too, and the others go on.
     """
     from pydantic import ValidationError
 
@@ -70,26 +72,34 @@ def ingest(
         setting = first["loc"][2] if first["loc"][0] == "sources" else first["loc"][0]
         raise HdrgenError(f"--{setting} {first['input']}: {first['msg']}") from None
     folders = {name: output / name if len(names) > 1 else output for name in names}
+    answers, failed, bug = [], 0, False
     for name, folder in folders.items():
-        _check_folder(folder, names[name])
-    notes = {name: list(find_pictures(path).notes) for name, path in names.items()} if as_json else {}
-
-    answers = []
-    for name, folder in folders.items():
-        index = _with_bar(
-            f"ingest {names[name]}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
-        )
-        answers.append(_answer(names[name], folder, index) | {"notes": notes.get(name, [])})
+        source = names[name]
+        try:
+            _check_folder(folder, source)
+            notes = list(find_pictures(source).notes) if as_json else []
+            index = _with_bar(
+                f"ingest {source}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
+            )
+            answers.append(_answer(source, folder, index) | {"notes": notes})
+        except Exception as error:  # noqa: BLE001 - what is wrong with one source must not cost the others
+            failed += 1
+            why, is_bug = in_words(error, source)
+            bug |= is_bug
+            say_error(why)
+            answers.append({"source": str(source), "output": str(folder), "error": why})
     if as_json:
         print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     else:
-        for answer in answers:
+        for answer in (answer for answer in answers if "error" not in answer):
             frames, folder = len(answer["frames"]), answer["output"]
             typer.echo(
                 f"{answer['source']}: {frames} frames in {folder}, {len(answer['quarantined'])} files not used"
             )
-    if any(answer["quarantined"] for answer in answers):
-        raise typer.Exit(1)
+    if failed and len(names) > 1:
+        say_error(f"{failed} of {len(names)} failed, see above")
+    if failed or any(answer["quarantined"] for answer in answers):
+        raise typer.Exit(2 if failed and len(names) == 1 and not bug else 1)
 
 
 def _with_bar(title: str, take_in: Any) -> Any:
@@ -133,9 +143,7 @@ def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
 def _names(sources: list[Path]) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for path in sources:
-        if not path.exists():
-            raise HdrgenError(f"{path}: no such file or folder")
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.resolve().stem).strip("_") or "source"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(os.path.realpath(path)).stem).strip("_") or "source"
         if name in names:
             raise HdrgenError(f"{names[name]} and {path}: have one name; take them in apart")
         names[name] = path
@@ -157,6 +165,8 @@ def _check_folder(folder: Path, source: Path) -> None:
     from hdrgen.frames.journal import journal_is_about
     from hdrgen.frames.source_files import find_pictures
 
+    if not source.exists():
+        raise HdrgenError(f"{source}: no such file or folder")
     frames = folder / "frames"
     if folder.is_file():
         raise HdrgenError(f"{folder}: is a file; give a folder for the frames")

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import cv2
@@ -254,15 +254,22 @@ def ingest(
         ]
         outcomes = params.outcomes(_ingest_file, tasks, on_progress, schedule)
         rows: list[Row] = []
+        hashes: dict[str, str] = {}
         for task, outcome in zip(tasks, outcomes, strict=True):
             reason = outcome.failure or "holds no picture"
             if outcome.timed_out:
                 reason += (
                     "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
                 )
-            journal.add(outcome.value or ())
-            rows.extend(outcome.value or [_quarantined(task, reason)])
-        check_unchanged(files, {row["path"]: row["content_hash"] for row in rows if "content_hash" in row})
+            made = outcome.value or [_quarantined(task, reason)]
+            if hashed := made[0].get("content_hash"):
+                hashes[task.path] = hashed
+            if made[0].get("quarantine_reason") is None:
+                journal.add(made)
+                rows.extend(made)
+            else:
+                rows.extend({**row, "content_hash": None} for row in made)
+        check_unchanged(files, hashes)
         index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
         journal.finish(index)
     remove_stale(frames_dir, (Path(file).name for file in index["file"].drop_nulls()))
@@ -270,12 +277,14 @@ def ingest(
 
 
 def _say_left_out(files: SourceFiles, made_before: Mapping[str, Any]) -> None:
-    for path, why in files.left_out.items():
-        if path in made_before:
-            raise MachineError(
-                f"{files.root / path}: {why}, and its frames were to be removed; bring back what it links to, "
-                "or remove the link"
-            )
+    for path in sorted(made_before.keys() - files.stamps.keys()):
+        # What stands where the file, or a folder that it was in, had been.
+        for place in (path, *(parent.as_posix() for parent in PurePosixPath(path).parents)):
+            if why := files.why_out_of_reach(place):
+                raise MachineError(
+                    f"{files.root / place}: {why}, and frames of it were to be removed; bring back what it was, "
+                    "or remove it"
+                )
     for note in files.notes:
         log.warning("%s", note)
 
@@ -444,18 +453,17 @@ class _Task:
 
 
 def _ingest_file(task: _Task) -> list[Row]:
-    """Make a file's frames, in a worker; refusals are raised as `UnreadableImage`."""
+    """Make a file's frames, in a worker, or the row that says why there are none."""
     file = task.root / task.path
-    if _in_utf8(task.path) != task.path:
-        raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
     hashed = _hashed(file)
     try:
         return _frames(task, file, hashed)
     except MachineError:
         raise
-    except UnreadableImage:
+    except UnreadableImage as error:
         _hashed(file)  # decoders take for damage what the machine does not give
-        raise
+        # The hash is no part of the index, but tells whether the file changed since.
+        return [_quarantined(task, error.reason) | {"content_hash": hashed}]
 
 
 def _hashed(file: Path) -> str:
@@ -466,6 +474,8 @@ def _hashed(file: Path) -> str:
 
 
 def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
+    if _in_utf8(task.path) != task.path:
+        raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
     layer = task.source.layer
     header = read_scene_header(file, layer=layer)
     megapixels = header.width * header.height / 1e6

@@ -4,7 +4,8 @@ One line for each row, appended as soon as its files are there. The index takes 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import polars as pl
 
 from hdrgen.frames.frame_index import previous_index, write_index
+from hdrgen.runtime.errors import MachineError
 
 JOURNAL_NAME = "unfinished.jsonl"
 
@@ -29,6 +31,11 @@ class Journal:
         Of its index.
     about
         What the folder is made of, see `journal_is_about`.
+
+    Raises
+    ------
+    MachineError
+        It cannot be written, when it is entered, added to or left.
     """
 
     def __init__(self, folder: Path, schema: pl.Schema, about: Mapping[str, str] | None = None) -> None:
@@ -39,30 +46,44 @@ class Journal:
         self._known = {tuple(row.values()) for row in self.rows}
 
     def __enter__(self) -> Self:
-        self._stream = self._path.open("ab")
-        # A run that was killed may have left half a line, which is one of its own then.
-        self._stream.write(b"\n" if self._stream.tell() else (json.dumps(self._about) + "\n").encode())
-        self._stream.flush()
+        with self._named():
+            self._stream = self._path.open("ab")
+            # A run that was killed may have left half a line, which is one of its own then.
+            self._stream.write(b"\n" if self._stream.tell() else (json.dumps(self._about) + "\n").encode())
+            self._stream.flush()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        # What could not be written is tried again at closing, and fails again.
+        with suppress(MachineError) if error else nullcontext(), self._named():
+            self._stream.close()
 
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows whose files are written."""
         for row in rows:
             whole = dict.fromkeys(self._schema) | row
             if tuple(whole.values()) not in self._known:
-                self._stream.write(json.dumps(whole, default=_as_text).encode() + b"\n")
-                self._stream.flush()
+                with self._named():
+                    self._stream.write(json.dumps(whole, default=_as_text).encode() + b"\n")
+                    self._stream.flush()
 
     def finish(self, index: pl.DataFrame) -> None:
         """Write the index, which holds all rows that hold, and remove the journal."""
         write_index(self._folder, index)
-        self._stream.close()
-        self._path.unlink()
+        with self._named():
+            self._stream.close()
+            self._path.unlink()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise MachineError(
+                f"{self._path}: {error.strerror}; mend it and run it again, what was made is kept"
+            ) from None
 
     def _unfinished(self) -> list[Row]:
         rows = []

@@ -15,6 +15,8 @@ _PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pi
 
 Stamp = tuple[int, ...]
 """What the file system changes when a file is written or replaced."""
+_WRITTEN = slice(2, 4)
+"""What of a stamp stays when a file is linked, or its permissions change: size and time of writing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,17 @@ class SourceFiles:
     def notes(self) -> tuple[str, ...]:
         """Return a sentence for everything that is left out."""
         return tuple(f"{self.root / path}: {why}" for path, why in self.left_out.items())
+
+    def why_out_of_reach(self, path: str) -> str | None:
+        """Return why what was there may be there still and only is not seen; None where that is not so."""
+        place = self.root / path
+        if path in self.left_out or path == ".":
+            return self.left_out.get(path)
+        if place.is_symlink() and not place.is_file():
+            return "is a link to what cannot be found"
+        if place.is_dir() and not any(place.iterdir()):
+            return "is empty, as a disk's folder is that is not mounted"
+        return None
 
 
 def find_pictures(path: Path) -> SourceFiles:
@@ -92,7 +105,8 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
     before
         As it was before.
     content_hashes
-        SHA-256 of the files that were read, by their path. A file that was touched is compared by it.
+        SHA-256 of the files that were read, by their path. A file that was touched is compared by it; one that
+        crashed or stalled its reader has none, and is compared by its size and the time it was written.
 
     Raises
     ------
@@ -105,7 +119,15 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
     touched = (
         path for path in now.stamps.keys() & before.stamps.keys() if now.stamps[path] != before.stamps[path]
     )
-    changed = {path for path in touched if content_hash(now.root / path) != content_hashes.get(path)}
+    changed = {
+        path
+        for path in touched
+        if (
+            content_hash(now.root / path) != content_hashes[path]
+            if path in content_hashes
+            else now.stamps[path][_WRITTEN] != before.stamps[path][_WRITTEN]
+        )
+    }
     if new or gone or changed:
         counts = ((new, "added"), (gone, "removed"), (changed, "changed"))
         said = ", ".join(f"{len(paths)} {what}" for paths, what in counts if paths)
