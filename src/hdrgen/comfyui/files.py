@@ -17,7 +17,7 @@ from hdrgen.conversion import assumed_chromaticities, describe, from_chromaticit
 from hdrgen.images import exr
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.geometry import geometry_of, placed, placed_notes
-from hdrgen.images.scene_image import in_display, read_scene_image
+from hdrgen.images.scene_image import in_display, read_scene_image, refuse_data
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.preview import linear_ap1, preview_code8
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
@@ -233,6 +233,7 @@ class ExrLoader(io.ComfyNode):
         notes: dict[str, None] = {}
         for number, path in enumerate(paths, 1):
             stored = read_scene_image(path, layer=layer.strip() or None)
+            refuse_data(path, stored)
             image = in_display(path, stored)
             chromaticities, stated = assumed_chromaticities(image)
             light.append(from_chromaticities(image.rgb, chromaticities, space, threads=cores()))
