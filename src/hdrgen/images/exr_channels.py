@@ -134,11 +134,16 @@ def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...
 def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:
     layer, _, base = name.rpartition(".")
     path = [part for part in f"{part_name}.{layer}".split(".") if words_in(part)]
-    own = [*path[-1:], base]  # what is above is called after shots and departments
-    if layer.rstrip("0123456789") in hashed or any(map(is_hash, (*path, base))) or any(map(is_id, own)):
+    # What is above is called after shots and departments, and so may be a part.
+    own = [(component, bool(layer)) for component in path[-1:]] + [(base, True)]
+    if layer.rstrip("0123456789") in hashed or any(map(is_hash, (*path, base))):
+        return "bits"
+    if any(is_id(component, within=within) for component, within in own):
         return "bits"
     vector = f"{layer}.X" if layer else "X"  # whose Z is no depth
-    if any(map(is_depth, own)) or (base in {"Z", "z"} and not {vector, vector.lower()} & set(beside)):
+    if any(is_depth(component, within=within) for component, within in own) or (
+        base in {"Z", "z"} and not {vector, vector.lower()} & set(beside)
+    ):
         return "depth"
     return "other"
 

@@ -31,32 +31,51 @@ _PASSES = frozenset(
 )  # fmt: skip
 # Data, whether a name is such a word or ends in one; written together too, such as worldnormals.
 _DATA_ENDINGS = (
-    "coord", "coords", "coordinates", "depth", "dpdu", "dpdv", "hitn", "hitp", "hitpz", "nref", "normal", "normals",
-    "position", "positions", "pref", "tangent", "tangents", "vector", "vectors", "velocity", "wirecolor",
+    "coord", "coords", "coordinates", "depth", "dpdu", "dpdv", "hitn", "hitp", "hitpz", "nref", "multimatte", "normal", "normals",
+    "position", "positions", "pref", "puzzlematte", "roughness", "tangent", "tangents", "vector", "vectors", "velocity", "wirecolor",
     "wirecolour", "worldpos", "wpos",
 )  # fmt: skip
 _DATA_LAST_WORDS = frozenset(
     (
-        "bitangent", "camn", "camp", "camz", "curvature", "distance", "dz", "id", "ids", "indexma", "indexob",
-        "materialid", "motionback", "motionfore", "mtlid", "mv", "ng", "ngn", "nn", "nodeid", "normalsdot", "nw",
-        "nworld", "objectid", "pcam", "pos", "pworld", "pz", "renderid", "samplecount", "samplerate", "st", "uv",
-        "uvs", "uvw", "variance", "wp", "wpp", "zback", "zbuffer",
+        "bitangent", "camn", "camp", "camz", "curvature", "distance", "id", "ids", "indexma", "indexob",
+        "materialid", "metallic", "metalness", "motionback", "motionfore", "mtlid", "nodeid", "normalsdot",
+        "nworld", "objectid", "pcam", "pos", "pworld", "pz", "renderid", "samplecount", "samplerate", "uv",
+        "uvs", "uvw", "variance", "wpp", "zback", "zbuffer",
     )
 )  # fmt: skip
 # Data where a name is nothing else; within a longer one they may be a shot's or a department's.
 _DATA_NAMES = frozenset(
     (
-        "cputime", "defocusamount", "density", "element", "facingratio", "flow", "hash", "heatmap", "incidence",
+        "alpha", "opacity", "mv", "ng", "ngn", "nn", "nw", "st", "wp", "dz", "cputime", "defocusamount", "density", "facingratio", "flow", "hash", "heatmap", "incidence",
         "index", "instanceid", "motion", "mse", "ncam", "neye", "no", "nobj", "noiselevel", "non", "ns", "p", "n",
         "pixelsamples", "po", "pobj", "primid", "pw", "raycount", "samplerinfo", "samples", "tn", "u", "v", "vlen",
         "vn", "z",
     )
 )  # fmt: skip
 _DATA_WORDS = frozenset((*_DATA_ENDINGS, *_DATA_LAST_WORDS, "flow", "hash", "index", "motion", "samples"))
+_IDS = frozenset(
+    (
+        "id",
+        "ids",
+        "objectid",
+        "materialid",
+        "instanceid",
+        "primid",
+        "mtlid",
+        "nodeid",
+        "renderid",
+        "indexob",
+        "indexma",
+    )
+)
+_DEPTHS = frozenset(("zback", "zbuffer", "distance", "pz", "hitpz", "camz"))
 # Says that it is light, whatever the view layer above it is called.
 _SURELY_LIGHT = frozenset(("beauty", "bty", "combined", "rgba"))
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_VERSION = re.compile(r"[_. -]?[vV]\d+$")
+_VERSION = re.compile(r"(?<=[a-z_ -])[_ -]?[vV]?\d+$|(?<=[A-Z]{2})\d+$")  # not of N010, which is a shot
+_SEPARATORS = re.compile(r"[_ -]")
+# N_world, hitP, PWorld: a normal or a point, joined to where it is seen from.
+_NORMAL_OR_POINT = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=[a-z]))[NP](?=[_ -]\w|(?<!^.)$)|^[NP](?=[A-Z][a-z])")
 
 Certainty = Literal["data", "maybe data", ""]
 
@@ -81,15 +100,13 @@ def is_named_data(component: str) -> bool:
     (True, True, False)
     """
     component = _VERSION.sub("", component)
-    parts, words = _WORD.findall(component), words_in(component)
-    joined = "".join(words)
-    return bool(words) and (
+    bare = _SEPARATORS.sub("", component).lower()
+    return (
         is_hash(component)
-        or component.lower() in _DATA_NAMES
-        or (len(joined) > 1 and joined in _DATA_NAMES)  # 1080p is no point
-        or joined.endswith(_DATA_ENDINGS)
-        or not {joined, words[-1]}.isdisjoint(_DATA_LAST_WORDS)
-        or not {"N", "P"}.isdisjoint(parts)  # N_world, hitP: a normal or a point, joined to where
+        or bare in _DATA_NAMES
+        or (bare.endswith(_DATA_ENDINGS) and not bare.endswith("composition"))
+        or not _DATA_LAST_WORDS.isdisjoint((bare, *words_in(component)[-1:]))
+        or _NORMAL_OR_POINT.search(component) is not None
     )
 
 
@@ -100,33 +117,19 @@ def is_hash(component: str) -> bool:
     return hashed or "".join(words).endswith("hitproxymask")
 
 
-def is_id(component: str) -> bool:
-    """Tell whether a name between two dots is one of ids."""
-    words = words_in(_VERSION.sub("", component))
-    return bool(words) and not {words[-1], "".join(words)}.isdisjoint(
-        (
-            "id",
-            "ids",
-            "objectid",
-            "materialid",
-            "instanceid",
-            "primid",
-            "mtlid",
-            "nodeid",
-            "renderid",
-            "indexob",
-            "indexma",
-        )
-    )
+def is_id(component: str, *, within: bool) -> bool:
+    """Tell whether a name between two dots is one of ids; `within` looks for the word anywhere in it."""
+    return not _IDS.isdisjoint(_telling(component, within=within))
 
 
-def is_depth(component: str) -> bool:
-    """Tell whether a name between two dots is one of depths."""
+def is_depth(component: str, *, within: bool) -> bool:
+    """Tell whether a name between two dots is one of depths; `within` looks for the word anywhere in it."""
+    return any(word in _DEPTHS or word.endswith("depth") for word in _telling(component, within=within))
+
+
+def _telling(component: str, *, within: bool) -> set[str]:
     words = words_in(_VERSION.sub("", component))
-    return bool(words) and (
-        words[-1].endswith("depth")
-        or not {words[-1], "".join(words)}.isdisjoint(("zback", "zbuffer", "distance", "pz", "hitpz", "camz"))
-    )
+    return {"".join(words), *(words if within else words[-1:])}
 
 
 def data_by_name(part_name: str, layer: str) -> Certainty:

@@ -91,7 +91,7 @@ def test_data_is_no_picture(channels):
      "worldnormals", "Denoising Normal", "CGeometry_UVWCoords", "CMasking_ID", "CMasking_WireColor", "motionFore",
      "sampleCount", "cpuTime", "dPdu", "Ngn", "UV coordinates", "Z-depth", "Tangent normals", "material_id", "normals_v2",
      "FinalImageMotionVectors", "FinalImageWorldNormal", "FinalImageActorHitProxyMask00", "ObjectSpacePositions",
-     "primid", "incidence", "raycount", "ViewLayer.Normal", "shot.P_object", "CryptoAsset.00"],
+     "primid", "incidence", "MultiMatte1", "Roughness", "alpha", "raycount", "ViewLayer.Normal", "shot.P_object", "CryptoAsset.00"],
 )  # fmt: skip
 def test_what_renderers_call_their_data_is_no_picture(name):
     assert chosen(part(*rgb(name), *rgb("foo"))).name == "foo"
@@ -101,7 +101,22 @@ def test_what_renderers_call_their_data_is_no_picture(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["motion_graphics", "sh010_deep_v2", "ID_Tech", "index_card", "1080p", "Nuke", "Pass"]
+    "name",
+    [
+        "motion_graphics",
+        "sh010_deep_v2",
+        "ID_Tech",
+        "index_card",
+        "1080p",
+        "1st",
+        "N010",
+        "N010_sky",
+        "composition",
+        "Nuke",
+        "Pass",
+        "element",
+        "Plate2",
+    ],
 )
 def test_a_part_with_a_word_for_data_inside_its_name_is_a_picture(name):
     parts = [part("Z", index=0, name="depth"), part(*rgb("", "A"), index=1, name=name)]
