@@ -281,7 +281,7 @@ def test_data_is_shown_and_compared_as_it_is(capsys):
 def test_a_channel_that_is_taken_is_not_left_behind(capsys):
     write("a.exr", {**channels(), "Z": np.full(SHAPE, 9, "f4")})
     done = answer(capsys, "preview", "a.exr", "-o", "p.png", "--layer", "Z")
-    assert "the picture is channels Z; left behind: R, G, B" in done["notes"]
+    assert "the data is channels Z; left behind: R, G, B" in done["notes"]
 
 
 @pytest.mark.parametrize("name", ["motion_graphics", "sh010_deep_v2"])

@@ -166,7 +166,8 @@ def layer_notes(layers: Sequence[Layer], taken: Layer, *, asked: bool) -> tuple[
         )
     if others:
         rivals = [found for found in layers if found.kind != "data" and not _holds(found, taken)]
-        chosen = f"the picture is {_what(taken)}; " if rivals or taken.name or taken.part else ""
+        held = "data" if taken.kind == "data" else "picture"
+        chosen = f"the {held} is {_what(taken)}; " if rivals or taken.name or taken.part else ""
         option = " (--layer and --part choose)" if rivals and not asked else ""
         notes.append(f"{chosen}left behind: {_listed(others)}{option}")
     return tuple(notes)
