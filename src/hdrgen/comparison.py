@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.colour.primaries import AWG4
+from hdrgen.colour.primaries import AWG4, Chromaticities
 from hdrgen.comparison_plots import write_comparison_plot
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.geometry import Window, cut, described, overlap
@@ -40,7 +40,7 @@ def compare_files(
 ) -> FileComparison:
     """Judge one OpenEXR or Radiance file against another, both in linear AWG4.
 
-    Pixels are compared where both files have them, by the coordinates of their data windows.
+    Data that was asked for is compared as it is, without that. Pixels are compared where both files have them, by the coordinates of their data windows.
 
     Parameters
     ----------
@@ -67,9 +67,14 @@ def compare_files(
         for path, layer, part in zip(paths, layers, parts, strict=True)
     ]
     pixels, window, notes = _in_common(paths, images, ignore_windows=ignore_windows)
+    # Numbers that are no colour would not be the same ones after a matrix, nor comparable with what went through it.
+    as_they_are = any(image.is_data for image in images)
     linear_awg4 = [
-        _linear_awg4(path, rgb, image) for path, rgb, image in zip(paths, pixels, images, strict=True)
+        _linear_awg4(path, rgb, AWG4 if as_they_are else assumed_chromaticities(image)[0])
+        for path, rgb, image in zip(paths, pixels, images, strict=True)
     ]
+    if as_they_are:
+        notes = (*notes, "data: compared as it is, without colour conversion")
     height, width, _ = linear_awg4[0].shape
     if min(width, height) < SMALLEST_SIDE:
         what = (
@@ -130,7 +135,9 @@ def _notes(paths: tuple[Path, Path], images: list[SceneImage]) -> list[str]:
     return notes
 
 
-def _linear_awg4(path: Path, rgb: NDArray[np.floating], image: SceneImage) -> NDArray[np.float32]:
+def _linear_awg4(
+    path: Path, rgb: NDArray[np.floating], chromaticities: Chromaticities
+) -> NDArray[np.float32]:
     if not np.isfinite(rgb).all():
         raise HdrgenError(f"{path}: holds NaN or Inf; repair the frame before judging it")
-    return to_chromaticities(rgb, assumed_chromaticities(image)[0], AWG4)
+    return to_chromaticities(rgb, chromaticities, AWG4)

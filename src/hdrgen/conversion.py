@@ -171,7 +171,8 @@ def convert_file(
     target_space
         Name or alias of the target's space.
     layer, part
-        What of an EXR to read, see `layers.choose_layer`.
+        What of an EXR to read, see `layers.choose_layer`. Data, such as normals, is written as it is, without colour
+        conversion, unless `source_space` says that it is light.
     compression
         Of an EXR.
     bits
@@ -193,6 +194,8 @@ def convert_file(
     if not to_exr:
         _check_encoded(target, target_space)
     image = _scene_image(source, source_space, layer, part, to_exr=to_exr)
+    if image is not None and image.is_data and source_space is None:
+        return _write_data(source, target, image, compression)
     picture, alpha, chromaticities, attributes, source_name, notes = _read(source, source_space, image)
     yield
     if chromaticities is None:
@@ -235,6 +238,43 @@ def convert_file(
         )
     notes += clamped_notes(clamped, compression)
     return Converted(source_name, target_name, width, height, clipped_share, clamped, tuple(notes))
+
+
+def _write_data(source: Path, target: Path, image: SceneImage, compression: exr.Compression) -> Converted:
+    """Write data with its numbers untouched: as halves where it is stored so, else as 32-bit floats.
+
+    Raises
+    ------
+    HdrgenError
+        The target cannot hold the numbers as they are.
+    """
+    what = f"{source}: layer {image.layer}" if image.layer else f"{source}: what was asked for"
+    way_out = "--from NAME takes it for light"
+    if target.suffix.lower() != ".exr":
+        raise HdrgenError(f"{what} is data, which only an .exr takes as it is; {way_out}")
+    if compression in exr.LOSSY:
+        raise HdrgenError(
+            f"{what} is data, which {compression} would change; compress it by zip, or {way_out}"
+        )
+    planes = [image.rgb] if image.alpha is None else [image.rgb, image.alpha]
+    if image.pixel_type == "uint" and any((plane.astype(np.float32) != plane).any() for plane in planes):
+        raise HdrgenError(f"{what} holds integers beyond 2^24, which a 32-bit float does not hold exactly")
+    exr.write_exr(
+        target,
+        image.rgb,
+        alpha=image.alpha,
+        chromaticities=None,
+        attributes={
+            **carried(image.attributes),
+            **made_by("convert", source=source.name, source_layer=image.layer or None),
+        },
+        geometry=image.geometry,
+        compression=compression,
+        pixel_type="half" if image.pixel_type == "half" else "float",
+        allow_nonfinite=True,
+    )
+    notes = (*image.notes, f"data: no colour conversion; {way_out}")
+    return Converted("data", "data", image.width, image.height, 0.0, 0, notes)
 
 
 def _check_encoded(target: Path, space: str) -> None:

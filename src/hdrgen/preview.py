@@ -91,7 +91,7 @@ def write_preview(
         view=view,
         threads=threads,
     )
-    space = describe(assumed_chromaticities(image)[0])
+    space = _source_space(image)
     said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
     write_png8(target, code8, text=said)
     return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, shown_notes(image))
@@ -253,7 +253,7 @@ def write_hdr_preview(
     return HdrPreview(
         width=linear.shape[1],
         height=linear.shape[0],
-        source_space=describe(assumed_chromaticities(image)[0]),
+        source_space=_source_space(image),
         transfer="gain map" if gain_mapped else display.transfer,
         peak_nits=display.peak_nits,
         paper_white_nits=white_nits,
@@ -286,7 +286,7 @@ def write_strip(
     code8 = exposure_sheet(linear, columns=len(STRIP_STOPS), display=display, view=view, threads=threads)
     said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
     write_png8(target, code8, text=said)
-    space = describe(assumed_chromaticities(image)[0])
+    space = _source_space(image)
     return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, shown_notes(image))
 
 
@@ -343,7 +343,7 @@ def shown_notes(image: SceneImage) -> tuple[str, ...]:
 def linear_ap1(image: SceneImage, *, longest_side: int | None = None) -> NDArray[np.float32]:
     """Return a picture in linear AP1, with square pixels and no larger than asked for.
 
-    NaN becomes black, Inf half's largest value.
+    NaN becomes black, Inf half's largest value. Data is taken as it is.
     """
     rgb = np.nan_to_num(image.rgb.astype(np.float32), nan=0.0, posinf=65504.0, neginf=-65504.0)
     width, height = _square(image)
@@ -356,7 +356,11 @@ def linear_ap1(image: SceneImage, *, longest_side: int | None = None) -> NDArray
     ):
         if size != (rgb.shape[1], rgb.shape[0]):
             rgb = np.asarray(cv2.resize(rgb, size, interpolation=method), np.float32)
-    return from_chromaticities(rgb, assumed_chromaticities(image)[0], "acescg")
+    return rgb if image.is_data else from_chromaticities(rgb, assumed_chromaticities(image)[0], "acescg")
+
+
+def _source_space(image: SceneImage) -> str:
+    return "data" if image.is_data else describe(assumed_chromaticities(image)[0])
 
 
 def _square(image: SceneImage) -> tuple[int, int]:

@@ -222,9 +222,89 @@ def test_data_is_taken_where_it_is_asked_for(capsys):
     assert any("is data, taken as it is" in note for note in notes)
 
 
+NORMALS = {f"N.{c}": np.full(SHAPE, v, "f4") for c, v in zip("XYZ", (-0.1, 0.3, 0.70001), strict=True)}
+AOVS = {**channels("", "RGBA"), **NORMALS, "id": np.full(SHAPE, 7, "u4"), "Z": np.full(SHAPE, np.inf, "f4")}
+
+
+@pytest.mark.parametrize(
+    ("layer", "value"),
+    [("N", tuple(float(plane[0, 0]) for plane in NORMALS.values())), ("id", (7, 7, 7)), ("Z", (np.inf,) * 3)],
+)
+def test_data_goes_through_no_colour_conversion(capsys, layer, value):
+    write("a.exr", AOVS)
+    done = answer(capsys, "convert", "a.exr", "-o", "out.exr", "--layer", layer)
+    out = oiio.ImageBuf("out.exr")
+    assert out.getpixel(3, 3) == pytest.approx(value, abs=0)
+    assert out.spec().getattribute("chromaticities") is None
+    assert OpenEXR.File("out.exr").header()["colorInteropID"] == "data"
+    assert any("data: no colour conversion" in note for note in done["notes"])
+
+
+def test_data_that_cannot_be_kept_as_it_is_is_refused(capsys):
+    write("a.exr", {**AOVS, "id": np.full(SHAPE, 2**24 + 1, "u4")})
+    for args, why in [
+        (("-o", "o.exr", "--layer", "id"), "beyond 2^24"),
+        (("-o", "o.exr", "--layer", "N", "--compression", "dwaa"), "dwaa would change"),
+        (("-o", "o.png", "--layer", "N", "--to", "srgb"), "only an .exr takes as it is"),
+    ]:
+        assert why in answer(capsys, "convert", "a.exr", *args, code=2)["error"]
+
+
+def test_from_says_that_data_is_light(capsys):
+    write("a.exr", {**channels(), **channels("normals", light=9)})
+    done = answer(
+        capsys, "convert", "a.exr", "-o", "o.exr", "--layer", "normals", "--from", "acescg", "--to", "acescg"
+    )
+    assert oiio.ImageBuf("o.exr").getpixel(3, 3) == (9, 9, 9)
+    assert done["source_space"] == "ACEScg"
+
+
+@pytest.mark.parametrize("command", ["tonemap", "bracket", "merge"])
+def test_routes_of_light_refuse_data(capsys, command):
+    write("a.exr", LIT)
+    write("a_ev+0.exr", LIT)
+    write("b_ev+1.exr", LIT)
+    error = answer(capsys, *COMMANDS[command], "--layer", "N", code=2)["error"]
+    assert "layer N is data, not light" in error
+
+
+def test_data_is_shown_and_compared_as_it_is(capsys):
+    write("a.exr", AOVS)
+    write("n.exr", dict(zip("RGB", NORMALS.values(), strict=True)))
+    done = answer(capsys, "preview", "a.exr", "-o", "p.png", "--layer", "N")
+    assert done["source_space"] == "data"
+    done = answer(capsys, "compare", "n.exr", "a.exr", "--reference-layer", "N", "--metrics", "stops_rmse")
+    assert set(done["metrics"].values()) == {0}
+    assert any("without colour conversion" in note for note in done["notes"])
+
+
+def test_a_channel_that_is_taken_is_not_left_behind(capsys):
+    write("a.exr", {**channels(), "Z": np.full(SHAPE, 9, "f4")})
+    done = answer(capsys, "preview", "a.exr", "-o", "p.png", "--layer", "Z")
+    assert "the data is channels Z; left behind: R, G, B" in done["notes"]
+
+
+@pytest.mark.parametrize("name", ["motion_graphics", "sh010_deep_v2"])
+def test_check_judges_the_light_of_a_picture_with_a_word_for_data_in_its_name(capsys, name):
+    write("a.exr", ("depth", channels("", "Z", 9, "f4"), {}), (name, channels("", "RGBA"), {}))
+    assert converted(capsys, "a.exr")[0][:3] == (0.25, 0.5, 0.75)
+    run(["check", "a.exr", "--json"])
+    rules = {finding["rule"] for finding in json.loads(capsys.readouterr().out)["files"][0]["findings"]}
+    assert "clipping" in rules
+
+
+@pytest.mark.parametrize("layer", ["ID_Tech.diffuse", "index_card.beautyPass"])
+def test_check_finds_nan_beside_the_picture_under_a_shots_name(capsys, layer):
+    write("a.exr", {**channels(), **channels(layer, light=np.nan)})
+    run(["check", "a.exr", "--json"])
+    assert f"{layer}.R" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "planes",
     [
+        channels("Pz", "Y", 9) | channels("N", "XYZ", 9),
+        channels("P_world", light=9),
         channels("", "Z", 9, "f4"),
         channels("N", "XYZ", 9),
         channels("normals", light=9),

@@ -146,6 +146,7 @@ def _header(image: "SceneImage") -> dict[str, Any]:
         "part": image.part,
         "view": image.view,
         "layer": image.layer,
+        "is_data": image.is_data,
         "parts": [asdict(part) for part in image.parts],
         "attributes": image.attributes,
     }
@@ -172,6 +173,7 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
 
     chromaticities, stated = assumed_chromaticities(image)
     primaries = describe(chromaticities) if stated else "none stated: Rec.709 by convention"
+    primaries = "none: data" if image.is_data else primaries
     kind = "luminance-chroma" if image.luminance_chroma else "RGBA" if image.alpha is not None else "RGB"
     stored = f"{image.width}x{image.height} {image.pixel_type} {kind}, {image.compression}, {image.storage}"
     p = light.percentiles

@@ -39,7 +39,10 @@ LayerOption = Annotated[
         metavar="NAME", help="Layer of an EXR, or one channel. [default: its picture; inspect lists all]"
     ),
 ]
-PartOption = Annotated[str | None, typer.Option(metavar="NAME", help="Part of an EXR, by name or number.")]
+PartOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Part of an EXR, by name, or by number where none is called so."),
+]
 ScenePictures = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="OpenEXR or Radiance files, or folders of them.")
 ]

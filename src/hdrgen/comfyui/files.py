@@ -235,7 +235,10 @@ class ExrLoader(io.ComfyNode):
             stored = read_scene_image(path, layer=layer.strip() or None)
             image = in_display(path, stored)
             chromaticities, stated = assumed_chromaticities(image)
-            light.append(from_chromaticities(image.rgb, chromaticities, space, threads=cores()))
+            if image.is_data:  # depth and normals are of use in a graph, but not after a matrix
+                light.append(image.rgb.astype(np.float32))
+            else:
+                light.append(from_chromaticities(image.rgb, chromaticities, space, threads=cores()))
             alpha = np.ones(stored.rgb.shape[:2]) if stored.alpha is None else stored.alpha
             alphas.append(placed(alpha, stored.geometry))
             geometry = image.geometry
@@ -244,10 +247,11 @@ class ExrLoader(io.ComfyNode):
                 if geometry.pixel_aspect_ratio != 1.0:
                     attributes[_ASPECT] = geometry.pixel_aspect_ratio
             notes |= dict.fromkeys((*stored.notes, *header_notes(left_behind(image.attributes))))
-            guess = "" if stated else ", by convention: it states no primaries"
+            primaries = "data, without colour conversion" if image.is_data else describe(chromaticities)
+            guess = "" if stated or image.is_data else ", by convention: it states no primaries"
             said = "".join(f"; {note}" for note in placed_notes(stored.geometry))
             lines.append(
-                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {describe(chromaticities)}{guess}{said}"
+                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {primaries}{guess}{said}"
             )
             if light[-1].shape != light[0].shape:
                 raise HdrgenError(

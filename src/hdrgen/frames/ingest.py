@@ -44,7 +44,7 @@ from hdrgen.images.exr import Compression, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.images.interop_id import holds_codes
-from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image
+from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image, refuse_data
 from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError, MachineError
 from hdrgen.runtime.params import Section
@@ -478,6 +478,7 @@ def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
         raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
     layer = task.source.layer
     header = read_scene_header(file, layer=layer)
+    refuse_data(file, header)
     megapixels = header.width * header.height / 1e6
     if megapixels > task.params.max_megapixels:
         raise UnreadableImage(

@@ -21,7 +21,7 @@ from hdrgen.images.exr_writing import (
     why_not_stored,
     write_exr,
 )
-from hdrgen.images.layers import Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
+from hdrgen.images.layers import Kind, Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
 from hdrgen.images.luminance_chroma import full_chroma, full_size, rgb_from_luminance_chroma
 from hdrgen.images.stored_image import (
     SceneImage,
@@ -86,7 +86,8 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
     Half, float and uint pixels; scan lines and tiles, the largest level of a mip map; of several layers, parts and
     views the one that is the picture (see `layers`), and notes on the others; RGB with or without alpha, a single
     luminance channel (repeated), luminance-chroma at any 2x2 subsampling (RGB rebuilt with the file's own luminance
-    weights). Uint samples become float32, the largest uint being 1.0, as in OpenImageIO. RGB is not divided by alpha:
+    weights). Uint samples of a picture become float32, the largest uint being 1.0, as in OpenImageIO; those of data keep
+    their value, as float64. RGB is not divided by alpha:
     EXR is premultiplied, and emission under alpha zero is light.
 
     Parameters
@@ -119,10 +120,10 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
     planes = {name: channel.pixels for name, channel in parts[taken.part].channels.items()}
 
     if "RGB" in planes or "RGBA" in planes:
-        packed = _as_float(planes["RGBA"] if "RGBA" in planes else planes["RGB"])
+        packed = _as_float(planes["RGBA"] if "RGBA" in planes else planes["RGB"], taken.kind)
         rgb, alpha = packed[..., :3], packed[..., 3] if packed.shape[-1] == 4 else None
     else:
-        used = {name: _as_float(planes[name]) for name in (*taken.channels, taken.alpha) if name}
+        used = {name: _as_float(planes[name], taken.kind) for name in (*taken.channels, taken.alpha) if name}
         rgb, alpha = _assemble(used, samplings, taken, stored)
     return SceneImage(
         rgb=np.ascontiguousarray(rgb),
@@ -136,6 +137,7 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
         view=taken.view,
         luminance_chroma=taken.kind == "luminance-chroma",
         layer=taken.name,
+        is_data=taken.kind == "data",
         notes=stored.notes,
         parts=_stored_parts(file, parts),
     )
@@ -198,6 +200,7 @@ def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredH
         part=taken.part,
         view=taken.view,
         layer=taken.name,
+        is_data=taken.kind == "data",
         notes=(*notes, *_sampling_notes(header, taken), *none_spanned),
     )
 
@@ -289,8 +292,10 @@ def _stored_part(index: int, header: dict[str, Any], part: Any) -> StoredPart:
     return StoredPart(index, str(header.get("name") or ""), str(header.get("view") or ""), storage, channels)
 
 
-def _as_float(pixels: NDArray[Any]) -> NDArray[np.floating]:
+def _as_float(pixels: NDArray[Any], kind: Kind) -> NDArray[np.floating]:
     if pixels.dtype.kind == "u":
+        if kind == "data":  # an id is itself, not a share of the largest one
+            return pixels.astype(np.float64)
         return (pixels * (1.0 / np.iinfo(pixels.dtype).max)).astype(np.float32)
     return pixels
 

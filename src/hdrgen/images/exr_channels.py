@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from hdrgen.images.exr import _DEEP, _part_names, _stored_header
 from hdrgen.images.exr_file import open_exr
+from hdrgen.images.layer_names import is_depth, is_hash, is_id, words_in
 from hdrgen.images.layers import Layer, NoPicture, choose_layer, layers_of
 from hdrgen.images.stored_image import StoredHeader, UnreadableImage
 
 Kind = Literal["picture", "depth", "bits", "other"]
 
-_TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_ID_TOKENS = {"id", "ids", "objectid", "materialid", "instanceid", "indexob", "indexma"}
-_DEPTH_TOKENS = {"depth", "zdepth", "zback", "zbuffer", "distance"}
 _CRYPTOMATTE_LAYER = re.compile(r"cryptomatte/[^/]+/name")
 
 
@@ -59,9 +57,9 @@ def full_name(part_name: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an EXR holds by its headers: the layer that is its picture, None where all is data, and how it is stored.
+    """What an EXR holds by its headers: the layer that is its picture, and how it is stored.
 
-    `holds_more` tells that there are channels beside the picture's.
+    There is no picture where all is data, or data was asked for. `holds_more` tells that there are channels beside the picture's.
     """
 
     picture: Layer | None
@@ -95,6 +93,8 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
         taken = choose_layer(layers, layer=layer, part=part)
     except NoPicture as error:
         raise UnreadableImage(path, str(error)) from None
+    if taken.kind == "data":
+        return Contents(None, _stored_header(headers[taken.part], taken, ()), holds_more=True)
     channels = {channel.name for channel in headers[taken.part]["channels"]}
     more = len(headers) > 1 or channels != {*taken.channels, taken.alpha} - {None}
     return Contents(taken, _stored_header(headers[taken.part], taken, ()), more)
@@ -133,16 +133,15 @@ def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...
 
 def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:
     layer, _, base = name.rpartition(".")
-    tokens = {token.lower() for token in _TOKEN.findall(f"{part_name}.{name}")}
-    whole = {word.lower() for word in re.split(r"[._:\s-]", f"{part_name}.{name}")}
-    if layer.rstrip("0123456789") in hashed or any(
-        word.startswith(("crypto", "ucrypto")) for word in tokens | whole
-    ):
+    path = [part for part in f"{part_name}.{layer}".split(".") if words_in(part)]
+    # What is above is called after shots and departments, and so may be a part.
+    own = [(component, bool(layer)) for component in path[-1:]] + [(base, True)]
+    if layer.rstrip("0123456789") in hashed or any(map(is_hash, (*path, base))):
         return "bits"
-    if _ID_TOKENS & (tokens | whole):
+    if any(is_id(component, within=within) for component, within in own):
         return "bits"
     vector = f"{layer}.X" if layer else "X"  # whose Z is no depth
-    if _DEPTH_TOKENS & (tokens | whole) or (
+    if any(is_depth(component, within=within) for component, within in own) or (
         base in {"Z", "z"} and not {vector, vector.lower()} & set(beside)
     ):
         return "depth"

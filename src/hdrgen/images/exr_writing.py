@@ -86,7 +86,7 @@ def write_exr(
     path: Path,
     rgb: NDArray[np.floating],
     *,
-    chromaticities: Chromaticities,
+    chromaticities: Chromaticities | None,
     attributes: Mapping[str, str | int | float] = MappingProxyType({}),
     alpha: NDArray[np.floating] | None = None,
     geometry: Geometry | None = None,
@@ -108,7 +108,7 @@ def write_exr(
     rgb
         Scene-linear, shape ``(height, width, 3)``, any float type.
     chromaticities
-        The primaries and white of `rgb`.
+        The primaries and white of `rgb`; None says that it is data and no colour.
     attributes
         Provenance: text, 32-bit integers, floats. Names have at most 31 characters.
     alpha
@@ -155,16 +155,13 @@ def write_exr(
     if clamped:
         log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
 
-    stated = tuple(float(x) for xy in chromaticities for x in xy)
     header: dict[str, Any] = {
         **stored_attributes,
         "compression": _COMPRESSION[compression],
         "type": OpenEXR.scanlineimage,
-        "chromaticities": stated,
         **_windows(geometry),
+        **_stated_colour(chromaticities),
     }
-    if name := interop_id(chromaticities):
-        header["colorInteropID"] = name
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
     name, pixels = channels.popitem()
@@ -177,6 +174,14 @@ def write_exr(
             raise as_os_error(error, path) from None
         check_whole(temporary, path)
     return clamped
+
+
+def _stated_colour(chromaticities: Chromaticities | None) -> dict[str, Any]:
+    if chromaticities is None:
+        return {"colorInteropID": "data"}
+    name = interop_id(chromaticities)
+    stated = tuple(float(x) for xy in chromaticities for x in xy)
+    return {"chromaticities": stated, **({"colorInteropID": name} if name else {})}
 
 
 def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:

@@ -33,7 +33,7 @@ def holds_codes(name: str) -> bool:
 def linear_light(image: SceneImage) -> SceneImage:
     """Return a picture as the scene-linear light that its `colorInteropID` says its values stand for.
 
-    One that says nothing, or that it is linear, comes back as it is, with the id's primaries where the file states no
+    Data that was asked for is no codes of light. One that says nothing, or that it is linear, comes back as it is, with the id's primaries where the file states no
     others. Codes are decoded, those under alpha after they were divided by it; a note says so.
 
     Raises
@@ -41,6 +41,8 @@ def linear_light(image: SceneImage) -> SceneImage:
     NotLinear
         The codes are not known here, as PQ.
     """
+    if image.is_data:
+        return image
     name = str(image.attributes.get(ATTRIBUTE, ""))
     try:
         stated = from_interop_id(name)

@@ -6,10 +6,11 @@ motion, ids and hashes are data and never taken for light unless they are asked 
 as likely, nothing is taken.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from hdrgen.images.layer_names import beauty_rank, data_by_name, is_pass
 
 Kind = Literal["rgb", "luminance-chroma", "grey", "data"]
 
@@ -17,35 +18,7 @@ _ROLES = {
     "red": "R", "green": "G", "blue": "B", "alpha": "A",
     **{name.lower(): name for name in ("R", "G", "B", "A", "Y", "RY", "BY", "X", "U", "V", "Z")},
 }  # fmt: skip
-# What renderers call their picture, the surest name first.
-_BEAUTY = (
-    "rgba", "rgb", "beauty", "bty", "combined", "primary", "main", "master", "image", "final", "composite",
-    "color", "colour", "ci", "c", "default",
-)  # fmt: skip
-# Parts of the light, each less likely to be meant than a layer that nobody here knows.
-_PASSES = frozenset(
-    (
-        "albedo", "ambient", "ao", "background", "bg", "coat", "diff", "diffuse", "direct", "emission", "emit",
-        "env", "environment", "gi", "gloss", "glossy", "indirect", "light", "lighting", "mask", "matte", "mist",
-        "occlusion", "raw", "reflect", "reflection", "refract", "refraction", "shadow", "shadows", "sheen", "spec", "specular", "sss",
-        "subsurface", "trans", "transmission", "volume",
-    )
-)  # fmt: skip
-_DATA = frozenset(
-    (
-        "bitangent", "cryptomatte", "curvature", "deep", "depth", "dz", "flow", "hash", "id", "ids", "index",
-        "indexma", "indexob", "materialid", "motion", "motionvector", "motionvectors", "mv", "ng", "nn", "normal",
-        "normals", "ns", "nworld", "objectid", "pos", "position", "positions", "pref", "pworld", "samplecount",
-        "samples", "st", "tangent", "tangents", "uv", "uvs", "variance", "vector", "vectors", "velocity", "worldpos",
-        "worldposition", "zdepth",
-    )
-)  # fmt: skip
-# Also at the end of a word that is written together, such as worldnormals.
-_DATA_ENDINGS = ("depth", "normal", "normals", "vector", "vectors", "velocity")
-# Says that it is light, whatever the view layer above it is called.
-_SURELY_LIGHT = frozenset(("beauty", "bty", "combined", "rgba"))
-_DATA_LETTERS = frozenset("npuvz")  # of a whole component, such as N.X
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NOT_KNOWN = 200
 _SHOWN = 8
 
 
@@ -84,6 +57,8 @@ class Layer:
         Channels beside them that are none of these.
     is_default_view
         Whether it is of the view that a stereo file shows first.
+    is_doubtful
+        Whether its name has a word for data, and it was taken for light as nothing else is.
     """
 
     part: int
@@ -95,6 +70,7 @@ class Layer:
     alpha: str | None = None
     others: tuple[str, ...] = field(default=())
     is_default_view: bool = True
+    is_doubtful: bool = False
 
     @property
     def label(self) -> str:
@@ -115,7 +91,10 @@ class NoPicture(ValueError):  # noqa: N818 - reads as what it says
 
 def layers_of(parts: Sequence[PartNames]) -> list[Layer]:
     """Return the layers of all parts, in the order of the parts, a part's own channels first."""
-    return [layer for part in parts for layer in _layers_in(part)]
+    layers = [layer for part in parts for layer in _layers_in(part)]
+    if any(layer.kind != "data" for layer in layers):
+        return [replace(layer, is_doubtful=False) for layer in layers]
+    return [replace(layer, kind="rgb") if layer.is_doubtful else layer for layer in layers]
 
 
 def choose_layer(
@@ -130,7 +109,7 @@ def choose_layer(
     layer
         The name of one: as stored, with or without its part and view, or of a single channel. None takes the likeliest.
     part
-        The index or name of a part to look in.
+        The name of a part to look in, or its index where none is called so.
 
     Raises
     ------
@@ -139,7 +118,8 @@ def choose_layer(
     """
     among = list(layers)
     if part is not None:
-        among = [found for found in among if part in (found.part, found.part_name, str(found.part))]
+        named = [found for found in among if part == found.part_name]
+        among = named or [found for found in among if part in (found.part, str(found.part))]
         if not among:
             raise NoPicture(f"has no part {part!r}; there are {_named_parts(layers)}")
     if layer is not None:
@@ -153,6 +133,9 @@ def choose_layer(
     likeliest = [found for found in pictures if _rank(found) == best]
     # The author chose the order of parts; that of layers in a part is the alphabet's.
     first = [found for found in likeliest if found.part == likeliest[0].part]
+    # That holds for pictures: among passes and names that nobody knows, it says nothing.
+    if any(is_pass(_own_name(found)) for found in likeliest):
+        first = [found for found in likeliest if found.view == likeliest[0].view]
     if len(first) > 1:
         raise NoPicture(
             f"holds several pictures, and nothing says which is meant: {_listed([found.label for found in first])}; "
@@ -165,7 +148,7 @@ def left_behind(layers: Sequence[Layer], taken: Layer) -> tuple[str, ...]:
     """Return what a file holds beside the layer taken: names of layers, and of channels that are in none."""
     names = [*taken.others]
     for found in layers:
-        if found is taken:
+        if _is_same(found, taken):
             continue
         names += [found.label] if found.label and found.label != taken.label else found.all_channels
     return tuple(dict.fromkeys(names))
@@ -177,12 +160,27 @@ def layer_notes(layers: Sequence[Layer], taken: Layer, *, asked: bool) -> tuple[
     notes = []
     if taken.kind == "data":
         notes.append(f"{taken.label or taken.channels[0]} is data, taken as it is")
+    if taken.is_doubtful:
+        notes.append(
+            f"{taken.label} has a word for data in its name, and is taken as nothing else is a picture"
+        )
     if others:
-        rivals = [found for found in layers if found is not taken and found.kind != "data"]
-        chosen = f"the picture is {_what(taken)}; " if rivals or taken.name or taken.part else ""
+        rivals = [found for found in layers if found.kind != "data" and not _holds(found, taken)]
+        held = "data" if taken.kind == "data" else "picture"
+        chosen = f"the {held} is {_what(taken)}; " if rivals or taken.name or taken.part else ""
         option = " (--layer and --part choose)" if rivals and not asked else ""
         notes.append(f"{chosen}left behind: {_listed(others)}{option}")
     return tuple(notes)
+
+
+def _is_same(one: Layer, other: Layer) -> bool:
+    """Tell whether two are the same layer of a file, even if one of them is but a channel of it."""
+    return (one.part, one.name, one.view) == (other.part, other.name, other.view)
+
+
+def _holds(one: Layer, other: Layer) -> bool:
+    """Tell whether one layer is where the channels of another are."""
+    return one.part == other.part and set(other.channels) <= set(one.channels)
 
 
 def _what(taken: Layer) -> str:
@@ -223,13 +221,15 @@ def _layer(part: PartNames, name: str, view: str, members: dict[str, str]) -> La
         if (role := _ROLES.get(leaf.lower())) and role not in roles:
             roles[role] = members[leaf]
     kind, used = _kind(roles)
-    if _is_data(part.name) or _is_data(name):
+    certainty = data_by_name(part.name, name)
+    is_doubtful = certainty == "maybe data" and kind == "rgb"
+    if certainty:
         kind = "data"
     channels = tuple(roles[role] for role in used) if used else tuple(members.values())
     alpha = roles.get("A") if used else None
     others = tuple(channel for channel in members.values() if channel not in (*channels, alpha))
     first = view == (part.views or ("", "left"))[0] or (not part.views and view == "left")
-    return Layer(part.index, part.name, name, view, kind, channels, alpha, others, first)
+    return Layer(part.index, part.name, name, view, kind, channels, alpha, others, first, is_doubtful)
 
 
 def _kind(roles: dict[str, str]) -> tuple[Kind, str | tuple[str, ...]]:
@@ -246,36 +246,21 @@ def _kind(roles: dict[str, str]) -> tuple[Kind, str | tuple[str, ...]]:
     return ("grey", lone[0]) if len(lone) == 1 else ("data", "")
 
 
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
-
-
-def _is_data(name: str) -> bool:
-    components = name.split(".")
-    return components[-1].lower() not in _SURELY_LIGHT and any(
-        component.lower() in _DATA_LETTERS
-        or any(
-            word in _DATA or word.startswith("crypto") or word.endswith(_DATA_ENDINGS)
-            for word in (component.lower(), *_words(component))
-        )
-        for component in components
-    )
+def _own_name(layer: Layer) -> str:
+    return (layer.name or layer.part_name).rpartition(".")[2]
 
 
 def _rank(layer: Layer) -> tuple[bool, int, bool]:
     """Return how unlikely it is that a layer is the picture."""
-    components = (layer.name or layer.part_name).split(".")
-    last = components[-1]
-    words = _words(last)
-    if not last:
+    own = _own_name(layer)
+    known = beauty_rank(own)
+    if not own:
         name = 0
-    elif last.lower() in _BEAUTY:
-        # Blender's compositor has had the last word on what its view layers rendered.
-        name = 1 + 2 * _BEAUTY.index(last.lower()) + (components[0].lower() != "composite")
-    elif _PASSES.intersection((last.lower(), *words)):
-        name = 300
+    elif known is None:
+        name = _NOT_KNOWN
     else:
-        name = min((100 + _BEAUTY.index(word) for word in words if word in _BEAUTY), default=200)
+        # Blender's compositor has had the last word on what its view layers rendered.
+        name = 1 + known + (not (layer.name or layer.part_name).lower().startswith("composite."))
     return layer.kind == "grey", name, not layer.is_default_view
 
 

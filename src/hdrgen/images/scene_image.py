@@ -88,12 +88,28 @@ def read_finite_scene_image(
     Raises
     ------
     HdrgenError
-        As `read_scene_image`, or the picture holds NaN or Inf.
+        As `read_scene_image`, or what was asked for is data, or the picture holds NaN or Inf.
     """
     image = read_scene_image(path, layer=layer, part=part)
+    refuse_data(path, image)
     if not np.isfinite(image.rgb).all():
         raise HdrgenError(f"{path}: holds NaN or Inf; repair the frame first")
     return image
+
+
+def refuse_data(path: Path, image: SceneImage | StoredHeader) -> None:
+    """Refuse data that was asked for where only light makes sense.
+
+    Raises
+    ------
+    UnreadableImage
+        It is data, such as normals or depth.
+    """
+    if image.is_data:
+        what = f"layer {image.layer}" if image.layer else "what was asked for"
+        raise UnreadableImage(
+            path, f"{what} is data, not light; preview, compare and convert take it as it is"
+        )
 
 
 def read_scene_header(path: Path, *, layer: str | None = None, part: int | str | None = None) -> StoredHeader:

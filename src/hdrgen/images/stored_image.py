@@ -56,7 +56,8 @@ class StoredHeader:
     Width and height are those of the data window. `channels` are the names as stored. `chromaticities` is
     None where the file states none; by convention such a file is then Rec.709, but that is the caller's
     decision. `attributes` holds everything else the header says, as plain Python values. `layer` and `part` say what
-    of the file is the picture, `notes` what a person should know of that choice and of what is left behind.
+    of the file is the picture, `notes` what a person should know of that choice and of what is left behind; `is_data`
+    tells that it is no light but data that was asked for.
     """
 
     width: int
@@ -69,6 +70,7 @@ class StoredHeader:
     part: int = 0
     view: str = ""
     layer: str = ""
+    is_data: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -86,6 +88,7 @@ class SceneImage:
     the display window; `geometry` has both. `layer`, `part` and `view` say what of the file this is, `notes` what a person
     should know of that choice and of what is left behind; `parts` lists all that the file holds. `luminance_chroma` tells that RGB was rebuilt from Y, RY and BY, and is
     float32 whatever `pixel_type` was stored: saturated colours exceed the half range that their luminance keeps.
+    `is_data` tells that the values are no light but data that was asked for, such as normals: they have no primaries.
     """
 
     rgb: NDArray[np.floating]
@@ -99,6 +102,7 @@ class SceneImage:
     view: str = ""
     luminance_chroma: bool = field(default=False)
     layer: str = ""
+    is_data: bool = False
     notes: tuple[str, ...] = ()
     parts: tuple[StoredPart, ...] = ()
 

@@ -101,6 +101,9 @@ def test_loader_takes_a_layer_and_names_the_others(comfyui, load, nodes):
     assert "left behind: Z, AO" in report
     assert "left behind of the header: timeCode" in report
     assert torch.equal(load("a.exr", layer="AO")[0], torch.full((1, 24, 32, 3), 9.0))
+    picture, *_, said = load("a.exr", layer="Z")
+    assert torch.equal(picture, torch.full((1, 24, 32, 3), 9.0))
+    assert "data, without colour conversion" in said
     with pytest.raises(HdrgenError, match="no layer 'beauty'"):
         load("a.exr", layer="beauty")
     seen = [nodes.ExrLoader.fingerprint_inputs("a.exr", "", "acescg", layer) for layer in ("", "AO")]

@@ -73,6 +73,12 @@ def test_a_file_of_data_is_quarantined_with_the_reason(footage, others):
     assert all(name in reasons["data.exr"] for name in others)
 
 
+def test_data_that_is_asked_for_is_quarantined(footage):
+    write(footage / "a.exr", others=("N.X", "N.Y", "N.Z"))
+    index = take_in("--layer", "N", code=1)
+    assert "layer N is data, not light" in index["quarantine_reason"][0]
+
+
 def test_a_layer_can_be_chosen_and_changes_the_frame(footage):
     write(footage / "a.exr", others=("glow.R", "glow.G", "glow.B"))
     before = take_in()
