@@ -278,8 +278,8 @@ def ingest(
 
 def _say_left_out(files: SourceFiles, made_before: Mapping[str, Any]) -> None:
     for path in sorted(made_before.keys() - files.stamps.keys()):
-        # What stands where the file, or a folder that it was in, had been.
-        for place in (path, *(parent.as_posix() for parent in PurePosixPath(path).parents)):
+        # What stands where a folder that it was in, from the outermost on, or the file itself had been.
+        for place in (*(parent.as_posix() for parent in reversed(PurePosixPath(path).parents)), path):
             if why := files.why_out_of_reach(place):
                 raise MachineError(
                     f"{files.root / place}: {why}, and frames of it were to be removed; bring back what it was, "
