@@ -445,3 +445,42 @@ def test_an_error_of_the_system_in_one_source_does_not_cost_the_others(tmp_path,
     bad, good = json.loads(capsys.readouterr().out)["sources"]
     assert bad["error"] == f"{tmp_path}/out/a/frames: Permission denied"
     assert len(good["frames"]) == 1
+
+
+def test_a_picture_without_a_telling_name_that_is_none_any_more_is_an_error(tmp_path, capsys):
+    source = _write(tmp_path / "in", "a", "b")
+    odd = (source / "b.exr").rename(source / "b.part")
+    assert _ingest(source, tmp_path / "out") == 0
+    whole = odd.read_bytes()
+    odd.write_bytes(b"")  # as a copy that has just begun
+    assert _ingest(source, tmp_path / "out") == 2
+    assert (
+        f"error: {odd}: is no picture any more, and frames of it were to be removed"
+        in capsys.readouterr().err
+    )
+    odd.write_bytes(whole)
+    assert _ingest(source, tmp_path / "out") == 0
+    assert pl.read_parquet(tmp_path / "out/index.parquet").height == 2
+
+
+def test_a_source_that_becomes_one_of_its_files_loses_the_others_as_asked(tmp_path):
+    source = _write(tmp_path / "in", "a", "b")
+    ingest("in", _params(source), tmp_path / "out")
+    assert ingest("in", _params(source / "a.exr"), tmp_path / "out")["path"].to_list() == ["a.exr"]
+
+
+def test_files_that_may_not_be_looked_at_are_an_error_and_their_frames_stay(tmp_path, capsys, monkeypatch):
+    source = _write(_write(tmp_path / "in", "a") / "day2", "b").parent
+    assert _ingest(source, tmp_path / "out") == 0
+    before = _files(tmp_path / "out")
+    stat = Path.stat
+
+    def refused(self, **how):  # a folder that may be listed and not entered
+        if self.parent == source / "day2":
+            raise PermissionError(13, os.strerror(13), str(self))
+        return stat(self, **how)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert _ingest(source, tmp_path / "out") == 2
+    assert f"{source}/day2/b.exr: cannot be read (Permission denied)" in capsys.readouterr().err
+    assert _files(tmp_path / "out") == before

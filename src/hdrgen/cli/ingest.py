@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import in_words, say, say_error
-from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, examples
+from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -36,6 +36,7 @@ def ingest(
         ),
     ] = "auto",
     layer: LayerOption = None,
+    part: PartOption = None,
     compression: CompressionOption = "zip",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
@@ -53,10 +54,17 @@ def ingest(
 
     from hdrgen.frames.ingest import IngestParams
     from hdrgen.frames.ingest import ingest as take_in
+    from hdrgen.frames.ingest_notes import ingest_notes
     from hdrgen.frames.source_files import find_pictures
 
     names = _names(sources)
-    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas, "layer": layer}
+    settings = {
+        "encoding": encoding,
+        "exposure": _exposure(exposure),
+        "panoramas": panoramas,
+        "layer": layer,
+        "part": part,
+    }
     try:
         params = IngestParams.model_validate(
             {
@@ -75,13 +83,21 @@ def ingest(
     answers, failed, bug = [], 0, False
     for name, folder in folders.items():
         source = names[name]
+        of_files: Counter[str] = Counter()
         try:
             _check_folder(folder, source)
             notes = list(find_pictures(source).notes) if as_json else []
             index = _with_bar(
-                f"ingest {source}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
+                f"ingest {source}",
+                lambda bar, n=name, f=folder, c=of_files: take_in(
+                    n, params, f, on_progress=bar, on_notes=c.update
+                ),
             )
-            answers.append(_answer(source, folder, index) | {"notes": notes})
+            answer = _answer(source, folder, index)
+            said = ingest_notes(index, of_files, compression)
+            for note in said:
+                say("note", f"{source}: {note}")
+            answers.append(answer | {"notes": [*notes, *said]})
         except Exception as error:  # noqa: BLE001 - what is wrong with one source must not cost the others
             failed += 1
             why, is_bug = in_words(error, source)
@@ -132,11 +148,6 @@ def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
         else:
             quarantined.append({"path": row["path"], "reason": row["quarantine_reason"]})
             say("not used", f"{source / row['path']}: {row['quarantine_reason']}")
-    # How a frame's encoding was decided ends in what of its file was taken, where that is not all of it.
-    taken = Counter(frame["encoding_decided_by"].partition("; ")[2] for frame in frames)
-    for what, count in sorted(taken.items()):
-        if what:
-            say("note", f"{source}: {what} in {count} of {len(frames)} frames")
     return {"source": str(source), "output": str(folder), "frames": frames, "quarantined": quarantined}
 
 

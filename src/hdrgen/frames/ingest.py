@@ -8,7 +8,7 @@ from, so a second run makes only what is new.
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -40,7 +40,7 @@ from hdrgen.frames.panorama import (
 )
 from hdrgen.frames.source_files import SourceFiles, check_unchanged, content_hash, find_pictures
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
-from hdrgen.images.exr import Compression, write_exr
+from hdrgen.images.exr import LOSES_NONFINITE, Compression, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.images.interop_id import holds_codes
@@ -112,6 +112,7 @@ INDEX_SCHEMA = pl.Schema(
 )
 
 Row = dict[str, Any]
+OnNotes = Callable[[tuple[str, ...]], None]
 
 
 class Source(Section):
@@ -129,6 +130,8 @@ class Source(Section):
     """Regular expression that finds a file's scene in its path: the first group, else all it matches."""
     layer: str | None = None
     """Layer of its EXRs, or one channel, where it is not the one that is likeliest their picture."""
+    part: int | str | None = None
+    """Part of its EXRs, by number or name, where it is not the one that holds their picture."""
 
     @field_validator("encoding")
     @classmethod
@@ -194,6 +197,7 @@ def ingest(
     out_dir: Path,
     *,
     on_progress: OnProgress | None = None,
+    on_notes: OnNotes | None = None,
     schedule: MapFrames = map_frames,
 ) -> pl.DataFrame:
     """Bring a folder of frames in line with a source: convert what is new, remove what is gone.
@@ -208,6 +212,8 @@ def ingest(
         Gets ``frames/*.exr`` and ``index.parquet``. Every file in ``frames`` belongs to this function.
     on_progress
         Called with (files done, files in all).
+    on_notes
+        Called for each file that was taken in, with what its frames leave behind of it; the index does not hold that.
     schedule
         Where the work is done.
 
@@ -261,14 +267,14 @@ def ingest(
                 reason += (
                     "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
                 )
-            made = outcome.value or [_quarantined(task, reason)]
-            if hashed := made[0].get("content_hash"):
-                hashes[task.path] = hashed
-            if made[0].get("quarantine_reason") is None:
-                journal.add(made)
-                rows.extend(made)
-            else:
-                rows.extend({**row, "content_hash": None} for row in made)
+            taken = outcome.value or _Taken([_quarantined(task, reason)])
+            if taken.content_hash:
+                hashes[task.path] = taken.content_hash
+            rows.extend(taken.rows)
+            if taken.rows[0].get("quarantine_reason") is None:
+                journal.add(taken.rows)
+                if on_notes:
+                    on_notes(taken.notes)
         check_unchanged(files, hashes)
         index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
         journal.finish(index)
@@ -278,8 +284,8 @@ def ingest(
 
 def _say_left_out(files: SourceFiles, made_before: Mapping[str, Any]) -> None:
     for path in sorted(made_before.keys() - files.stamps.keys()):
-        # What stands where the file, or a folder that it was in, had been.
-        for place in (path, *(parent.as_posix() for parent in PurePosixPath(path).parents)):
+        # What stands where a folder that it was in, from the outermost on, or the file itself had been.
+        for place in (*(parent.as_posix() for parent in reversed(PurePosixPath(path).parents)), path):
             if why := files.why_out_of_reach(place):
                 raise MachineError(
                     f"{files.root / place}: {why}, and frames of it were to be removed; bring back what it was, "
@@ -452,18 +458,32 @@ class _Task:
     made_before: tuple[Row, ...]
 
 
-def _ingest_file(task: _Task) -> list[Row]:
+@dataclass(frozen=True)
+class _Taken:
+    """The rows of a file's frames, or the one that says why there are none; what they leave behind of the file."""
+
+    rows: list[Row]
+    notes: tuple[str, ...] = ()
+    content_hash: str | None = None
+
+
+def _ingest_file(task: _Task) -> _Taken:
     """Make a file's frames, in a worker, or the row that says why there are none."""
     file = task.root / task.path
     hashed = _hashed(file)
     try:
-        return _frames(task, file, hashed)
+        if _in_utf8(task.path) != task.path:
+            raise UnreadableImage(file, "has a name that is no UTF-8; rename it")  # noqa: TRY301
+        header = read_scene_header(file, layer=task.source.layer, part=task.source.part)
+        refuse_data(file, header)
+        dropped = ("alpha was dropped",) if header.alpha else ()
+        rows = _frames(task, file, hashed, header) or [_quarantined(task, "holds no picture")]
+        return _Taken(rows, (*header.notes, *dropped), hashed)
     except MachineError:
         raise
     except UnreadableImage as error:
         _hashed(file)  # decoders take for damage what the machine does not give
-        # The hash is no part of the index, but tells whether the file changed since.
-        return [_quarantined(task, error.reason) | {"content_hash": hashed}]
+        return _Taken([_quarantined(task, error.reason)], content_hash=hashed)
 
 
 def _hashed(file: Path) -> str:
@@ -473,12 +493,7 @@ def _hashed(file: Path) -> str:
         raise InaccessibleImage(file, f"cannot be read ({error.strerror})") from None
 
 
-def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
-    if _in_utf8(task.path) != task.path:
-        raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
-    layer = task.source.layer
-    header = read_scene_header(file, layer=layer)
-    refuse_data(file, header)
+def _frames(task: _Task, file: Path, hashed: str, header: StoredHeader) -> list[Row]:
     megapixels = header.width * header.height / 1e6
     if megapixels > task.params.max_megapixels:
         raise UnreadableImage(
@@ -492,7 +507,10 @@ def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
     # What was never rendered is no darkness, so nothing is filled in; what nobody sees is no light to learn from.
-    image = cut_to_display(file, read_scene_image(file, layer=layer, decode=task.source.encoding == "auto"))
+    stored = read_scene_image(
+        file, layer=task.source.layer, part=task.source.part, decode=task.source.encoding == "auto"
+    )
+    image = cut_to_display(file, stored)
     description, scene_in_file = _described(image.attributes)
     description, scene_in_file = description and _in_utf8(description), _in_utf8(scene_in_file)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
@@ -620,8 +638,12 @@ def _digest(task: _Task, hashed: str, header: StoredHeader) -> str:
     later: dict[str, Any] = {}
     if task.source.layer is not None or header.part or header.layer:
         later["layer"] = [task.source.layer, header.part, header.layer, header.view]
+    if task.source.part is not None:
+        later["part"] = task.source.part
     if _matters(header.geometry):
         later["geometry"] = asdict(header.geometry)
+    if task.params.compression in LOSES_NONFINITE:
+        later["keeps"] = "nonfinite"
     return short_digest(
         _CONVERSION_VERSION,
         hashed,

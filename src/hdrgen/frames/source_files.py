@@ -48,13 +48,13 @@ class SourceFiles:
     def why_out_of_reach(self, path: str) -> str | None:
         """Return why what was there may be there still and only is not seen; None where that is not so."""
         place = self.root / path
-        if path in self.left_out or path == ".":
+        if path in self.left_out or path == "." or self.root != self.path:
             return self.left_out.get(path)
         if place.is_symlink() and not place.is_file():
             return "is a link to what cannot be found"
         if place.is_dir() and not any(place.iterdir()):
             return "is empty, as a disk's folder is that is not mounted"
-        return None
+        return "is no picture any more" if place.exists() and not place.is_dir() else None
 
 
 def find_pictures(path: Path) -> SourceFiles:

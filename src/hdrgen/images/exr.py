@@ -1,6 +1,5 @@
 """OpenEXR files as scene-linear pictures: the way to all that reads and writes them."""
 
-from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hdrgen.images.exr_file import MAGIC, ExrFile, open_exr
 from hdrgen.images.exr_writing import (
     ATTRIBUTE_NAME_MAX,
     HALF_MAX,
+    LOSES_NONFINITE,
     LOSSY,
     Compression,
     interop_id,
@@ -24,6 +24,7 @@ from hdrgen.images.exr_writing import (
 from hdrgen.images.layers import Kind, Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
 from hdrgen.images.luminance_chroma import full_chroma, full_size, rgb_from_luminance_chroma
 from hdrgen.images.stored_image import (
+    OwnTypeText,
     SceneImage,
     StoredChannel,
     StoredHeader,
@@ -34,6 +35,7 @@ from hdrgen.images.stored_image import (
 __all__ = [
     "ATTRIBUTE_NAME_MAX",
     "HALF_MAX",
+    "LOSES_NONFINITE",
     "LOSSY",
     "MAGIC",
     "Compression",
@@ -202,6 +204,7 @@ def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredH
         layer=taken.name,
         is_data=taken.kind == "data",
         notes=(*notes, *_sampling_notes(header, taken), *none_spanned),
+        alpha=taken.alpha is not None,
     )
 
 
@@ -251,17 +254,18 @@ def _known(stated: Any) -> Chromaticities:
 
 def _plain(value: Any) -> Any:
     match value:
-        case None | str() | int() | float():
+        case None | str() | int() | float() | Fraction():
             return value
         case np.ndarray() | np.generic():
             return value.tolist()
-        case Enum():
-            return value.name
         case tuple() | list():
             return [_plain(item) for item in value]
-        case Fraction():
-            return float(value)
-    return str(value)
+        case OpenEXR.TimeCode():
+            parts = (value.hours, value.minutes, value.seconds, value.frame)
+            return OwnTypeText(":".join(f"{part:02d}" for part in parts))
+        case OpenEXR.OpaqueAttribute():
+            return OwnTypeText(f"{value.typeName} of {len(value.data)} bytes")
+    return OwnTypeText(value)
 
 
 def _pixel_type(samples: NDArray[Any]) -> str:

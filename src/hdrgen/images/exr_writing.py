@@ -48,6 +48,8 @@ _COMPRESSION = {
 }
 LOSSY = frozenset(("pxr24", "b44", "b44a", "dwaa", "dwab"))
 """Compressions that do not give back what was written."""
+LOSES_NONFINITE = LOSSY - {"pxr24"}
+"""Compressions that make 0 of NaN and Inf; pictures that hold such values are written with zip instead."""
 
 _BLOCK = 8  # pixels that DWA codes together; B44's blocks of 4 lie inside
 # What the values of a block are bounded to until they read back finite, the first one being no bound.
@@ -124,7 +126,8 @@ def write_exr(
         clamped and logged. Such a compression makes Inf of values near the end of half in blocks of strong contrast;
         what was written is read again, and the values of such blocks are bounded until it is finite.
     allow_nonfinite
-        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise.
+        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise. Where `compression` does
+        not keep them (`LOSES_NONFINITE`), zip is taken in its place, and that is logged.
 
     Returns
     -------
@@ -146,14 +149,13 @@ def write_exr(
         raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
     stored_attributes = _stored_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
-    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
-    channels = {"RGB": pixels}
-    if alpha is not None:
-        alpha_stored, clamped_alpha = _as_stored(path, alpha[..., None], "A", **how)
-        channels = {"RGBA": np.concatenate([pixels, alpha_stored], axis=-1)}
-        clamped += clamped_alpha
+    name, pixels, beyond = _channels(path, rgb, alpha, **how)
+    clamped = 0 if beyond is None else int(np.count_nonzero(beyond))
     if clamped:
         log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
+    if compression in LOSES_NONFINITE and not _is_finite(pixels):
+        log.warning("%s: holds NaN or Inf, which %s does not keep: written with zip", path, compression)
+        compression = "zip"
 
     header: dict[str, Any] = {
         **stored_attributes,
@@ -164,12 +166,11 @@ def write_exr(
     }
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
-    name, pixels = channels.popitem()
     with replacing(path) as temporary:
         try:
             _write(temporary, header, name, pixels)
             if compression in LOSSY:
-                clamped += _bound_overshoot(path, temporary, header, name, pixels, overflow)
+                clamped += _bound_overshoot(path, temporary, header, name, pixels, beyond, overflow)
         except RuntimeError as error:
             raise as_os_error(error, path) from None
         check_whole(temporary, path)
@@ -199,9 +200,13 @@ def _bound_overshoot(
     header: dict[str, Any],
     name: str,
     pixels: NDArray[np.floating],
+    clamped: NDArray[np.bool_] | None,
     overflow: Literal["raise", "clamp"],
 ) -> int:
-    """Write again, with blocks bounded that read back as Inf or NaN, until none does; return how many values were."""
+    """Write again, with blocks bounded that read back as Inf or NaN, until none does.
+
+    Returns how many values were lowered that had not been `clamped` before.
+    """
     stored = library_file(written).channels()[name].pixels
     if _is_finite(stored):
         return 0
@@ -216,7 +221,8 @@ def _bound_overshoot(
         if overflow == "raise":
             raise HdrgenError(
                 f"{path}: refused: {_where(pixels, broken, name)} so near the end of half floats that this "
-                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for clamping"
+                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for "
+                "clamping (--clamp)"
             )
         y, x = np.nonzero(broken.any(axis=-1))
         tries[tuple(np.unique([y // _BLOCK, x // _BLOCK], axis=1))] += 1
@@ -226,7 +232,8 @@ def _bound_overshoot(
         bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
         _write(written, header, name, bounded)
         stored = library_file(written).channels()[name].pixels
-    lowered = int(np.count_nonzero(usable & (bounded != pixels)))
+    changed = usable & (bounded != pixels)
+    lowered = int(np.count_nonzero(changed if clamped is None else changed & ~clamped))
     if lowered:
         log.warning("%s: %d values that its compression would make Inf were lowered", path, lowered)
     return lowered
@@ -278,6 +285,23 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def _channels(
+    path: Path, rgb: NDArray[np.floating], alpha: NDArray[np.floating] | None, **how: Any
+) -> tuple[str, NDArray[np.floating], NDArray[np.bool_] | None]:
+    """Return the channels' names, what is stored of them, and which values were clamped, None where none was."""
+    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
+    if alpha is None:
+        return "RGB", pixels, clamped
+    alpha_stored, alpha_clamped = _as_stored(path, alpha[..., None], "A", **how)
+    both = np.concatenate([pixels, alpha_stored], axis=-1)
+    if clamped is None and alpha_clamped is None:
+        return "RGBA", both, None
+    clamped_both = np.zeros(both.shape, bool)
+    clamped_both[..., :3] = False if clamped is None else clamped
+    clamped_both[..., 3:] = False if alpha_clamped is None else alpha_clamped
+    return "RGBA", both, clamped_both
+
+
 def _as_stored(
     path: Path,
     values: NDArray[np.floating],
@@ -286,8 +310,8 @@ def _as_stored(
     pixel_type: Literal["half", "float"],
     overflow: Literal["raise", "clamp"],
     allow_nonfinite: bool,
-) -> tuple[NDArray[np.floating], int]:
-    """Round to the stored type, contiguous; the second value counts what was clamped."""
+) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
+    """Round to the stored type, contiguous; the second array tells which values were clamped, None where none was."""
     stored: NDArray[np.floating]
     if pixel_type == "half":
         stored = to_half(values)
@@ -295,7 +319,7 @@ def _as_stored(
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(values, np.float32)
     if _is_finite(stored):
-        return stored, 0
+        return stored, None
     finite = np.isfinite(stored)
 
     nonfinite = ~np.isfinite(values)
@@ -304,16 +328,16 @@ def _as_stored(
             f"{path}: refused: {_where(values, nonfinite, channels)} not finite; repair the frame first"
         )
     beyond = ~finite & ~nonfinite
-    clamped = int(np.count_nonzero(beyond))
-    if clamped and overflow == "raise":
+    if not beyond.any():
+        return stored, None
+    if overflow == "raise":
         raise HdrgenError(
             f"{path}: refused: {_where(values, beyond, channels)} beyond the half range of {HALF_MAX:g}; "
-            "lower the exposure or ask for clamping"
+            "lower the exposure or ask for clamping (--clamp)"
         )
-    if clamped:
-        stored = stored.copy() if np.shares_memory(stored, values) else stored
-        stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
-    return stored, clamped
+    stored = stored.copy() if np.shares_memory(stored, values) else stored
+    stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
+    return stored, beyond
 
 
 def _is_finite(stored: NDArray[np.floating]) -> bool:
