@@ -40,7 +40,7 @@ from hdrgen.frames.panorama import (
 )
 from hdrgen.frames.source_files import SourceFiles, check_unchanged, content_hash, find_pictures
 from hdrgen.frames.statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
-from hdrgen.images.exr import Compression, write_exr
+from hdrgen.images.exr import LOSES_NONFINITE, Compression, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.images.interop_id import holds_codes
@@ -611,6 +611,8 @@ def _digest(task: _Task, hashed: str, header: StoredHeader) -> str:
         later["layer"] = [task.source.layer, header.part, header.layer, header.view]
     if _matters(header.geometry):
         later["geometry"] = asdict(header.geometry)
+    if task.params.compression in LOSES_NONFINITE:
+        later["keeps"] = "nonfinite"
     return short_digest(
         _CONVERSION_VERSION,
         hashed,

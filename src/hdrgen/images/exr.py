@@ -15,6 +15,7 @@ from hdrgen.images.exr_file import MAGIC, ExrFile, open_exr
 from hdrgen.images.exr_writing import (
     ATTRIBUTE_NAME_MAX,
     HALF_MAX,
+    LOSES_NONFINITE,
     LOSSY,
     Compression,
     interop_id,
@@ -34,6 +35,7 @@ from hdrgen.images.stored_image import (
 __all__ = [
     "ATTRIBUTE_NAME_MAX",
     "HALF_MAX",
+    "LOSES_NONFINITE",
     "LOSSY",
     "MAGIC",
     "Compression",

@@ -48,6 +48,8 @@ _COMPRESSION = {
 }
 LOSSY = frozenset(("pxr24", "b44", "b44a", "dwaa", "dwab"))
 """Compressions that do not give back what was written."""
+LOSES_NONFINITE = LOSSY - {"pxr24"}
+"""Compressions that make 0 of NaN and Inf; pictures that hold such values are written with zip instead."""
 
 _BLOCK = 8  # pixels that DWA codes together; B44's blocks of 4 lie inside
 # What the values of a block are bounded to until they read back finite, the first one being no bound.
@@ -124,7 +126,8 @@ def write_exr(
         clamped and logged. Such a compression makes Inf of values near the end of half in blocks of strong contrast;
         what was written is read again, and the values of such blocks are bounded until it is finite.
     allow_nonfinite
-        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise.
+        Keep NaN and Inf, for material that is yet to be repaired; they are refused otherwise. Where `compression` does
+        not keep them (`LOSES_NONFINITE`), zip is taken in its place, and that is logged.
 
     Returns
     -------
@@ -146,14 +149,19 @@ def write_exr(
         raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
     stored_attributes = _stored_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
-    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
-    channels = {"RGB": pixels}
+    name = "RGB"
+    pixels, beyond = _as_stored(path, rgb, name, **how)
     if alpha is not None:
-        alpha_stored, clamped_alpha = _as_stored(path, alpha[..., None], "A", **how)
-        channels = {"RGBA": np.concatenate([pixels, alpha_stored], axis=-1)}
-        clamped += clamped_alpha
+        name = "RGBA"
+        alpha_stored, alpha_beyond = _as_stored(path, alpha[..., None], "A", **how)
+        pixels = np.concatenate([pixels, alpha_stored], axis=-1)
+        beyond = _joined(beyond, alpha_beyond, pixels.shape)
+    clamped = 0 if beyond is None else int(np.count_nonzero(beyond))
     if clamped:
         log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
+    if compression in LOSES_NONFINITE and not _is_finite(pixels):
+        log.warning("%s: holds NaN or Inf, which %s does not keep: written with zip", path, compression)
+        compression = "zip"
 
     stated = tuple(float(x) for xy in chromaticities for x in xy)
     header: dict[str, Any] = {
@@ -163,16 +171,15 @@ def write_exr(
         "chromaticities": stated,
         **_windows(geometry),
     }
-    if name := interop_id(chromaticities):
-        header["colorInteropID"] = name
+    if space := interop_id(chromaticities):
+        header["colorInteropID"] = space
     if chromaticities == AP0 and compression == "none" and pixel_type == "half":
         header["acesImageContainerFlag"] = 1
-    name, pixels = channels.popitem()
     with replacing(path) as temporary:
         try:
             _write(temporary, header, name, pixels)
             if compression in LOSSY:
-                clamped += _bound_overshoot(path, temporary, header, name, pixels, overflow)
+                clamped += _bound_overshoot(path, temporary, header, name, pixels, beyond, overflow)
         except RuntimeError as error:
             raise as_os_error(error, path) from None
         check_whole(temporary, path)
@@ -194,9 +201,13 @@ def _bound_overshoot(
     header: dict[str, Any],
     name: str,
     pixels: NDArray[np.floating],
+    clamped: NDArray[np.bool_] | None,
     overflow: Literal["raise", "clamp"],
 ) -> int:
-    """Write again, with blocks bounded that read back as Inf or NaN, until none does; return how many values were."""
+    """Write again, with blocks bounded that read back as Inf or NaN, until none does.
+
+    Returns how many values were lowered that had not been `clamped` before.
+    """
     stored = library_file(written).channels()[name].pixels
     if _is_finite(stored):
         return 0
@@ -211,7 +222,8 @@ def _bound_overshoot(
         if overflow == "raise":
             raise HdrgenError(
                 f"{path}: refused: {_where(pixels, broken, name)} so near the end of half floats that this "
-                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for clamping"
+                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for "
+                "clamping (--clamp)"
             )
         y, x = np.nonzero(broken.any(axis=-1))
         tries[tuple(np.unique([y // _BLOCK, x // _BLOCK], axis=1))] += 1
@@ -221,7 +233,8 @@ def _bound_overshoot(
         bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
         _write(written, header, name, bounded)
         stored = library_file(written).channels()[name].pixels
-    lowered = int(np.count_nonzero(usable & (bounded != pixels)))
+    changed = usable & (bounded != pixels)
+    lowered = int(np.count_nonzero(changed if clamped is None else changed & ~clamped))
     if lowered:
         log.warning("%s: %d values that its compression would make Inf were lowered", path, lowered)
     return lowered
@@ -281,8 +294,8 @@ def _as_stored(
     pixel_type: Literal["half", "float"],
     overflow: Literal["raise", "clamp"],
     allow_nonfinite: bool,
-) -> tuple[NDArray[np.floating], int]:
-    """Round to the stored type, contiguous; the second value counts what was clamped."""
+) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
+    """Round to the stored type, contiguous; the second array tells which values were clamped, None where none was."""
     stored: NDArray[np.floating]
     if pixel_type == "half":
         stored = to_half(values)
@@ -290,7 +303,7 @@ def _as_stored(
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(values, np.float32)
     if _is_finite(stored):
-        return stored, 0
+        return stored, None
     finite = np.isfinite(stored)
 
     nonfinite = ~np.isfinite(values)
@@ -299,16 +312,28 @@ def _as_stored(
             f"{path}: refused: {_where(values, nonfinite, channels)} not finite; repair the frame first"
         )
     beyond = ~finite & ~nonfinite
-    clamped = int(np.count_nonzero(beyond))
-    if clamped and overflow == "raise":
+    if not beyond.any():
+        return stored, None
+    if overflow == "raise":
         raise HdrgenError(
             f"{path}: refused: {_where(values, beyond, channels)} beyond the half range of {HALF_MAX:g}; "
-            "lower the exposure or ask for clamping"
+            "lower the exposure or ask for clamping (--clamp)"
         )
-    if clamped:
-        stored = stored.copy() if np.shares_memory(stored, values) else stored
-        stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
-    return stored, clamped
+    stored = stored.copy() if np.shares_memory(stored, values) else stored
+    stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
+    return stored, beyond
+
+
+def _joined(
+    rgb: NDArray[np.bool_] | None, alpha: NDArray[np.bool_] | None, shape: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    """Return for RGBA which values were clamped."""
+    if rgb is None and alpha is None:
+        return None
+    clamped = np.zeros(shape, bool)
+    clamped[..., :3] = False if rgb is None else rgb
+    clamped[..., 3:] = False if alpha is None else alpha
+    return clamped
 
 
 def _is_finite(stored: NDArray[np.floating]) -> bool:
