@@ -149,13 +149,7 @@ def write_exr(
         raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
     stored_attributes = _stored_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
-    name = "RGB"
-    pixels, beyond = _as_stored(path, rgb, name, **how)
-    if alpha is not None:
-        name = "RGBA"
-        alpha_stored, alpha_beyond = _as_stored(path, alpha[..., None], "A", **how)
-        pixels = np.concatenate([pixels, alpha_stored], axis=-1)
-        beyond = _joined(beyond, alpha_beyond, pixels.shape)
+    name, pixels, beyond = _channels(path, rgb, alpha, **how)
     clamped = 0 if beyond is None else int(np.count_nonzero(beyond))
     if clamped:
         log.warning("%s: %d values beyond the half range were clamped to %g", path, clamped, HALF_MAX)
@@ -286,6 +280,23 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def _channels(
+    path: Path, rgb: NDArray[np.floating], alpha: NDArray[np.floating] | None, **how: Any
+) -> tuple[str, NDArray[np.floating], NDArray[np.bool_] | None]:
+    """Return the channels' names, what is stored of them, and which values were clamped, None where none was."""
+    pixels, clamped = _as_stored(path, rgb, "RGB", **how)
+    if alpha is None:
+        return "RGB", pixels, clamped
+    alpha_stored, alpha_clamped = _as_stored(path, alpha[..., None], "A", **how)
+    both = np.concatenate([pixels, alpha_stored], axis=-1)
+    if clamped is None and alpha_clamped is None:
+        return "RGBA", both, None
+    clamped_both = np.zeros(both.shape, bool)
+    clamped_both[..., :3] = False if clamped is None else clamped
+    clamped_both[..., 3:] = False if alpha_clamped is None else alpha_clamped
+    return "RGBA", both, clamped_both
+
+
 def _as_stored(
     path: Path,
     values: NDArray[np.floating],
@@ -322,18 +333,6 @@ def _as_stored(
     stored = stored.copy() if np.shares_memory(stored, values) else stored
     stored[beyond] = np.copysign(np.finfo(stored.dtype).max, stored[beyond])
     return stored, beyond
-
-
-def _joined(
-    rgb: NDArray[np.bool_] | None, alpha: NDArray[np.bool_] | None, shape: tuple[int, ...]
-) -> NDArray[np.bool_] | None:
-    """Return for RGBA which values were clamped."""
-    if rgb is None and alpha is None:
-        return None
-    clamped = np.zeros(shape, bool)
-    clamped[..., :3] = False if rgb is None else rgb
-    clamped[..., 3:] = False if alpha is None else alpha
-    return clamped
 
 
 def _is_finite(stored: NDArray[np.floating]) -> bool:
