@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import say
-from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, examples
+from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -35,6 +35,7 @@ def ingest(
         ),
     ] = "auto",
     layer: LayerOption = None,
+    part: PartOption = None,
     compression: CompressionOption = "zip",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. [default: one for each core]")
@@ -51,10 +52,17 @@ def ingest(
 
     from hdrgen.frames.ingest import IngestParams
     from hdrgen.frames.ingest import ingest as take_in
+    from hdrgen.frames.ingest_notes import ingest_notes
     from hdrgen.frames.source_files import find_pictures
 
     names = _names(sources)
-    settings = {"encoding": encoding, "exposure": _exposure(exposure), "panoramas": panoramas, "layer": layer}
+    settings = {
+        "encoding": encoding,
+        "exposure": _exposure(exposure),
+        "panoramas": panoramas,
+        "layer": layer,
+        "part": part,
+    }
     try:
         params = IngestParams.model_validate(
             {
@@ -76,10 +84,18 @@ def ingest(
 
     answers = []
     for name, folder in folders.items():
+        of_files: Counter[str] = Counter()
         index = _with_bar(
-            f"ingest {names[name]}", lambda bar, n=name, f=folder: take_in(n, params, f, on_progress=bar)
+            f"ingest {names[name]}",
+            lambda bar, n=name, f=folder, c=of_files: take_in(
+                n, params, f, on_progress=bar, on_notes=c.update
+            ),
         )
-        answers.append(_answer(names[name], folder, index) | {"notes": notes.get(name, [])})
+        answer = _answer(names[name], folder, index)
+        said = ingest_notes(index, of_files, compression)
+        for note in said:
+            say("note", f"{names[name]}: {note}")
+        answers.append(answer | {"notes": [*notes.get(name, []), *said]})
     if as_json:
         print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     else:
@@ -122,11 +138,6 @@ def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
         else:
             quarantined.append({"path": row["path"], "reason": row["quarantine_reason"]})
             say("not used", f"{source / row['path']}: {row['quarantine_reason']}")
-    # How a frame's encoding was decided ends in what of its file was taken, where that is not all of it.
-    taken = Counter(frame["encoding_decided_by"].partition("; ")[2] for frame in frames)
-    for what, count in sorted(taken.items()):
-        if what:
-            say("note", f"{source}: {what} in {count} of {len(frames)} frames")
     return {"source": str(source), "output": str(folder), "frames": frames, "quarantined": quarantined}
 
 

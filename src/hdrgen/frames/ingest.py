@@ -8,7 +8,7 @@ from, so a second run makes only what is new.
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -112,6 +112,7 @@ INDEX_SCHEMA = pl.Schema(
 )
 
 Row = dict[str, Any]
+OnNotes = Callable[[tuple[str, ...]], None]
 
 
 class Source(Section):
@@ -129,6 +130,8 @@ class Source(Section):
     """Regular expression that finds a file's scene in its path: the first group, else all it matches."""
     layer: str | None = None
     """Layer of its EXRs, or one channel, where it is not the one that is likeliest their picture."""
+    part: int | str | None = None
+    """Part of its EXRs, by number or name, where it is not the one that holds their picture."""
 
     @field_validator("encoding")
     @classmethod
@@ -194,6 +197,7 @@ def ingest(
     out_dir: Path,
     *,
     on_progress: OnProgress | None = None,
+    on_notes: OnNotes | None = None,
     schedule: MapFrames = map_frames,
 ) -> pl.DataFrame:
     """Bring a folder of frames in line with a source: convert what is new, remove what is gone.
@@ -208,6 +212,8 @@ def ingest(
         Gets ``frames/*.exr`` and ``index.parquet``. Every file in ``frames`` belongs to this function.
     on_progress
         Called with (files done, files in all).
+    on_notes
+        Called for each file that was taken in, with what its frames leave behind of it; the index does not hold that.
     schedule
         Where the work is done.
 
@@ -260,8 +266,11 @@ def ingest(
                 reason += (
                     "; raise ingest.timeout_s and run dvc repro --force ingest, or hdrgen ingest --timeout"
                 )
-            journal.add(outcome.value or ())
-            rows.extend(outcome.value or [_quarantined(task, reason)])
+            taken = outcome.value or _Taken([], ())
+            journal.add(taken.rows)
+            rows.extend(taken.rows or [_quarantined(task, reason)])
+            if on_notes and taken.rows:
+                on_notes(taken.notes)
         check_unchanged(files, {row["path"]: row["content_hash"] for row in rows if "content_hash" in row})
         index = pl.DataFrame(rows, schema=INDEX_SCHEMA).sort("path", "view")
         journal.finish(index)
@@ -443,14 +452,24 @@ class _Task:
     made_before: tuple[Row, ...]
 
 
-def _ingest_file(task: _Task) -> list[Row]:
+@dataclass(frozen=True)
+class _Taken:
+    """The rows of a file's frames, and what they leave behind of it."""
+
+    rows: list[Row]
+    notes: tuple[str, ...]
+
+
+def _ingest_file(task: _Task) -> _Taken:
     """Make a file's frames, in a worker; refusals are raised as `UnreadableImage`."""
     file = task.root / task.path
     if _in_utf8(task.path) != task.path:
         raise UnreadableImage(file, "has a name that is no UTF-8; rename it")
     hashed = _hashed(file)
     try:
-        return _frames(task, file, hashed)
+        header = read_scene_header(file, layer=task.source.layer, part=task.source.part)
+        dropped = ("alpha was dropped",) if header.alpha else ()
+        return _Taken(_frames(task, file, hashed, header), (*header.notes, *dropped))
     except MachineError:
         raise
     except UnreadableImage:
@@ -465,9 +484,7 @@ def _hashed(file: Path) -> str:
         raise InaccessibleImage(file, f"cannot be read ({error.strerror})") from None
 
 
-def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
-    layer = task.source.layer
-    header = read_scene_header(file, layer=layer)
+def _frames(task: _Task, file: Path, hashed: str, header: StoredHeader) -> list[Row]:
     megapixels = header.width * header.height / 1e6
     if megapixels > task.params.max_megapixels:
         raise UnreadableImage(
@@ -481,7 +498,10 @@ def _frames(task: _Task, file: Path, hashed: str) -> list[Row]:
         return [{**row, "scene": _scene(task, row["scene_in_file"])} for row in reusable]
 
     # What was never rendered is no darkness, so nothing is filled in; what nobody sees is no light to learn from.
-    image = cut_to_display(file, read_scene_image(file, layer=layer, decode=task.source.encoding == "auto"))
+    stored = read_scene_image(
+        file, layer=task.source.layer, part=task.source.part, decode=task.source.encoding == "auto"
+    )
+    image = cut_to_display(file, stored)
     description, scene_in_file = _described(image.attributes)
     description, scene_in_file = description and _in_utf8(description), _in_utf8(scene_in_file)
     encoding_name, encoding, decided_by = decide_encoding(image, task.source)
@@ -609,6 +629,8 @@ def _digest(task: _Task, hashed: str, header: StoredHeader) -> str:
     later: dict[str, Any] = {}
     if task.source.layer is not None or header.part or header.layer:
         later["layer"] = [task.source.layer, header.part, header.layer, header.view]
+    if task.source.part is not None:
+        later["part"] = task.source.part
     if _matters(header.geometry):
         later["geometry"] = asdict(header.geometry)
     if task.params.compression in LOSES_NONFINITE:

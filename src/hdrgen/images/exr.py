@@ -201,6 +201,7 @@ def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredH
         view=taken.view,
         layer=taken.name,
         notes=(*notes, *_sampling_notes(header, taken), *none_spanned),
+        alpha=taken.alpha is not None,
     )
 
 

@@ -56,7 +56,7 @@ class StoredHeader:
     Width and height are those of the data window. `channels` are the names as stored. `chromaticities` is
     None where the file states none; by convention such a file is then Rec.709, but that is the caller's
     decision. `attributes` holds everything else the header says, as plain Python values. `layer` and `part` say what
-    of the file is the picture, `notes` what a person should know of that choice and of what is left behind.
+    of the file is the picture, `alpha` whether it has any, `notes` what a person should know of that choice and of what is left behind.
     """
 
     width: int
@@ -70,6 +70,7 @@ class StoredHeader:
     view: str = ""
     layer: str = ""
     notes: tuple[str, ...] = ()
+    alpha: bool = False
 
     @property
     def geometry(self) -> Geometry:
