@@ -5,6 +5,7 @@ from typing import Any
 
 from hdrgen import __version__
 from hdrgen.images.exr import why_not_stored
+from hdrgen.images.stored_image import OwnTypeText
 
 Attributes = dict[str, str | int | float]
 
@@ -32,7 +33,7 @@ _OF_THE_FILE = frozenset(
         "PRIMARIES",
     )
 )
-# True of the picture, but of a type of its own, which a plain value is not.
+# True of the picture, but of a type of its own, whatever a file or a caller has in its place.
 _OF_OTHER_TYPES = frozenset(("envmap", "framesPerSecond", "keyCode", "preview", "timeCode"))
 # How Radiance stored what was read; carried as text where there is an EXR to keep it.
 _OF_RADIANCE = frozenset(("EXPOSURE", "FORMAT", "PIXASPECT"))
@@ -87,7 +88,8 @@ def header_notes(names: Iterable[str]) -> tuple[str, ...]:
 def _is_carried(name: str, value: Any) -> bool:
     if name in _OF_THE_FILE or name in _OF_OTHER_TYPES or name in _USUAL:
         return False
-    return isinstance(value, str | int | float) and why_not_stored(name, value) is None
+    plain = isinstance(value, str | int | float) and not isinstance(value, OwnTypeText)
+    return plain and why_not_stored(name, value) is None
 
 
 def made_by(route: str, **facts: str | float | None) -> Attributes:

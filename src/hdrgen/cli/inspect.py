@@ -1,6 +1,7 @@
 """``hdrgen inspect``: what a picture says about itself, and its light."""
 
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,6 +161,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case float() if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124
             return str(value)
+        case Fraction():
+            return float(value)
     return value
 
 

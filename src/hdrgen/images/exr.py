@@ -1,6 +1,5 @@
 """OpenEXR files as scene-linear pictures: the way to all that reads and writes them."""
 
-from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from hdrgen.images.exr_writing import (
 from hdrgen.images.layers import Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of
 from hdrgen.images.luminance_chroma import full_chroma, full_size, rgb_from_luminance_chroma
 from hdrgen.images.stored_image import (
+    OwnTypeText,
     SceneImage,
     StoredChannel,
     StoredHeader,
@@ -251,17 +251,18 @@ def _known(stated: Any) -> Chromaticities:
 
 def _plain(value: Any) -> Any:
     match value:
-        case None | str() | int() | float():
+        case None | str() | int() | float() | Fraction():
             return value
         case np.ndarray() | np.generic():
             return value.tolist()
-        case Enum():
-            return value.name
         case tuple() | list():
             return [_plain(item) for item in value]
-        case Fraction():
-            return float(value)
-    return str(value)
+        case OpenEXR.TimeCode():
+            parts = (value.hours, value.minutes, value.seconds, value.frame)
+            return OwnTypeText(":".join(f"{part:02d}" for part in parts))
+        case OpenEXR.OpaqueAttribute():
+            return OwnTypeText(f"{value.typeName} of {len(value.data)} bytes")
+    return OwnTypeText(value)
 
 
 def _pixel_type(samples: NDArray[Any]) -> str:

@@ -29,6 +29,15 @@ class InaccessibleImage(UnreadableImage, MachineError):  # noqa: N818
     """A picture that the machine does not give: it is missing, or may not or cannot be read."""
 
 
+class OwnTypeText(str):
+    """An attribute of a type that plain values are not (time code, key code, an opaque one), in words for a person.
+
+    Written back it would be text, and no program would find the attribute in it.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class StoredChannel:
     """A channel as stored: its name, ``half``, ``float`` or ``uint``, and of how many pixels it has one sample."""
@@ -55,7 +64,8 @@ class StoredHeader:
 
     Width and height are those of the data window. `channels` are the names as stored. `chromaticities` is
     None where the file states none; by convention such a file is then Rec.709, but that is the caller's
-    decision. `attributes` holds everything else the header says, as plain Python values. `layer` and `part` say what
+    decision. `attributes` holds everything else the header says, as plain Python values, `Fraction` and
+    `OwnTypeText`. `layer` and `part` say what
     of the file is the picture, `alpha` whether it has any, `notes` what a person should know of that choice and of what is left behind.
     """
 
