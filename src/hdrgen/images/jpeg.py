@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, named
+from hdrgen.images.exif import says_more
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.stored_codes import CodeImage, Statement, check_rgb, check_size, first_stated
 from hdrgen.images.stored_image import UnreadableImage
@@ -29,6 +30,10 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
             check_size(path, *image.size, max_megapixels)
             check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
             profile, exif = image.info.get("icc_profile"), image.getexif()
+            there = {
+                "EXIF": says_more(exif),
+                **{name: image.info.get(name.lower()) for name in ("XMP", "comment")},
+            }
             several = getattr(image, "n_frames", 1) > 1
             upright = np.array(ImageOps.exif_transpose(image))
             whole = _is_whole(data, image.getpixel((image.width - 1, image.height - 1)))
@@ -44,7 +49,8 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     colour, notes = first_stated(statements)
     if several:
         notes = (*notes, "the JPEG holds more pictures (an HDR gain map is one); the first was taken")
-    return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes)
+    header = tuple(name for name, said in there.items() if said)
+    return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes, header=header)
 
 
 def _by_exif(exif: Image.Exif) -> StatedColour | None:
