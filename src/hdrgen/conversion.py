@@ -22,7 +22,7 @@ from hdrgen.colour.primaries import (
 from hdrgen.colour.stated_colour import NotUnderstood, from_interop_id
 from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
-from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.geometry import Geometry, aspect_notes
 from hdrgen.images.scene_image import decoded, image_format, in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
@@ -208,6 +208,7 @@ def convert_file(
     target_name = ocio.space_name(target_space)
     height, width, _ = rgb.shape
     geometry = image.geometry if image else stated_geometry(source, width, height)
+    notes += () if image else shape_notes(geometry)
     clipped_share, clamped = 0.0, 0
     yield
     if target_chromaticities is not None:
@@ -315,7 +316,8 @@ def _scene_image(
     if to_exr:
         return replace(image, notes=(*image.notes, *header_notes(left_behind(image.attributes))))
     image = in_display(source, image)
-    return replace(image, notes=(*image.notes, *aspect_notes(image.geometry)))
+    left = header_notes(left_behind(image.attributes, kept=()))
+    return replace(image, notes=(*image.notes, *aspect_notes(image.geometry), *left))
 
 
 def _read(
@@ -335,7 +337,7 @@ def _read(
     if not code_format(source):
         raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
     codes = read_code(source)
-    notes = list(codes.notes)
+    notes = [*codes.notes, *header_notes(codes.header)]
     if space is None and ocio.knows(converted := codes.text.get(CONVERTED_SPACE, "")):
         space = converted
     largest = np.float32(np.iinfo(codes.code.dtype).max)

@@ -6,11 +6,9 @@ from pathlib import Path
 import tifffile
 from PIL import ExifTags, Image
 
-from hdrgen.images.geometry import Geometry
+from hdrgen.images.geometry import Geometry, is_meant
 from hdrgen.images.tiff import picture_page
 
-_WIDEST = 8.0
-"""Of pixels that are meant; programs write resolutions that mean nothing."""
 _TURNED = (5, 6, 7, 8)
 """Orientations of EXIF that swap width and height."""
 
@@ -55,7 +53,14 @@ def stated_geometry(path: Path, width: int, height: int) -> Geometry | None:
         return None
     aspect = across / down if orientation in _TURNED else down / across
     window = (0, 0, width - 1, height - 1)
-    return Geometry(window, window, aspect) if 1 / _WIDEST <= aspect <= _WIDEST else None
+    return Geometry(window, window, aspect) if is_meant(aspect) else None
+
+
+def shape_notes(geometry: Geometry | None) -> tuple[str, ...]:
+    """Return the shape that `stated_geometry` found, for a person; nothing where it found none."""
+    if geometry is None:
+        return ()
+    return (f"pixels are {geometry.pixel_aspect_ratio:.4g} times as wide as high, by its resolutions",)
 
 
 def _png(path: Path) -> _Stated | None:

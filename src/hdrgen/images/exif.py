@@ -11,6 +11,11 @@ from PIL import ExifTags, Image
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 
+# How a picture is stored, not what it shows: orientation, resolutions, versions, size, colour, where directories lie.
+_OF_THE_FILE = frozenset(
+    (274, 282, 283, 296, 531, 34665, 36864, 37121, 40960, 40961, 40962, 40963, 40965)
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -54,6 +59,14 @@ def exposure_of(path: Path) -> Exposure | None:
     return Exposure(
         time_s, _positive(tags.get(ExifTags.Base.FNumber)), _positive(tags.get(ExifTags.Base.ISOSpeedRatings))
     )
+
+
+def says_more(exif: Image.Exif) -> bool:
+    """Tell whether EXIF says more than how the picture is stored: maker, copyright, exposure."""
+    try:
+        return bool({*exif, *exif.get_ifd(ExifTags.IFD.Exif)} - _OF_THE_FILE)
+    except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
+        return False
 
 
 def evs_of(paths: Sequence[Path]) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ Window = tuple[int, int, int, int]
 MAX_MEGAPIXELS = 300.0
 """A header of a few bytes can claim a display window of any size; nothing larger is filled with black."""
 _WIDEST = 8.0  # of pixels that a lens squeezes
+_SQUARE = 0.005  # what resolutions rounded to whole numbers miss 1 by
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
     return (wide, high) if usual else (width, height)
 
 
+def is_meant(aspect: float) -> bool:
+    """Tell whether somebody meant the shape of pixels that resolutions state; programs write some that mean nothing."""
+    return 1 / _WIDEST <= aspect <= _WIDEST and abs(aspect - 1) > _SQUARE
+
+
 def placed_notes(geometry: Geometry) -> tuple[str, ...]:
     """Return what `placed` did, for a person; nothing where it did nothing."""
     if geometry.is_whole:
@@ -164,6 +170,8 @@ def aspect_notes(geometry: Geometry) -> tuple[str, ...]:
     if geometry.pixel_aspect_ratio == 1.0:
         return ()
     shape = f"pixels are {geometry.pixel_aspect_ratio:g} times as wide as high"
+    if not is_meant(geometry.pixel_aspect_ratio):
+        return (f"{shape}; they are taken for square where the file is read",)
     return (f"{shape}; the file says so by its resolutions, which few programs read",)
 
 

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.JpegImagePlugin import jpeg_factory
 
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, named
+from hdrgen.images.exif import says_more
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.jpeg_scans import is_whole, scans_of, unsupported, with_end
 from hdrgen.images.stored_codes import CodeImage, Statement, check_rgb, check_size, first_stated
@@ -31,6 +32,10 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         check_size(path, *image.size, max_megapixels)
         check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
         profile, exif = image.info.get("icc_profile", b""), image.getexif()
+        there = {
+            "EXIF": says_more(exif),
+            **{name: image.info.get(name.lower()) for name in ("XMP", "comment")},
+        }
         several = getattr(image, "n_frames", 1) > 1
         upright = np.array(ImageOps.exif_transpose(image))
         whole = is_whole(data, scans, image)
@@ -44,7 +49,8 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     colour, notes = first_stated(statements)
     if several:
         notes = (*notes, "the JPEG holds more pictures (an HDR gain map is one); the first was taken")
-    return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes)
+    header = tuple(name for name, said in there.items() if said)
+    return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes, header=header)
 
 
 def _by_part_of_profile() -> None:

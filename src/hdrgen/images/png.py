@@ -6,15 +6,18 @@ first.
 
 import struct
 import zlib
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, from_cicp, from_gamma, named
+from hdrgen.images.exif import says_more
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.orientation import orientation_in, upright
 from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
@@ -52,7 +55,8 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         orientation = orientation_in(bytes(said[b"eXIf"]))
         code = upright(code, orientation)
         alpha = None if alpha is None else upright(alpha, orientation)
-    return CodeImage(code, alpha, _text(chunks), "png", colour, notes)
+    text = _text(chunks)
+    return CodeImage(code, alpha, text, "png", colour, notes, _header(text, said))
 
 
 def _chunks(path: Path, data: bytes) -> Chunks:
@@ -74,6 +78,18 @@ def _chunks(path: Path, data: bytes) -> Chunks:
             return chunks
         position = end + 4
     raise UnreadableImage(path, "is a truncated PNG; copy or save it again")
+
+
+def _header(text: dict[str, str], said: dict[bytes, memoryview]) -> tuple[str, ...]:
+    """Return keywords that are not ours, and EXIF where it says more than the orientation."""
+    names = [keyword for keyword in text if not keyword.startswith("hdrgen:")]
+    if b"eXIf" in said:
+        exif = Image.Exif()
+        with suppress(Exception):  # Pillow fails on damage in every way there is, and the picture is whole
+            exif.load(bytes(said[b"eXIf"]))
+        if says_more(exif):
+            names.append("EXIF")
+    return tuple(names)
 
 
 def _text(chunks: Chunks) -> dict[str, str]:

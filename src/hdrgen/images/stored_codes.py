@@ -27,7 +27,8 @@ class CodeImage(Generic[CodeT]):
     `alpha` is ``(height, width)`` of the same type, or None; RGB is not multiplied by it. `text` holds what a
     PNG says about itself, keyword to text; empty for the other formats. `colour` is what the file states of the
     codes' colour, in the way of its format; None where it states nothing that is understood. `notes` say what was
-    chosen, left behind or not understood.
+    chosen, left behind or not understood. `header` names what else the file says, which an output does not: keywords of
+    text that are not ours, EXIF, an image description.
     """
 
     code: NDArray[CodeT]
@@ -36,6 +37,7 @@ class CodeImage(Generic[CodeT]):
     format: Format
     colour: StatedColour | None = None
     notes: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
 
     @property
     def bits(self) -> int:

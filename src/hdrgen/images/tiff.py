@@ -29,6 +29,16 @@ _REDUCED, _MASK = 1, 4
 _SUBFILE, _OLD_SUBFILE, _ORIENTATION, _JPEG_TABLES, _PROFILE = 254, 255, 274, 347, 34675
 _OLD_REDUCED = 2
 _ASSOCIATED, _STRAIGHT = 1, 2
+_SAID = {
+    270: "image description",
+    271: "make",
+    272: "model",
+    315: "artist",
+    700: "XMP",
+    33432: "copyright",
+    33723: "IPTC",
+    34665: "EXIF",
+}
 _KINDS = {
     "RGB": "RGB",
     "YCBCR": "YCbCr",
@@ -57,6 +67,7 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         stored = _pixels(page)
         orientation = int(_value(page, _ORIENTATION, 1))
         profile = _value(page, _PROFILE, b"")
+        header = _header(page)
         extra = tuple(int(kind) for kind in page.extrasamples)
     code, alpha, left = _alpha(stored, extra)
     colour, said = first_stated(
@@ -69,12 +80,21 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         format="tiff",
         colour=colour,
         notes=(*notes, *left, *said),
+        header=header,
     )
 
 
 def _value(page: Any, tag: int, default: Any) -> Any:
     found = page.tags.get(tag)
     return default if found is None else found.value
+
+
+def _header(page: Any) -> tuple[str, ...]:
+    """Return what else a page says; descriptions that are ours or tifffile's speak of how it was stored."""
+    names = [name for tag, name in _SAID.items() if tag in page.tags]
+    if str(page.description).startswith(("hdrgen:", '{"shape"')) or not page.description:
+        names = [name for name in names if name != "image description"]
+    return tuple(names)
 
 
 def _pages(file: tifffile.TiffFile) -> list[Any]:

@@ -21,6 +21,7 @@ from hdrgen.images.code_image import write_pngs
 from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.scene_image import in_display, read_finite_scene_image
+from hdrgen.provenance import header_notes, left_behind
 from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
@@ -113,7 +114,8 @@ def bracket_file(
     image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
     chromaticities, stated = assumed_chromaticities(image)
     linear = to_chromaticities(image.rgb, chromaticities, curve.chromaticities)
-    notes = [*image.notes, *aspect_notes(image.geometry)]
+    left = header_notes(left_behind(image.attributes, kept=()))
+    notes = [*image.notes, *aspect_notes(image.geometry), *left]
     if not stated:
         notes.append("the file states no primaries, so Rec.709 by convention")
     if image.alpha is not None:

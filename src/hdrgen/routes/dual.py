@@ -18,11 +18,11 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
-from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.scene_image import in_display, read_finite_scene_image
-from hdrgen.provenance import made_by
+from hdrgen.provenance import header_notes, left_behind, made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
@@ -112,7 +112,8 @@ def tone_map_file(
     image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
     chromaticities, stated = assumed_chromaticities(image)
     linear = to_chromaticities(image.rgb, chromaticities, target)
-    notes = [*image.notes, *aspect_notes(image.geometry)]
+    left = header_notes(left_behind(image.attributes, kept=()))
+    notes = [*image.notes, *aspect_notes(image.geometry), *left]
     if not stated:
         notes.append("the file states no primaries, so Rec.709 by convention")
     if image.alpha is not None:
@@ -206,13 +207,15 @@ def fuse_files(
         log_ceiling=fuser.log_ceiling_linear,
         weights=fuser.digest,
     )
+    geometry = stated_geometry(reinhard_png, reinhard.width, reinhard.height)
+    notes += (*header_notes((*reinhard.header, *log.header)), *shape_notes(geometry))
     yield
     maximum_linear, delivered = delivery.write(
         target,
         linear,
         _space(found),
         attributes,
-        geometry=stated_geometry(reinhard_png, reinhard.width, reinhard.height),
+        geometry=geometry,
         threads=threads,
     )
     notes += delivered

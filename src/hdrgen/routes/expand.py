@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hdrgen.conversion import multiply_by_alpha
 from hdrgen.images.code_image import read_code
-from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.provenance import made_by
+from hdrgen.provenance import header_notes, made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.encoded import encoding_of
 from hdrgen.runtime.bands import each_band
@@ -92,7 +92,8 @@ def expand_file(
         raise HdrgenError(f"the strength must be from 0 to 1, not {strength:g}")
     picture = read_code(source)
     decided = encoding_of([source], [picture], encoding)
-    notes = list(decided.notes)
+    geometry = stated_geometry(source, picture.width, picture.height)
+    notes = [*decided.notes, *header_notes(picture.header), *shape_notes(geometry)]
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     weights = None
     yield
@@ -130,7 +131,7 @@ def expand_file(
         curve.chromaticities,
         attributes,
         alpha=alpha,
-        geometry=stated_geometry(source, picture.width, picture.height),
+        geometry=geometry,
         threads=threads,
     )
     return Expanded(

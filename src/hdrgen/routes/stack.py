@@ -15,7 +15,7 @@ from hdrgen.colour.primaries import Chromaticities
 from hdrgen.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.exposure_values import check_evs, estimate_evs, exposure_groups, small_picture
 from hdrgen.images.code_image import CodeImage, read_code
-from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.exif import evs_of, exposure_of
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
@@ -271,6 +271,8 @@ def _encoded(
             f"{paths[0]}: is in {decided.name}, for which there are no tables; convert the pictures first, or give "
             "--encoding"
         )
+    geometry = stated_geometry(paths[0], images[0].width, images[0].height)
+    left = header_notes(name for image in images for name in image.header)
     return Pictures(
         paths,
         [image.code for image in images],
@@ -278,8 +280,8 @@ def _encoded(
         decided.key,
         decided.encoding.chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
-        (*decided.notes, *notes),
-        stated_geometry(paths[0], images[0].width, images[0].height),
+        (*decided.notes, *notes, *left, *shape_notes(geometry)),
+        geometry,
     )
 
 
