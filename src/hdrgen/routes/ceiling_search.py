@@ -30,6 +30,9 @@ FEWEST_COMPARED = 64
 HOLDS_MORE_STOPS = 0.1
 """By how much the light of a darker exposure exceeds a pile, in the median, to show that the pile is no light of its own."""
 
+BELOW_END = 0.7
+"""Part of where two exposures end up to which they are compared."""
+
 DARKER_STOPS = 0.3
 LEAST_SPREAD_STOPS = 0.25
 
@@ -173,7 +176,8 @@ def _piles_of(light: Light, fewest: float) -> list[float]:
 
 def _gain(darker: Light, brighter: Light, known: Sequence[float]) -> float | None:
     """Return by how many stops one exposure is brighter where neither ends, None where there is too little of that."""
-    usable = (darker > 0) & (brighter > 0) & (brighter < as_float32(known) * np.float32(0.7))
+    usable = (darker > 0) & (darker < darker.max(axis=(0, 1)) * np.float32(BELOW_END))
+    usable &= (brighter > 0) & (brighter < as_float32(known) * np.float32(BELOW_END))
     if usable.sum() < FEWEST_COMPARED:
         return None
     bright = brighter[usable]
