@@ -55,17 +55,24 @@ class SmallPicture:
     ``pixel_stops`` is log2 of the light of some pixels ``(h, w)``, as if it were EV 0, the mean of three components; NaN
     where one of them is clipped or lost in noise. ``range_stops`` is the darkest and brightest that its codes show well;
     ``shows_anything`` is False where no code does; ``dark`` tells whether most of what is not known is dark, not clipped.
+    ``pixel_clipped`` tells of which pixels all components are brighter than that range.
     """
 
     pixel_stops: NDArray[np.float32]
     range_stops: tuple[float, float]
     shows_anything: bool
     dark: bool
+    pixel_clipped: NDArray[np.bool_]
 
     @cached_property
     def stops(self) -> NDArray[np.float32]:
         """The same of larger places, noise averaged away, NaN where most of one is not known."""
         return places(self.pixel_stops, np.isfinite(self.pixel_stops), 0.5)
+
+    @property
+    def clipped(self) -> NDArray[np.bool_]:
+        """The places as of `stops` most of which is clipped."""
+        return np.isfinite(places(np.zeros_like(self.pixel_stops), self.pixel_clipped, 0.5))
 
     @cached_property
     def spread_stops(self) -> float:
@@ -87,8 +94,9 @@ def small_picture(code: NDArray[Any], encoding: str, first_clipped: int | None =
     shown = float(stops[good].min(initial=np.inf)), float(stops[good].max(initial=-np.inf))
     pixels = code[::step, ::step]
     anything = bool(good[pixels].any() or good[code].any())  # a lamp may be between the pixels
-    dark = bool((stops[pixels] < shown[0]).mean() > (stops[pixels] > shown[1]).mean())
-    return SmallPicture(known[pixels].mean(-1), shown, anything, dark)
+    clipped = stops[pixels] > shown[1]
+    dark = bool((stops[pixels] < shown[0]).mean() > clipped.mean())
+    return SmallPicture(known[pixels].mean(-1), shown, anything, dark, clipped.all(axis=-1))
 
 
 def places(

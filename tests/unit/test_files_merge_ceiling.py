@@ -115,6 +115,87 @@ def test_light_beyond_every_exposure_becomes_the_ceiling_of_the_darkest(cli, lig
     np.testing.assert_allclose(got[light > 20], 16, rtol=0.01)
 
 
+# Little that is clipped, and exposures of one level.
+
+
+def lamps(height, width, number, radius):
+    """Return a smooth room with some lamps, and where they are."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    room = 0.1 * 2 ** (2 * x / width) * (1 + 0.3 * np.sin(x / 40) * np.cos(y / 31))
+    linear = (room[..., None] * (1, 0.9, 0.7)).astype(np.float32)
+    lit = np.zeros((height, width), bool)
+    for _ in range(number):
+        cx, cy = rng.integers(20, width - 20), rng.integers(20, height - 20)
+        lit |= (x - cx) ** 2 + (y - cy) ** 2 < radius**2
+    linear[lit] = 50, 40, 25
+    return linear, lit
+
+
+@pytest.mark.parametrize(
+    "size", [(540, 960, 20, 3.2), (540, 960, 1, 6.4), (1080, 1920, 10, 3.2), (270, 480, 1, 3.2)]
+)
+@pytest.mark.parametrize("end", [1, 2.5])
+def test_where_only_few_small_lamps_are_clipped_is_found(cli, size, end):
+    """Some 0.02 % of the picture: lamps of 50 came out as 1."""
+    linear, lit = lamps(*size)
+    evs = (-6, -3, 0)
+    names = exposures(linear, lambda exposed: np.minimum(exposed, end), evs=evs, noise=False)
+    got, facts = merged(cli, names, "--no-align")
+    assert lit.mean() < 0.0015
+    np.testing.assert_allclose(got[lit], linear[lit], rtol=0.02)
+    assert facts["ceilings"][-1] == pytest.approx([end] * 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [(540, 960, 20, 3.2), (540, 960, 1, 6.4)])
+def test_few_small_lamps_that_were_not_clipped_are_no_ceiling(cli, size):
+    linear, _ = lamps(*size)
+    names = exposures(linear, lambda exposed: exposed, evs=(-6, -3, 0))
+    _, facts = merged(cli, names, "--no-align")
+    found = Path("out.exr").read_bytes()
+    assert facts["ceilings"] == [None] * 3
+    merged(cli, names, "--no-align", "--ceiling", "none")
+    assert Path("out.exr").read_bytes() == found
+
+
+@pytest.mark.parametrize("evs", [("0",) * 4, ("auto",)])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("method", ["closed", "learned"])
+def test_exposures_that_were_brought_to_one_level_end_at_different_light(cli, light, evs, backwards, method):
+    """Cut at 1, and then divided by the exposure: 7 stops were lost."""
+    names = []
+    for number, ev in enumerate(EVS[::-1] if backwards else EVS):
+        names += exposures(light, lambda exposed: np.clip(exposed, 0, 1), evs=(ev,))
+        path = Path(f"{number}.exr")
+        write(path, oiio.ImageBuf(names.pop()).get_pixels(oiio.FLOAT) / 2.0**ev)
+        names.append(str(path))
+    got, facts = merged(cli, names, "--ev", *evs, method=method)
+    seen = (light < 14) & (light > 0.3)
+    assert np.percentile(stops_off(got / np.median(got[seen] / light[seen]), light)[seen], 99) < 0.2
+    assert np.median(got[seen] / light[seen]) == pytest.approx(1, rel=0.05)
+    said = " ".join(facts["notes"])
+    assert "4 pictures of one exposure are averaged" in said
+    assert "shows no more light" not in said
+    assert "light is cut at 0.25 or 1 or 4" in said
+
+
+@pytest.mark.parametrize("own", [REC709, AP1])
+@pytest.mark.parametrize("end", [4, 16])
+def test_colours_that_were_cut_in_the_files_own_primaries_stay_in_those(cli, own, end):
+    """Lamps of one colour are piles in any primaries; P3 had more samples in them."""
+    y, x = np.mgrid[:256, :256] / 256
+    room = 0.05 * 2 ** (3 * x) * (1 + 0.5 * np.sin(30 * y) * np.cos(20 * x))
+    linear = np.stack([room, room * (0.6 + 0.4 * y), room * 0.5], -1)
+    linear[(x - 0.5) ** 2 + (y - 0.3) ** 2 < 0.01] = 40, 30, 10
+    linear[(x - 0.8) ** 2 + (y - 0.7) ** 2 < 0.02] *= 20
+    names = exposures(linear, lambda exposed: np.minimum(exposed, end), noise=False, chromaticities=own)
+    space = "linear_rec709" if own == REC709 else "acescg"
+    got, facts = merged(cli, names, "--space", space)
+    np.testing.assert_allclose(got, linear, rtol=0.01)
+    assert f"light is cut at {end}: many" in " ".join(facts["notes"])
+    assert facts["ceilings"] == [[end] * 3] * 4
+
+
 def test_float_exposures_merge_as_integers_of_the_same_light_do(cli, light):
     floats, _ = merged(cli, exposures(light, lambda exposed: np.clip(exposed, 0, 1)))
     integers, facts = merged(cli, exposures(light, lambda exposed: exposed, ".tif"), "--encoding", "linear")

@@ -162,14 +162,50 @@ def test_dark_and_bright_ends_of_a_long_stack_stay_in_it(cli, light):
     assert facts["evs"] == [-7, -4, 0, 4, 6]
 
 
+@pytest.mark.parametrize("bright", [2, 1])
+def test_a_black_picture_is_left_out_where_the_others_are_only_clipped(cli, light, bright):
+    """What is clipped is at least as bright as the code says; it was no word against a black picture."""
+    shown = (
+        np.where(light > 0.7, 40, 0.02).astype(np.float32)
+        * np.linspace(0.8, 1.2, 192, dtype=np.float32)[:, None]
+    )
+    assert 0.2 < (light > 0.7).mean() < 0.7
+    names = exposures(shown, (-4, bright - 1, bright), noise=0)
+    save(names[0], np.zeros_like(light), 0)
+    expected, _, _ = merge(cli, names[1:])
+    got, _, err = merge(cli, names)
+    assert f"note: left out: {names[0]} carries nothing" in err
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_a_reference_that_was_left_out_is_said_to_be(cli, light):
+    names = exposures(light)
+    save(names[2], np.zeros_like(light), 0)
+    _, _, err = merge(cli, names, "--reference", "0", code=2)
+    assert "no exposure has EV 0 to be the reference; there are -4 -2 2" in err
+    assert f"left out: {names[2]} carries nothing" in err
+
+
 # Figures that show failure.
 
 
 def test_a_picture_that_nobody_saw_is_a_warning_and_an_exit_code(cli, light):
     _, facts, err = merge(cli, exposures(light, (5, 7)), code=1)
     assert facts["unseen_share"] > 0.67
-    assert "of the pixels are clipped or black in every exposure" in facts["warnings"][0]
+    assert "of the pixels are clipped in every exposure" in facts["warnings"][0]
     assert "warning: shot_ev+5.png: " in err
+
+
+def test_an_object_on_black_ground_is_no_failure(cli, light):
+    """What is black in the brightest exposure is known: it is dark."""
+    ground = np.ones(light.shape[:2], bool)
+    ground[40:80, 60:130] = False
+    shown = np.where(ground[..., None], 0, light)
+    got, facts, _ = merge(cli, exposures(shown, noise=0))
+    assert facts["unseen_share"] > 0.67
+    assert facts["warnings"] == []
+    assert got[ground].max() < 1e-3
+    assert error_stops(got[~ground], light[~ground]) < 0.1
 
 
 def test_exposures_that_contradict_each_other_are_a_warning_and_an_exit_code(cli, light):

@@ -211,7 +211,7 @@ class LuminanceStackMerger(io.ComfyNode):
             reference_ev=nearest,
             threads=cores(),
         )
-        wrong = failures(float((merged.confidence < 1).mean()), merged.disagreement) if check_evs else ()
+        wrong = failures(merged.beyond_share, merged.disagreement) if check_evs else ()
         if wrong:
             raise HdrgenError(f"{'; '.join(wrong)}; correct the batch, or do not check the EVs")
         light = from_chromaticities(

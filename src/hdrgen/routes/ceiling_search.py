@@ -23,16 +23,21 @@ OUTSTANDING = 8.0
 """How many times more samples a pile holds than its neighbours do."""
 
 FEWEST_PINNED, FEWEST_PINNED_SHARE = 12, 2e-4
+"""Samples of a pile, and their share of the pixels looked at; one of the very highest samples may hold as little as it will."""
+
 FEWEST_COMPARED = 64
 
 HOLDS_MORE_STOPS = 0.1
 """By how much the light of a darker exposure exceeds a pile, in the median, to show that the pile is no light of its own."""
 
+BELOW_END = 0.7
+"""Part of where two exposures end up to which they are compared."""
+
 DARKER_STOPS = 0.3
 LEAST_SPREAD_STOPS = 0.25
 
-MORE_PINNED = 1.01
-"""How many times more samples must be pinned in other primaries than the pictures' own for them to be cut there."""
+MORE_PINNED = 1.1
+"""How many times more pixels must be pinned in other primaries than the pictures' own for them to be cut there."""
 
 MOST_COMPARED = 3
 """Darker exposures that are asked about a pile."""
@@ -63,19 +68,29 @@ def find_ceilings(exposures: Sequence[Light]) -> list[Components | None]:
     list
         For each exposure the most that its components hold, infinite where no end is seen; None where none has one.
     """
-    piles = [[_pile(light[..., component]) for component in range(3)] for light in exposures]
+    some = [thinned(light) for light in exposures]
+    piles = [
+        [_piles(light[..., c], few[..., c]) for c in range(3)]
+        for light, few in zip(exposures, some, strict=True)
+    ]
     ends = np.full((len(exposures), 3), np.inf)
-    by_brightness = [int(i) for i in np.argsort([light.mean() for light in exposures], kind="stable")]
+    by_brightness = [int(i) for i in np.argsort([light.mean() for light in some], kind="stable")]
     for place, brighter in enumerate(by_brightness):
-        known = [np.inf if pile is None else pile for pile in piles[brighter]]
-        if np.isinf(known).all():
+        lowest = [min(values, default=np.inf) for values in piles[brighter]]
+        if np.isinf(lowest).all():
             continue
-        darker = _darker(exposures, brighter, by_brightness[:place][::-1], known)
-        for component in map(int, np.flatnonzero(np.isfinite(known))):
-            if _holds_more(exposures[brighter][..., component], known[component], darker, component):
-                ends[brighter, component] = known[component]
+        nearest = by_brightness[:place][::-1] + by_brightness[place + 1 :]
+        gains = {other: _gain(some[other], some[brighter], lowest) for other in nearest}
+        for component, values in enumerate(piles[brighter]):
+            light = [(exposures[other][..., component], gain) for other, gain in gains.items()]
+            own = exposures[brighter][..., component]
+            shown = (pile for pile in values if _holds_more(own, pile, light))
+            ends[brighter, component] = next(shown, np.inf)
+    most = np.array([[light[..., c].max() for c in range(3)] for light in exposures], np.float64)
+    for of_exposure, most_of_exposure in zip(ends, most, strict=True):
+        _share_equal_end(of_exposure, most_of_exposure)
     for component in range(3):
-        _share_common_end(ends[:, component], [light[..., component] for light in exposures])
+        _share_common_end(ends[:, component], most[:, component])
     return [tuple(map(float, end)) if np.isfinite(end).any() else None for end in ends]  # type: ignore[misc]
 
 
@@ -92,7 +107,7 @@ def find_space_and_ceilings(
         These come back where others show nothing better.
     """
     ends = find_ceilings(exposures)
-    some = [light[::2, ::2] for light in exposures]
+    some = [thinned(light)[::2, ::2] for light in exposures]
     best, pinned = own, _pinned_share(some, ends)
     # Where colours alone were cut, nothing is pinned in other primaries. Most of what is cut was so in Rec.709.
     for space in SPACES.values() if pinned else (REC709,):
@@ -115,36 +130,54 @@ def as_float32(components: Sequence[float]) -> NDArray[np.float32]:
 
 
 def _pinned_share(exposures: Sequence[Light], ends: Sequence[Components | None]) -> float:
-    """Return the share of all samples that lie at their exposure's ceiling."""
+    """Return the share of all pixels of which a component lies at its exposure's ceiling."""
     pinned = [
-        0.0 if end is None else float((np.abs(light / as_float32(end) - 1) <= HAIR).mean())
+        0.0 if end is None else float((np.abs(light / as_float32(end) - 1) <= HAIR).any(axis=-1).mean())
         for light, end in zip(exposures, ends, strict=True)
     ]
     return sum(pinned) / len(pinned)
 
 
-def _pile(light: Light) -> float | None:
-    """Return the value that many samples of one component lie on, with no more than as many above it."""
+def _piles(light: Light, some: Light) -> list[float]:
+    """Return the values that may be the end of a component: the highest that many samples lie on comes first.
+
+    Of a few lamps only a few pixels are clipped, so the very highest samples are counted in the full picture.
+    """
+    most = light.max()
+    found = _piles_of(some, max(FEWEST_PINNED, FEWEST_PINNED_SHARE * some.size))
+    if most > 0 and np.count_nonzero(light >= most * np.float32(1 - HAIR)) >= FEWEST_PINNED:
+        around = light[light > most * np.float32(2.0 ** -(2 * NEIGHBOURS / BINS_PER_STOP))]
+        top = [pile for pile in _piles_of(around, FEWEST_PINNED) if pile >= most * (1 - HAIR)]
+        found += [pile for pile in top if not any(abs(pile / other - 1) <= HAIR for other in found)]
+    return found
+
+
+def _piles_of(light: Light, fewest: float) -> list[float]:
+    """Return the values that at least so many samples lie on, no more than as many above them and few below."""
     lit = light[light > 0]
     if len(lit) < FEWEST_PINNED:
-        return None
+        return []
     bins = np.floor(np.log2(lit) * BINS_PER_STOP).astype(np.int32)
     first = int(bins.min())
     counts = np.bincount(bins - first)
     counts = np.concatenate([np.zeros(NEIGHBOURS + 2, np.int64), counts, [0]])
     two = counts[:-1] + counts[1:]  # a value may lie where two bins meet
     above = len(lit) - np.cumsum(counts)[1:]
-    at = int(np.argmax(np.where(above <= two, two, 0)))
-    around = float(np.median(counts[at - NEIGHBOURS : at - 1]))
-    if two[at] < max(FEWEST_PINNED, FEWEST_PINNED_SHARE * light.size, 2 * OUTSTANDING * around):
-        return None
-    index = at - NEIGHBOURS - 2 + first
-    return float(np.median(lit[(bins == index) | (bins == index + 1)]))
+    found: list[float] = []
+    last = len(two)
+    for at in map(int, np.flatnonzero((above <= two) & (two >= fewest))[::-1]):
+        if at >= last - 1 or two[at] < 2 * OUTSTANDING * np.median(counts[at - NEIGHBOURS : at - 1]):
+            continue
+        last = at - 1 if two[at - 1] >= two[at] else at
+        index = last - NEIGHBOURS - 2 + first
+        found.append(float(np.median(lit[(bins == index) | (bins == index + 1)])))
+    return found
 
 
 def _gain(darker: Light, brighter: Light, known: Sequence[float]) -> float | None:
     """Return by how many stops one exposure is brighter where neither ends, None where there is too little of that."""
-    usable = (darker > 0) & (brighter > 0) & (brighter < as_float32(known) * np.float32(0.7))
+    usable = (darker > 0) & (darker < darker.max(axis=(0, 1)) * np.float32(BELOW_END))
+    usable &= (brighter > 0) & (brighter < as_float32(known) * np.float32(BELOW_END))
     if usable.sum() < FEWEST_COMPARED:
         return None
     bright = brighter[usable]
@@ -152,27 +185,28 @@ def _gain(darker: Light, brighter: Light, known: Sequence[float]) -> float | Non
     return float(np.median(np.log2(bright[best] / darker[usable][best])))
 
 
-def _darker(
-    exposures: Sequence[Light], brighter: int, candidates: Sequence[int], known: Sequence[float]
-) -> list[tuple[Light, float | None]]:
-    """Return some exposures that are darker, the nearest first, and by how many stops where that is known."""
-    darker: list[tuple[Light, float | None]] = []
-    for candidate in candidates:
-        gain = _gain(exposures[candidate], exposures[brighter], known)
-        if gain is None or gain > DARKER_STOPS:
-            darker.append((exposures[candidate], gain))
-        if len(darker) == MOST_COMPARED:
-            break
-    return darker
+def _holds_more(brighter: Light, pile: float, others: Sequence[tuple[Light, float | None]]) -> bool:
+    """Tell whether exposures show more light, or various light, where one component of another lies on its pile.
 
-
-def _holds_more(
-    brighter: Light, pile: float, darker: Sequence[tuple[Light, float | None]], component: int
-) -> bool:
-    """Tell whether darker exposures show more light, or various light, where one component lies on its pile."""
+    Parameters
+    ----------
+    brighter, pile
+        The component and the value that many of its samples lie on.
+    others
+        The same component of other exposures, the nearest first, and by how many stops they are darker where that is
+        known. Brighter ones are passed over, and those as bright that hold no more light.
+    """
     pinned = brighter >= np.float32(pile * (1 - HAIR))
-    for light, gain in darker:
-        there = light[..., component][pinned]
+    asked = 0
+    for light, gain in others:
+        if asked == MOST_COMPARED:
+            break
+        if gain is not None and gain <= DARKER_STOPS:
+            reach = light.max() * 2.0**gain
+            if gain < -DARKER_STOPS or reach <= pile * 2.0**HOLDS_MORE_STOPS:
+                continue
+        asked += 1
+        there = light[pinned]
         there = there[there > 0]
         if len(there) < FEWEST_PINNED:
             continue
@@ -183,14 +217,20 @@ def _holds_more(
     return False
 
 
-def _share_common_end(ends: NDArray[np.float64], exposures: Sequence[Light]) -> None:
+def _share_equal_end(ends: NDArray[np.float64], most: NDArray[np.float64]) -> None:
+    """Give the end of a component of an exposure to those that reach just as far, in place."""
+    for end in ends[np.isfinite(ends)]:
+        ends[np.isinf(ends) & (np.abs(most / end - 1) <= HAIR)] = end
+
+
+def _share_common_end(ends: NDArray[np.float64], most: NDArray[np.float64]) -> None:
     """Give an end that exposures have in common to those that hold no more, in place: nobody holds more than the darkest."""
     found = ends[np.isfinite(ends)]
     if not len(found):
         return
     agree = found.max() <= found.min() * (1 + 2 * HAIR)
     for number in map(int, np.flatnonzero(np.isinf(ends))):
-        most = float(exposures[number].max())
-        at = found[(most <= found * (1 + 2 * HAIR)) & (agree | (most >= found * (1 - 2 * HAIR)))]
+        reach = most[number]
+        at = found[(reach <= found * (1 + 2 * HAIR)) & (agree | (reach >= found * (1 - 2 * HAIR)))]
         if len(at):
             ends[number] = float(np.median(at))

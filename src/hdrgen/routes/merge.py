@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hdrgen.alignment import align_stack
 from hdrgen.colour.primaries import AP1
+from hdrgen.exposure_values import exposure_groups
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
@@ -19,9 +20,9 @@ from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge,
 from hdrgen.provenance import made_by
 from hdrgen.routes.bracket import listed
 from hdrgen.routes.delivery import ACESCG, Delivery
-from hdrgen.routes.stack import EvsFrom, Stack, read_stack
-from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, ending_at_255
-from hdrgen.routes.stack_faults import disagreement, failures
+from hdrgen.routes.stack import LEFT_OUT, EvsFrom, Stack, read_stack
+from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, end_stops, ending_at_255
+from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.steps import Steps, in_steps
@@ -68,11 +69,12 @@ class StackMerger(Protocol):
 
 @dataclass(frozen=True)
 class MergedStack:
-    """Light and confidence as `Merged`, the digest of the weights, None where there are none, and `disagreement`."""
+    """Light and confidence as `Merged`, the digest of the weights, None where there are none, and what `failures` judges."""
 
     linear: NDArray[np.float32]
     confidence: NDArray[np.float32]
     weights: str | None
+    beyond_share: float
     disagreement: float
 
 
@@ -81,7 +83,8 @@ class MergedFile:
     """What was merged, darkest first, and what a person should know of it.
 
     ``evs_from`` says where the EVs are from. ``ceilings`` are, of exposures that were cut before their encoding ends, the
-    most that red, green and blue hold in the picture's own values; None where no end is known. ``unseen_share`` is the
+    most that red, green and blue hold in the picture's own values, in the primaries that ``encoding`` names; None where no
+    end is known. ``unseen_share`` is the
     share of pixels of which no exposure shows all three components, ``disagreement`` that of what the exposure that
     agrees least shows well and the result contradicts, ``maximum_linear`` the brightest value written. ``warnings`` say
     which of these cannot be of a picture that went well.
@@ -197,7 +200,7 @@ def merge_files(
         merged.disagreement,
         maximum_linear,
         (*stack.notes, *delivered),
-        failures(unseen_share, merged.disagreement),
+        failures(merged.beyond_share, merged.disagreement),
     )
 
 
@@ -218,7 +221,7 @@ def merge_stack(
         The method is unknown, or no exposure has the reference's EV.
     """
     _check_method(method)
-    reference = _reference(stack.evs, reference_ev)
+    reference = _reference(stack, reference_ev)
     codes, cells = stack.codes, stack.cells(stack.codes)
     occluded: Masks | None = None
     if align:
@@ -232,7 +235,7 @@ def merge_stack(
     else:
         linear = _classical(method, stack, codes, cells, occluded)
         seen, digest = seen_share(codes, cells, occluded, threads=threads), None
-    return MergedStack(linear, seen, digest, disagreement(codes, cells, linear))
+    return MergedStack(linear, seen, digest, beyond_share(codes, cells), disagreement(codes, cells, linear))
 
 
 def _check_method(method: Method) -> None:
@@ -240,11 +243,18 @@ def _check_method(method: Method) -> None:
         raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
 
 
-def _reference(evs: Sequence[float], asked: float | None) -> int:
-    nearest = min(range(len(evs)), key=lambda i: abs(evs[i] - (asked or 0.0)))
-    if asked is not None and abs(evs[nearest] - asked) > REFERENCE_TOLERANCE_STOPS:
-        raise HdrgenError(f"no exposure has EV {asked:g} to be the reference; there are {listed(evs)}")
-    return nearest
+def _reference(stack: Stack, asked: float | None) -> int:
+    """Return the exposure whose EV is nearest; of several of one exposure the one that ends last."""
+    off = [abs(ev - (asked or 0.0)) for ev in stack.evs]
+    nearest = off.index(min(off))
+    if asked is not None and off[nearest] > REFERENCE_TOLERANCE_STOPS:
+        said = f"no exposure has EV {asked:g} to be the reference; there are {listed(stack.evs)}"
+        raise HdrgenError("; ".join((said, *(note for note in stack.notes if note.startswith(LEFT_OUT)))))
+    if not any(stack.ceilings):
+        return nearest
+    ends = end_stops(stack.evs, stack.ceilings)
+    alike = next(group for group in exposure_groups(stack.evs) if nearest in group)
+    return min(alike, key=lambda i: (-ends[i], off[i]))
 
 
 def _classical(

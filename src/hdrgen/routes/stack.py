@@ -39,6 +39,9 @@ from hdrgen.runtime.errors import HdrgenError
 FEWEST, MOST = 2, 64
 """Pictures in a stack, all held in memory at once. The network takes four exposures and averages those that are near."""
 
+LEFT_OUT = "left out: "
+"""What a note on a picture that does not belong begins with."""
+
 Codes = NDArray[Any]
 EvsFrom = Literal["given", "text", "names", "exif", "estimate"]
 
@@ -307,7 +310,7 @@ def _without_faults(pictures: Pictures, evs: Sequence[float] | None) -> tuple[li
     if len(kept) < FEWEST:
         left = f"only {pictures.paths[kept[0]]} is left" if kept else "no picture is left"
         raise HdrgenError(f"{'; '.join(said)}; {left} to merge")
-    return kept, tuple(f"left out: {words}" for words in said)
+    return kept, tuple(f"{LEFT_OUT}{words}" for words in said)
 
 
 def _evs(
@@ -329,20 +332,20 @@ def _evs(
         if evs is None or evs_from != "exif":
             raise HdrgenError(f"{', '.join(map(str, pictures.paths))}: {error}") from None
         contradiction = (str(error),)
-    several = _averaged(evs)
+    several = _averaged(evs, pictures.ceilings)
     if evs_from == "given":
         return evs, several
     return evs, (f"EVs {listed(evs)}, {_SAID[evs_from]}", *several, *contradiction)
 
 
-def _averaged(evs: Sequence[float]) -> tuple[str, ...]:
+def _averaged(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> tuple[str, ...]:
     exposures = len(exposure_groups(sorted(evs)))
     if exposures == len(evs):
         return ()
     if exposures == 1:
-        return (
-            f"{len(evs)} pictures of one exposure are averaged, which shows no more light than each does",
-        )
+        said = f"{len(evs)} pictures of one exposure are averaged"
+        alike = len({ceiling and ceiling.linear for ceiling in ceilings}) <= 1
+        return (f"{said}, which shows no more light than each does" if alike else said,)
     return (f"{len(evs)} pictures of {exposures} exposures; those of one are averaged",)
 
 

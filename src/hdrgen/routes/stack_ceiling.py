@@ -23,7 +23,6 @@ from hdrgen.routes.ceiling_search import (
     as_float32,
     find_ceilings,
     find_space_and_ceilings,
-    thinned,
 )
 from hdrgen.runtime.errors import HdrgenError
 
@@ -126,7 +125,7 @@ def ceilings_of_light(
     ends: list[Components | None] = [None] * len(exposures)
     cut_in = own
     if asked == "auto":
-        cut_in, ends = find_space_and_ceilings([thinned(light) for light in exposures], own)
+        cut_in, ends = find_space_and_ceilings(exposures, own)
         if cut_in != own:
             exposures = [convert_primaries(light, own, cut_in) for light in exposures]
     elif asked != "none":
@@ -150,11 +149,9 @@ def ceilings_of_codes(
     if any(code.dtype != np.uint16 for code in codes):
         return codes, nothing
     whole = np.float32(1 / 65535)
-    ends = find_ceilings([thinned(code) * whole for code in codes])
-    before = [None if end is None or min(end) >= 1 - HAIR else end for end in ends]
-    if not any(before):
-        return codes, nothing
-    return _clipped(codes, [code * whole for code in codes], before)
+    linear = [code * whole for code in codes]
+    before = [None if end is None or min(end) >= 1 - HAIR else end for end in find_ceilings(linear)]
+    return _clipped(codes, linear, before) if any(before) else (codes, nothing)
 
 
 def told(
@@ -168,7 +165,8 @@ def told(
         return () if reached else (f"no picture holds light of {asked:g}, the ceiling that was asked for",)
     values = [ceiling.linear for ceiling in ceilings if ceiling]
     component_values = [
-        sorted({f"{v:.4g}" for v in component if np.isfinite(v)}) for component in zip(*values, strict=True)
+        sorted({f"{v:.4g}" for v in component if np.isfinite(v)}, key=float)
+        for component in zip(*values, strict=True)
     ]
     shown = [" or ".join(component) or "none" for component in component_values]
     each = shown[0] if len(set(shown)) == 1 else " / ".join(shown) + " (red / green / blue)"
@@ -177,14 +175,19 @@ def told(
     return (f"{said}; say --ceiling none if not",)
 
 
+def end_stops(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> list[float]:
+    """Return log2 of the light at EV 0 where each exposure ends before its encoding does, infinite where it does not."""
+    return [
+        np.inf if ceiling is None else float(np.log2(ceiling.highest)) - ev
+        for ceiling, ev in zip(ceilings, evs, strict=True)
+    ]
+
+
 def tables(
     cells: Sequence[BracketCells], evs: Sequence[float], ceilings: Sequence[Ceiling | None]
 ) -> list[BracketCells]:
     """Return the tables of a stack's exposures with their ceilings in them."""
-    ends = [
-        np.inf if ceiling is None else np.log2(ceiling.highest) - ev
-        for ceiling, ev in zip(ceilings, evs, strict=True)
-    ]
+    ends = end_stops(evs, ceilings)
     last = max(end for end in ends if np.isfinite(end))
     return [
         table if ceiling is None else ceiling.in_table_of(len(table.level)).applied(table, ev, last - end)

@@ -46,14 +46,14 @@ NEXT_TO_NOTHING, LEAST_MISSING, MOSTLY_KNOWN = 0.02, 0.1, 0.5
 MARGIN_STOPS = 1.5
 """Inside the range that an exposure shows well for a place to be one that it should not have as dark, or as clipped."""
 
-MOST_UNSEEN_SHARE = 2 / 3
+MOST_BEYOND_SHARE = 2 / 3
 MOST_DISAGREEMENT = 1 / 3
 """Shares of a picture that are beyond sense: things that move are less."""
 
 CONTRADICTED_STOPS = 1.0
 LEAST_SHOWN_SHARE = 0.01
 LOOKED_AT = 1 << 18
-"""Pixels, evenly chosen, of which a disagreement is told."""
+"""Pixels, evenly chosen, of which it is told what is beyond, and a disagreement."""
 
 NOTHING = "carries nothing"
 FLAT = "is one flat tone, which carries nothing"
@@ -106,7 +106,7 @@ def disagreement(
     linear
         The light at EV 0 that came of them, of the same size.
     """
-    step = max(1, round((linear.shape[0] * linear.shape[1] / LOOKED_AT) ** 0.5))
+    step = _step_to_look(linear.shape)
     level = level_encode(np.ascontiguousarray(linear[::step, ::step]))
     most = 0.0
     for code, cell in zip(codes, cells, strict=True):
@@ -119,18 +119,34 @@ def disagreement(
     return most
 
 
-def failures(unseen_share: float, disagreement: float) -> tuple[str, ...]:
+def beyond_share(codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells]) -> float:
+    """Return the share of pixels of which a component is clipped in every exposure: only "at least" is known of it.
+
+    Parameters as of `disagreement`. What is black in the brightest exposure is known: it is dark.
+    """
+    step = _step_to_look(codes[0].shape)
+    beyond = np.ones(codes[0][::step, ::step].shape, bool)
+    for code, cell in zip(codes, cells, strict=True):
+        beyond &= np.isinf(cell.upper)[code[::step, ::step]]
+    return float(beyond.any(axis=-1).mean())
+
+
+def failures(beyond_share: float, disagreement: float) -> tuple[str, ...]:
     """Return what is beyond sense in a merged picture, in words."""
     said = []
-    if unseen_share > MOST_UNSEEN_SHARE:
+    if beyond_share > MOST_BEYOND_SHARE:
         said.append(
-            f"{unseen_share:.0%} of the pixels are clipped or black in every exposure: the light there is a guess"
+            f"{beyond_share:.0%} of the pixels are clipped in every exposure: the light there is a guess"
         )
     if disagreement > MOST_DISAGREEMENT:
         said.append(
             f"an exposure contradicts the result in {disagreement:.0%} of what it shows: do the exposures belong together?"
         )
     return tuple(said)
+
+
+def _step_to_look(shape: tuple[int, ...]) -> int:
+    return max(1, round((shape[0] * shape[1] / LOOKED_AT) ** 0.5))
 
 
 def _is_flat(number: int, pictures: Mapping[int, SmallPicture]) -> bool:
@@ -215,11 +231,15 @@ def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[floa
     is as dark or as clipped as its exposure has it is none either.
     """
     own = pictures[number]
-    said = [p.stops - evs[other] for other, p in pictures.items() if other != number]
-    if not said or np.isfinite(own.stops).mean() > NEXT_TO_NOTHING:
+    others = {other: p for other, p in pictures.items() if other != number}
+    if not others or np.isfinite(own.stops).mean() > NEXT_TO_NOTHING:
         return False
+    said = [p.stops - evs[other] for other, p in others.items()]
     known = np.isfinite(said)
     expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
     low, high = own.range_stops
-    off = expected > low + MARGIN_STOPS if own.dark else expected < high - MARGIN_STOPS
-    return bool((off & known.any(0)).mean() > LEAST_MISSING)
+    off = known.any(0) & (expected > low + MARGIN_STOPS if own.dark else expected < high - MARGIN_STOPS)
+    if own.dark:  # where others are clipped, there is at least as much light
+        for other, p in others.items():
+            off |= p.clipped if p.range_stops[1] - evs[other] + evs[number] > low + MARGIN_STOPS else False
+    return bool(off.mean() > LEAST_MISSING)
