@@ -36,7 +36,9 @@ def test_what_the_expander_answers_is_decoded(tmp_path):
     """Bands of rows make no difference; the EXR is in ACEScg and says what made it."""
     write_code(tmp_path / "a.png", CODE8)
     expander = ThirdOfACode()
-    done = expand_file(tmp_path / "a.png", tmp_path / "a.exr", lambda: expander, strength=0.25, threads=3)
+    done = expand_file(
+        tmp_path / "a.png", tmp_path / "a.exr", lambda: expander, encoding="logc4", strength=0.25, threads=3
+    )
     np.testing.assert_array_equal(expander.given, CODE8)
     assert (expander.strength, expander.threads) == (0.25, 3)
     image = read_exr(tmp_path / "a.exr")
