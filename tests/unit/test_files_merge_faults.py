@@ -178,6 +178,23 @@ def test_a_black_picture_is_left_out_where_the_others_are_only_clipped(cli, ligh
     np.testing.assert_array_equal(got, expected)
 
 
+def test_a_black_float_picture_is_left_out_where_the_others_are_only_clipped(cli):
+    """It has the others' ceiling, which it does not reach, and so no code of its own is clipped."""
+    rng = np.random.default_rng(0)
+    linear = rng.uniform(0.01, 0.03, (128, 192, 3)).astype(np.float32)
+    linear[:, :70] = rng.uniform(0.6, 30, (128, 70, 3))
+    names = []
+    for ev, exposed in ((-4, linear * 0), (1, linear * 2), (2, linear * 4)):
+        names.append(f"shot_ev{ev:+d}.exr")
+        out = oiio.ImageOutput.create(names[-1])
+        out.open(names[-1], oiio.ImageSpec(192, 128, 3, oiio.HALF))
+        out.write_image(np.minimum(exposed, 1))
+        out.close()
+    said = cli("merge", *names, "-o", "out.exr", "--method", "closed", "--ceiling", "1")
+    assert f"left out: {names[0]} carries nothing" in said.err
+    assert said.code == 0
+
+
 def test_a_reference_that_was_left_out_is_said_to_be(cli, light):
     names = exposures(light)
     save(names[2], np.zeros_like(light), 0)

@@ -227,6 +227,8 @@ def _clipped(
 def _clipped_at(codes: NDArray[Any], linear: Light, ends: Components) -> tuple[NDArray[Any], Ceiling]:
     """Return 16-bit codes, rising with the light, that are at the ceiling where the light is."""
     at_end = linear >= as_float32(ends) * np.float32(1 - HAIR)
+    if not at_end.any():
+        return codes, Ceiling(ends, 65535 - 2, reached=False)
     highest = max(value for value in ends if np.isfinite(value))
     at_highest = codes[at_end & (linear <= np.float32(highest))]
     first = max(1, int(codes[~at_end].max(initial=0)) + 1, int(at_highest.max(initial=0)))
@@ -234,7 +236,7 @@ def _clipped_at(codes: NDArray[Any], linear: Light, ends: Components) -> tuple[N
     codes = np.minimum(codes, np.uint16(first))
     for component in range(3):
         codes[..., component][at_end[..., component]] = first + component
-    return codes, Ceiling(ends, first, reached=bool(at_end.any()))
+    return codes, Ceiling(ends, first)
 
 
 def _first_code_of(code: NDArray[Any], encoding: str, linear: float) -> Ceiling:

@@ -239,7 +239,9 @@ def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[floa
     expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
     low, high = own.range_stops
     off = known.any(0) & (expected > low + MARGIN_STOPS if own.dark else expected < high - MARGIN_STOPS)
-    if own.dark:  # where others are clipped, there is at least as much light
+    if own.dark:
         for other, p in others.items():
-            off |= p.clipped if p.range_stops[1] - evs[other] + evs[number] > low + MARGIN_STOPS else False
+            at_least = p.range_stops[1] - evs[other] + evs[number]
+            if at_least > low:  # no margin: what is clipped is brighter still
+                off |= p.clipped
     return bool(off.mean() > LEAST_MISSING)
