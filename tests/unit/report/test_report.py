@@ -436,8 +436,8 @@ def test_a_browser_without_a_network_shows_all_of_it_and_prints_it(run, browser,
     assert browser.get_log("browser") == []
     asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [e["params"]["request"]["url"] for e in asked if e["method"] == "Network.requestWillBeSent"]
-    # `chrome` is the browser's own.
-    assert {url.split(":")[0] for url in urls} - {"chrome"} == {"file", "data"}
+    # `chrome` and `chrome-untrusted` are the browser's own.
+    assert {url.split(":")[0] for url in urls} - {"chrome", "chrome-untrusted"} == {"file", "data"}
     pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
     assert pdf.startswith(b"%PDF")
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type/Page\n") >= 2
