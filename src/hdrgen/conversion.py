@@ -24,7 +24,13 @@ from hdrgen.images import exr
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.geometry import Geometry, aspect_notes
-from hdrgen.images.scene_image import decoded, image_format, in_display, read_scene_image
+from hdrgen.images.scene_image import (
+    decoded,
+    image_format,
+    in_display,
+    read_finite_scene_image,
+    read_scene_image,
+)
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.routes.encoded import CONVERTED_SPACE, contradiction, stated_encoding
@@ -101,6 +107,41 @@ def to_chromaticities(linear: Picture, source: Chromaticities, target: Chromatic
         return convert_primaries(linear.astype(np.float32), source, target)
     except ValueError as error:
         raise HdrgenError(str(error)) from None
+
+
+def read_for_codes(
+    source: Path, target: Chromaticities, *, layer: str | None = None, part: int | str | None = None
+) -> tuple[SceneImage, NDArray[np.float32], list[str]]:
+    """Read a scene picture for codes that hold its display window and nothing else.
+
+    Parameters
+    ----------
+    source
+        OpenEXR or Radiance; Rec.709 where it states no primaries.
+    target
+        The primaries of the light that comes back.
+    layer, part
+        What of an OpenEXR file to read, see `layers.choose_layer`.
+
+    Returns
+    -------
+    tuple
+        The picture, its light ``(H, W, 3)`` in the target's primaries, and notes on what codes leave behind.
+
+    Raises
+    ------
+    HdrgenError
+        The file cannot be read, holds NaN or Inf, or is data.
+    """
+    image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
+    chromaticities, stated = assumed_chromaticities(image)
+    left = header_notes(left_behind(image.attributes, kept=()))
+    notes = [*image.notes, *aspect_notes(image.geometry), *left]
+    if not stated:
+        notes.append("the file states no primaries, so Rec.709 by convention")
+    if image.alpha is not None:
+        notes.append("alpha was dropped")
+    return image, to_chromaticities(image.rgb, chromaticities, target), notes
 
 
 def linear_space(space: str) -> Chromaticities:

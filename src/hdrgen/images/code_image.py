@@ -231,18 +231,24 @@ def _png_bytes(code: NDArray[Any], text: Mapping[str, str]) -> bytes:
     if not done:
         raise ValueError(f"cannot encode a picture of shape {code.shape}")
     data = encoded.tobytes()
-    header_end = len(SIGNATURE) + 12 + 13
-    return data[:header_end] + b"".join(_text_chunk(*item) for item in text.items()) + data[header_end:]
+    return _after_header(data, b"".join(_text_chunk(*item) for item in text.items()))
 
 
 def _with_aspect(png: bytes, pixel_aspect_ratio: float) -> bytes:
     """Return a PNG that says the shape of its pixels; one of square pixels as it is."""
     if pixel_aspect_ratio == 1.0:
         return png
-    header_end = 8 + 12 + 13
-    content = b"pHYs" + struct.pack(">IIB", *_resolutions(pixel_aspect_ratio), 0)
-    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-    return png[:header_end] + chunk + png[header_end:]
+    return _after_header(png, _chunk(b"pHYs" + struct.pack(">IIB", *_resolutions(pixel_aspect_ratio), 0)))
+
+
+def _after_header(png: bytes, chunks: bytes) -> bytes:
+    header_end = len(SIGNATURE) + 12 + 13
+    return png[:header_end] + chunks + png[header_end:]
+
+
+def _chunk(content: bytes) -> bytes:
+    """Return a chunk of a PNG; the content begins with its type."""
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
 
 
 def _resolutions(pixel_aspect_ratio: float) -> tuple[int, int]:
@@ -261,4 +267,4 @@ def _text_chunk(keyword: str, value: str) -> bytes:
         content = b"tEXt" + name + b"\0" + value.encode("latin-1")
     except UnicodeEncodeError:
         content = b"iTXt" + name + b"\0\0\0\0\0" + value.encode()
-    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return _chunk(content)

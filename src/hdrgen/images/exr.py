@@ -42,8 +42,12 @@ __all__ = [
     "UnreadableImage",
     "interop_chromaticities",
     "interop_id",
+    "layer_in",
+    "layers_in",
+    "pixel_type",
     "read_exr",
     "read_header",
+    "stored_header",
     "use_threads",
     "why_not_stored",
     "write_exr",
@@ -79,7 +83,7 @@ def read_header(path: Path, *, layer: str | None = None, part: int | str | None 
     path = Path(path)
     file = open_exr(path)
     taken, notes = _choose(file, layer, part)
-    return _stored_header(file.headers[taken.part], taken, notes)
+    return stored_header(file.headers[taken.part], taken, notes)
 
 
 def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = None) -> SceneImage:
@@ -110,7 +114,7 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
     path = Path(path)
     file = open_exr(path)
     taken, notes = _choose(file, layer, part)
-    stored = _stored_header(file.headers[taken.part], taken, notes)
+    stored = stored_header(file.headers[taken.part], taken, notes)
     samplings = {c.name: (int(c.xSampling), int(c.ySampling)) for c in file.headers[taken.part]["channels"]}
     flat = (
         len(file.headers) == 1
@@ -132,7 +136,7 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
         alpha=None if alpha is None else np.ascontiguousarray(alpha),
         chromaticities=stored.chromaticities,
         attributes=stored.attributes,
-        pixel_type=_pixel_type(_samples(planes, taken.channels[0])),
+        pixel_type=pixel_type(_samples(planes, taken.channels[0])),
         compression=stored.compression,
         storage=stored.storage,
         part=taken.part,
@@ -157,19 +161,40 @@ def read_parts(path: Path) -> tuple[StoredPart, ...]:
     return _stored_parts(file, file.parts(separate=True))
 
 
-def _choose(file: ExrFile, layer: str | None, part: int | str | None) -> tuple[Layer, tuple[str, ...]]:
-    """Return the layer that is the picture, and what a person should know of the others and of the header."""
-    headers = file.headers
-    flat = [index for index, header in enumerate(headers) if header.get("type") not in _DEEP]
+def layers_in(file: ExrFile) -> list[Layer]:
+    """Return the layers of a file's parts, without the deep ones.
+
+    Raises
+    ------
+    UnreadableImage
+        All parts are deep.
+    """
+    flat = [index for index, header in enumerate(file.headers) if header.get("type") not in _DEEP]
     if not flat:
         raise UnreadableImage(file.path, "is a deep EXR: flatten it before use")
-    layers = layers_of([_part_names(index, headers) for index in flat])
+    return layers_of([_part_names(index, file.headers) for index in flat])
+
+
+def layer_in(file: ExrFile, layers: list[Layer], layer: str | None, part: int | str | None) -> Layer:
+    """Return the layer that is the picture; see `layers.choose_layer`.
+
+    Raises
+    ------
+    UnreadableImage
+        There is none, or none of that name, or several are as likely.
+    """
     try:
-        taken = choose_layer(layers, layer=layer, part=part)
+        return choose_layer(layers, layer=layer, part=part)
     except NoPicture as error:
         raise UnreadableImage(file.path, str(error)) from None
+
+
+def _choose(file: ExrFile, layer: str | None, part: int | str | None) -> tuple[Layer, tuple[str, ...]]:
+    """Return the layer that is the picture, and what a person should know of the others and of the header."""
+    layers = layers_in(file)
+    taken = layer_in(file, layers, layer, part)
     notes = layer_notes(layers, taken, asked=layer is not None)
-    if deep := len(headers) - len(flat):
+    if deep := sum(header.get("type") in _DEEP for header in file.headers):
         notes += (f"{deep} deep {'part is' if deep == 1 else 'parts are'} left behind",)
     return taken, (*notes, *file.notes)
 
@@ -183,7 +208,8 @@ def _part_names(index: int, headers: list[Any]) -> PartNames:
     return PartNames(index, name, tuple(views), tuple(channel.name for channel in header["channels"]))
 
 
-def _stored_header(header: Any, taken: Layer, notes: tuple[str, ...]) -> StoredHeader:
+def stored_header(header: Any, taken: Layer, notes: tuple[str, ...] = ()) -> StoredHeader:
+    """Return what a part's header says about a layer of it."""
     (x0, y0), (x1, y1) = header["dataWindow"]
     attributes = {name: _plain(value) for name, value in header.items() if name not in _NOT_SHOWN}
     for window in ("dataWindow", "displayWindow"):
@@ -268,7 +294,8 @@ def _plain(value: Any) -> Any:
     return OwnTypeText(value)
 
 
-def _pixel_type(samples: NDArray[Any]) -> str:
+def pixel_type(samples: NDArray[Any]) -> str:
+    """Return ``half``, ``float``, ``uint``, or ``deep`` for lists of samples."""
     return {"u": "uint", "O": "deep"}.get(
         samples.dtype.kind, "half" if samples.dtype == np.float16 else "float"
     )
@@ -289,7 +316,7 @@ def _stored_parts(file: ExrFile, parts: list[Any]) -> tuple[StoredPart, ...]:
 def _stored_part(index: int, header: dict[str, Any], part: Any) -> StoredPart:
     planes = {name: channel.pixels for name, channel in part.channels.items()}
     channels = tuple(
-        StoredChannel(c.name, _pixel_type(_samples(planes, c.name)), (int(c.xSampling), int(c.ySampling)))
+        StoredChannel(c.name, pixel_type(_samples(planes, c.name)), (int(c.xSampling), int(c.ySampling)))
         for c in header["channels"]
     )
     storage = header["type"].name.removesuffix("image") if "type" in header else "scanline"

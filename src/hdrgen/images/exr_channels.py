@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.images.exr import _DEEP, _part_names, _stored_header
+from hdrgen.images.exr import layer_in, layers_in, pixel_type, stored_header
 from hdrgen.images.exr_file import open_exr
 from hdrgen.images.layer_names import is_depth, is_hash, is_id, words_in
-from hdrgen.images.layers import Layer, NoPicture, choose_layer, layers_of
-from hdrgen.images.stored_image import StoredHeader, UnreadableImage
+from hdrgen.images.layers import Layer
+from hdrgen.images.stored_image import StoredHeader
 
 Kind = Literal["picture", "depth", "bits", "other"]
 
@@ -40,9 +40,7 @@ class ChannelPixels:
     @property
     def pixel_type(self) -> str:
         """``half``, ``float`` or ``uint``."""
-        if self.pixels.dtype.kind == "u":
-            return "uint"
-        return "half" if self.pixels.dtype == np.float16 else "float"
+        return pixel_type(self.pixels)
 
     @property
     def full_name(self) -> str:
@@ -82,22 +80,16 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
     UnreadableImage
         As `read_exr`, but for damaged pixels, and not where all is data.
     """
-    headers = open_exr(path).headers
-    flat = [index for index, header in enumerate(headers) if header.get("type") not in _DEEP]
-    if not flat:
-        raise UnreadableImage(path, "is a deep EXR: flatten it before use")
-    layers = layers_of([_part_names(index, headers) for index in flat])
-    if layer is None and part is None and layers and all(found.kind == "data" for found in layers):
-        return Contents(None, _stored_header(headers[layers[0].part], layers[0], ()), holds_more=True)
-    try:
-        taken = choose_layer(layers, layer=layer, part=part)
-    except NoPicture as error:
-        raise UnreadableImage(path, str(error)) from None
+    file = open_exr(path)
+    headers, layers = file.headers, layers_in(file)
+    all_data = layer is None and part is None and layers and all(found.kind == "data" for found in layers)
+    taken = layers[0] if all_data else layer_in(file, layers, layer, part)
+    stored = stored_header(headers[taken.part], taken)
     if taken.kind == "data":
-        return Contents(None, _stored_header(headers[taken.part], taken, ()), holds_more=True)
+        return Contents(None, stored, holds_more=True)
     channels = {channel.name for channel in headers[taken.part]["channels"]}
     more = len(headers) > 1 or channels != {*taken.channels, taken.alpha} - {None}
-    return Contents(taken, _stored_header(headers[taken.part], taken, ()), more)
+    return Contents(taken, stored, more)
 
 
 def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...]:

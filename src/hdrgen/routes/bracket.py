@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
-from hdrgen.conversion import assumed_chromaticities, to_chromaticities
+from hdrgen.conversion import read_for_codes
 from hdrgen.images.code_image import write_pngs
-from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.images.scene_image import in_display, read_finite_scene_image
-from hdrgen.provenance import header_notes, left_behind
 from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
@@ -111,15 +108,7 @@ def bracket_file(
     if len(set(evs)) < len(evs):
         raise HdrgenError(f"the EVs {listed(evs)} must differ")
     curve = encoding_named(encoding)
-    image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
-    chromaticities, stated = assumed_chromaticities(image)
-    linear = to_chromaticities(image.rgb, chromaticities, curve.chromaticities)
-    left = header_notes(left_behind(image.attributes, kept=()))
-    notes = [*image.notes, *aspect_notes(image.geometry), *left]
-    if not stated:
-        notes.append("the file states no primaries, so Rec.709 by convention")
-    if image.alpha is not None:
-        notes.append("alpha was dropped")
+    image, linear, notes = read_for_codes(source, curve.chromaticities, layer=layer, part=part)
     primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
     named = {} if primaries is None else {PRIMARIES: primaries}
     said = {ENCODING: encoding, **named, "hdrgen:version": __version__}

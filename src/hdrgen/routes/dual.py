@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
-from hdrgen.conversion import assumed_chromaticities, to_chromaticities
+from hdrgen.conversion import read_for_codes
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
 from hdrgen.images.code_shape import shape_notes, stated_geometry
-from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.images.scene_image import in_display, read_finite_scene_image
-from hdrgen.provenance import header_notes, left_behind, made_by
+from hdrgen.provenance import header_notes, made_by
 from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
@@ -109,15 +107,7 @@ def tone_map_file(
     if not log_ceiling_linear > 0:
         raise HdrgenError(f"the log picture's ceiling must be above 0, not {log_ceiling_linear:g}")
     target = _space(primaries)
-    image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
-    chromaticities, stated = assumed_chromaticities(image)
-    linear = to_chromaticities(image.rgb, chromaticities, target)
-    left = header_notes(left_behind(image.attributes, kept=()))
-    notes = [*image.notes, *aspect_notes(image.geometry), *left]
-    if not stated:
-        notes.append("the file states no primaries, so Rec.709 by convention")
-    if image.alpha is not None:
-        notes.append("alpha was dropped")
+    image, linear, notes = read_for_codes(source, target, layer=layer, part=part)
     curves: tuple[tuple[str, ToneMap, Path], ...] = (
         ("reinhard", Reinhard(), reinhard_png),
         ("log", Log(log_ceiling_linear), log_png),
