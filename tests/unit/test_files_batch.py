@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,18 @@ def _files(capsys):
     return {Path(row["file"]).stem: row for row in json.loads(said.out)["files"]}, said.err
 
 
-@pytest.fixture
-def little_room():
+@contextmanager
+def _little_room():
+    """No file beyond 24,000 bytes: for as short as can be, since it holds for pytest's own output too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("plates", "little_room")
+@pytest.mark.usefixtures("plates")
 @pytest.mark.parametrize(
     ("command", "written"),
     [
@@ -60,7 +64,8 @@ def little_room():
     ],
 )
 def test_a_disk_that_has_no_room_for_one_file_costs_that_file(capsys, command, written):
-    assert run([*command, "--json"]) == 1
+    with _little_room():
+        assert run([*command, "--json"]) == 1
     files, said = _files(capsys)
     assert list(files) == list("abcd")
     assert [name for name, row in files.items() if "error" in row] == ["b"]
@@ -185,7 +190,6 @@ def test_a_bug_of_a_frame_in_a_worker_is_one_line_and_its_traceback_is_in_the_lo
     assert "return {}[item]" in log.read_text()
 
 
-@pytest.mark.usefixtures("little_room")
 @pytest.mark.parametrize(
     "write",
     [
@@ -197,7 +201,11 @@ def test_a_bug_of_a_frame_in_a_worker_is_one_line_and_its_traceback_is_in_the_lo
     ids=["polars", "numpy", "tifffile", "python"],
 )
 def test_every_writer_on_a_full_disk_names_the_target(tmp_path, write):
-    with pytest.raises(OSError, match=r".") as raised, replacing(tmp_path / "a.npy") as temporary:
+    with (
+        _little_room(),
+        pytest.raises(OSError, match=r".") as raised,
+        replacing(tmp_path / "a.npy") as temporary,
+    ):
         write(temporary)
     assert raised.value.filename == str(tmp_path / "a.npy")
     assert raised.value.strerror
