@@ -8,10 +8,10 @@ import typer
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.flux.checkpoint import read_reference
-from hdrgen.flux.tiny import TinyNetwork
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
+from hdrgen.training.base_model import TinyKlein
 from hdrgen.training.flux_full import TrainFluxFull, train_flux_full
 from hdrgen.training.plan import Size, Workload, build, plan_training
 
@@ -26,8 +26,8 @@ def main(
     """Train it, or say what that would take."""
     settings = read_section(Path("params.yaml"), "train_flux_full", TrainFluxFull)
     if dry_run:
-        network = read_section(Path("params.yaml"), "base_model.tiny.network", TinyNetwork)
-        transformer = build(size, network, settings.crops.size)
+        tiny = read_section(Path("params.yaml"), "base_model.tiny", TinyKlein)
+        transformer = build(size, tiny.network, settings.crops.size, tiny.prompt_tokens)
         typer.echo(
             plan_training(
                 size, transformer, Workload.of(settings.flow, settings.gradient_checkpointing)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hdrgen.bench.operations import EVS
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
 from hdrgen.inference.tone_mlp import MlpFuser
@@ -33,7 +33,7 @@ def _expand(backend: Backend, folder: Path) -> Work:
 
 def _merge(backend: Backend, folder: Path) -> Work:
     codes = [read_code8(folder / f"{ev}.png").code for ev in EVS]
-    cells = [bracket_cells("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
+    cells = [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
     merger = load_merger(backend=backend)
     return lambda: merger.merge(codes, cells, EVS, reference=EVS.index(0), threads=cores())
 

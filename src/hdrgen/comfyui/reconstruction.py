@@ -239,7 +239,7 @@ def _stack(
     encoding = _encoding(encoding, pictures)
     if encoding == LIGHT:
         codes, ceilings, chromaticities = ceilings_of_light(pictures, AP1, end)
-        key = "level16"
+        key = "log2_code16"
     else:
         key, chromaticities = CODE_ENCODINGS[encoding], encoding_named(encoding).chromaticities
         codes, ceilings = ceilings_of_codes([codes_of(picture) for picture in pictures], key, end)

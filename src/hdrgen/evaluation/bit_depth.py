@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_frames, logc4_code16
-from hdrgen.dataset.pairs.records import KINDS, judged_crop
+from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
 from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
-from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
+from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.bit_depth import load_expander
 from hdrgen.metrics.quality import judge
@@ -44,7 +44,7 @@ def expanders(weights: Mapping[str, Path], settings: EvaluateBitDepth) -> dict[s
 
     return {
         "dequantised": lambda code8, _: code8 / np.float32(255),
-        "smooth_in_cells": lambda code8, _: (code8 + smooth_in_cells(code8)) / np.float32(255),
+        "smooth_in_cells": lambda code8, _: (code8 + smooth_in_intervals(code8)) / np.float32(255),
         "bilateral": lambda code8, _: np.asarray(
             cv2.bilateralFilter(code8 / np.float32(255), 7, 2 * settings.noise_codes / 255, 1.5)
         ),
@@ -89,7 +89,7 @@ def judge_bit_depth(
     lights = {frame.frame: frame for frame in bit_depth_frames(frames, frames_dir, pairs)}
     judgements: list[Judgement] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
-        light = judged_crop(lights[row["frame"]].light(), pairs.judged_size)
+        light = evaluation_crop(lights[row["frame"]].light(), pairs.judged_size)
         code = logc4_code16(light) / np.float32(65535)
         linear = np.clip(logc4_decode(code), 0, None)
         for kind in KINDS:

@@ -20,16 +20,17 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.export_decoders import flux_vae_graph, hdr_vae_graph
-from hdrgen.exposure.bracket_tables import bracket_cells
-from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.onnx_export import write_onnx
 from hdrgen.inference.onnx_graphs import Graph, bit_depth_graph, exposure_fusion_graph, tone_fusion_graph
 from hdrgen.inference.onnx_session import OnnxGraph, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
-from hdrgen.models.exposure_fusion import load_exposure_fusion, shown, stack_of
+from hdrgen.models.exposure_fusion import load_exposure_fusion, shown
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_published_hdr_vae
+from hdrgen.models.stack_estimates import estimates_of
 from hdrgen.models.tone_fusion import load_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -187,16 +188,16 @@ def _code8(code: NDArray[np.floating], noise_codes: float, rng: np.random.Genera
 
 def _codes(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple[Tensor, ...]:
     code8 = _code8(ENCODINGS["logc4_awg4"].encode(linear), noise_codes, rng)
-    smooth = torch.from_numpy(smooth_in_cells(code8[0].numpy()))[None]
+    smooth = torch.from_numpy(smooth_in_intervals(code8[0].numpy()))[None]
     return code8, smooth, torch.tensor(1.0 if noise_codes else 0.0)
 
 
 def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple[Tensor, ...]:
     encode = ENCODINGS["logc4_awg4"].encode
     codes = [_code8(encode(linear * np.float32(2**ev)), noise_codes, rng)[0] for ev in EVS]
-    stack = stack_of(codes, [bracket_cells("logc4_awg4", 8, ev, evs=EVS) for ev in EVS])
-    stack = stack.corrected(stack.level_errors())
-    tables = (stack.level, stack.weight, stack.lower, stack.upper)
+    stack = estimates_of(codes, [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS])
+    stack = stack.corrected(stack.log2_errors())
+    tables = (stack.log2, stack.weight, stack.lower, stack.upper)
     return *(table.contiguous() for table in tables), shown(stack.weight), torch.tensor([REFERENCE])
 
 

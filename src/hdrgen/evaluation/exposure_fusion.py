@@ -16,15 +16,15 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     KINDS,
     MASK_SUFFIX,
     MakeBracketPairs,
-    judged_scene,
+    evaluation_scene,
     picture_suffix,
 )
 from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
 from hdrgen.exposure.alignment import Aligned, align_stack
-from hdrgen.exposure.bracket_tables import Bits, BracketCells, bracket_cells
+from hdrgen.exposure.bracket_tables import Bits, BracketTables, bracket_tables
 from hdrgen.exposure.classical_merge import (
-    cell_intersection_merge,
     debevec_merge,
+    interval_intersection_merge,
     inverse_variance_merge,
     robertson_merge,
 )
@@ -60,7 +60,7 @@ def mergers(
     """Return all that are judged: closed forms with and without alignment, OpenCV's merges, and networks by name."""
     cells = _cells(pairs, settings, [8] * len(pairs.evs))
 
-    def of_bits(aligned: Aligned) -> list[BracketCells]:
+    def of_bits(aligned: Aligned) -> list[BracketTables]:
         # Brackets that moved have 16-bit codes.
         return _cells(pairs, settings, [8 if code.dtype == np.uint8 else 16 for code in aligned.codes])
 
@@ -77,7 +77,7 @@ def mergers(
         )
 
     return {
-        "cell_intersection": lambda codes, _: cell_intersection_merge(codes, cells),
+        "cell_intersection": lambda codes, _: interval_intersection_merge(codes, cells),
         "inverse_variance": lambda codes, _: inverse_variance_merge(codes, cells),
         "inverse_variance_aligned": lambda _, aligned: inverse_variance_merge(
             aligned.codes, of_bits(aligned), aligned.occluded
@@ -90,9 +90,9 @@ def mergers(
 
 def _cells(
     pairs: MakeBracketPairs, settings: EvaluateExposureFusion, bits: Sequence[Bits]
-) -> list[BracketCells]:
+) -> list[BracketTables]:
     return [
-        bracket_cells(ENCODING_NAMES[0], b, ev, evs=pairs.evs, noise_codes=settings.noise_codes)
+        bracket_tables(ENCODING_NAMES[0], b, ev, evs=pairs.evs, noise_codes=settings.noise_codes)
         for b, ev in zip(bits, pairs.evs, strict=True)
     ]
 
@@ -134,7 +134,7 @@ def judge_exposure_fusion(
     judgements: list[Judgement] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         frame = read_exr(frames_dir / files[row["frame"]]).rgb
-        light = np.clip(judged_scene(row["frame"], frame, pairs).linear_awg4, 0, None)
+        light = np.clip(evaluation_scene(row["frame"], frame, pairs).linear_awg4, 0, None)
         moving = read_code8(pairs_dir / f"{row['file']}{MASK_SUFFIX}").code[..., 0] > 0
         peak = float(np.percentile(light, 99.99))
         for kind in KINDS:

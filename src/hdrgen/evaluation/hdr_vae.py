@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
-from hdrgen.dataset.pairs.records import judged_crop
+from hdrgen.dataset.pairs.records import evaluation_crop
 from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.tables import Judgement, summary, table_by_band, table_by_frame, write_tables
 from hdrgen.flux.hdr_vae import HdrVae, LightCode, Vae, load_hdr_vae, load_vae
@@ -169,6 +169,6 @@ def _through(vae: Vae, curve: LightCode) -> RoundTrip:
 
 def _middle(linear: NDArray[np.floating], largest_side: int, multiple: int) -> NDArray[np.float32]:
     """Return the middle of a frame, sides multiples of what the VAEs need."""
-    crop = judged_crop(linear, largest_side - largest_side % multiple)
+    crop = evaluation_crop(linear, largest_side - largest_side % multiple)
     height, width = (extent - extent % multiple for extent in crop.shape[:2])
     return np.ascontiguousarray(crop[:height, :width], np.float32)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.dataset.frame_index import read_index
-from hdrgen.dataset.pairs.records import SMALLEST_JUDGED
+from hdrgen.dataset.pairs.records import SMALLEST_EVALUATED
 from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.gradients import smooth_gradients
 from hdrgen.evaluation.production_pictures import (
@@ -217,7 +217,7 @@ def _references(
     for row in rows.iter_rows(named=True):
         path = frames_dir / row["file"]
         light = brightest_part(read_exr(path).rgb.astype(np.float32), settings.judged_size)
-        if min(light.shape[:2]) < SMALLEST_JUDGED:
+        if min(light.shape[:2]) < SMALLEST_EVALUATED:
             raise HdrgenError(f"{path}: is too small to be judged")
         yield row["source"], row["frame"], light
     for name, light in smooth_gradients(settings.gradients, settings.gradient_size, settings.seed):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4
-from hdrgen.colour.tone_maps import Reinhard
+from hdrgen.exposure.tone_map_tables import reinhard_table
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.conversion import assumed_chromaticities, convert_file, to_chromaticities
 from hdrgen.images.exr import read_exr
@@ -116,18 +116,12 @@ def deliver(
         tone_map_file(footage, reinhard, log, threads=threads)
         for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
             convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
-        ACESCG.write(
-            made[REINHARD_8BIT], reinhard_alone(read_code8(reinhard).code), AWG4, {}, threads=threads
-        )
+        reinhard_linear = reinhard_table()[read_code8(reinhard).code]
+        ACESCG.write(made[REINHARD_8BIT], reinhard_linear, AWG4, {}, threads=threads)
         expand_file(logc4, made["expand"], lambda: models.expander, threads=threads)
         merge_files(brackets, made["merge"], lambda: models.merger, threads=threads)
         fuse_files(reinhard, log, made["fuse"], models.fuser, threads=threads)
     return made
-
-
-def reinhard_alone(reinhard_code8: NDArray[np.uint8]) -> Light:
-    """Return the scene-linear light of 8-bit Reinhard codes; the last code, which has no end, is where its cell begins."""
-    return Reinhard().decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)[reinhard_code8]
 
 
 def generated(folder: Path) -> Mapping[str, list[Path]]:

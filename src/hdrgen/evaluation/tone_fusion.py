@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.dataset.pairs.records import KINDS, judged_crop
+from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
-from hdrgen.exposure.tone_map_tables import level_decode, tone_cells
+from hdrgen.exposure.log2_encoding import log2_decode
+from hdrgen.exposure.tone_map_tables import reinhard_table, tone_map_tables
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import load_fuser
@@ -47,14 +48,12 @@ class EvaluateToneFusion(Section):
 
 def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Estimator]:
     """Return the baselines: each looks at one pixel's codes and nothing else."""
-    reinhard = Reinhard()
-    cells = tone_cells(reinhard, Log(log_ceiling_linear), noise_codes)
-    # Code 255 of a curve that never reaches 1 is taken as the lower edge of its cell.
-    alone = reinhard.decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)
+    tables = tone_map_tables(Reinhard(), Log(log_ceiling_linear), noise_codes)
+    reinhard_linear = reinhard_table()
     return {
-        "cell_intersection": lambda reinhard8, log8: level_decode(cells.intersection[reinhard8, log8]),
-        "inverse_variance": lambda reinhard8, log8: level_decode(cells.average[reinhard8, log8]),
-        "reinhard_alone": lambda reinhard8, _: alone[reinhard8],
+        "cell_intersection": lambda reinhard8, log8: log2_decode(tables.intersection[reinhard8, log8]),
+        "inverse_variance": lambda reinhard8, log8: log2_decode(tables.average[reinhard8, log8]),
+        "reinhard_alone": lambda reinhard8, _: reinhard_linear[reinhard8],
     }
 
 
@@ -92,7 +91,7 @@ def judge_tone_fusion(
     judgements: list[Judgement] = []
     reliability = _Reliability()
     for done, row in enumerate(tests.iter_rows(named=True), 1):
-        light = judged_crop(read_exr(frames_dir / files[row["frame"]]).rgb, pairs.judged_size).astype(
+        light = evaluation_crop(read_exr(frames_dir / files[row["frame"]]).rgb, pairs.judged_size).astype(
             np.float32
         )
         light = np.clip(light, 0, None)

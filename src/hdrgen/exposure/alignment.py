@@ -1,9 +1,9 @@
-"""Dense alignment of exposures: each bracket as the reference sees it, and where it shows something else.
+"""Dense alignment of exposures: each bracket in the positions of the reference, and where it shows something else.
 
 Two exposures of one scene are compared as pictures in units of their common noise. With the standard deviations
-s_a and s_b of the two brackets' codes at a level, both are mapped by the integral of 1 / sqrt(s_a**2 + s_b**2) over
-levels. A picture then has equal noise everywhere, and what either bracket clips, or drowns in noise, is flat in
-both: six stops apart need no special case, and residuals are in standard deviations.
+s_a and s_b of the two brackets' codes at each light, both are mapped by the integral of 1 / sqrt(s_a**2 + s_b**2) over
+the light in log2 encoding. A picture then has equal noise everywhere, and what either bracket clips, or drowns in noise,
+is flat in both: six stops apart need no special case, and residuals are in standard deviations.
 
 Flow is Dense Inverse Search (Kroeger et al., ECCV 2016, OpenCV's ``PRESET_FAST``) on top of a translation found by
 phase correlation, and is used only where it explains the pictures measurably better than none. A bracket that has
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.bracket_tables import BracketTables
 from hdrgen.runtime.errors import HdrgenError
 
 Picture = NDArray[Any]
@@ -33,18 +33,18 @@ Mask = NDArray[np.bool_]
 SMALLEST_SIDE = 32
 """Side of the smallest picture in which flow is looked for."""
 
-HEADROOM_LEVELS = 0.5
-"""Below a bracket's highest code: what was clipped before noise or a change of exposure is anywhere in there."""
+HEADROOM_LOG2 = 0.5
+"""Below a bracket's highest code, in log2 encoding: clipped light after noise or a change of exposure is anywhere in there."""
 
-MOST_EXPOSURE_ERROR_LEVELS = 1.0
-"""How far a bracket's exposure may be from what was said and still be made up for before comparing."""
+MOST_EXPOSURE_ERROR_LOG2 = 1.0
+"""How far a bracket's exposure may be from its EV and still be made up for before comparing."""
 
 STILL_PIXELS = 0.35
 """Flow up to this is noise; it counts fully from twice this on."""
 
 MEASURABLE_GAIN, MEASURABLE_RATIO = 0.05, 1.2
 """By how much, and by which factor, flow must lower the mean square residual at half size. Noise alone gives 0.25;
-flow through noise was never seen to lower it by 0.01, a shift of 0.3 pixels lowers it by 0.03 to 1."""
+flow through noise never lowered it by 0.01, a shift of 0.3 pixels lowers it by 0.03 to 1."""
 
 MISMATCH_SD, INCONSISTENT_MISMATCH_SD = 3.0, 1.0
 """Residual, in standard deviations, beyond that of a misplacement by one pixel: an exposure error of 0.1 stop stays
@@ -56,7 +56,7 @@ INCONSISTENT_PIXELS = 1.5
 
 @dataclass(frozen=True)
 class Aligned:
-    """A stack as its reference sees it.
+    """A stack in the positions of its reference.
 
     ``codes`` has the reference and every static bracket as the very arrays given; a bracket that was moved has
     uint16 codes (8-bit codes times 257). ``occluded``, shape ``(H, W)`` each, is True where a bracket does not show
@@ -68,7 +68,7 @@ class Aligned:
 
 
 def align_stack(
-    codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], *, reference: int, threads: int = 1
+    codes: Sequence[NDArray[Any]], tables: Sequence[BracketTables], *, reference: int, threads: int = 1
 ) -> Aligned:
     """Align each bracket of a stack with the reference.
 
@@ -76,7 +76,7 @@ def align_stack(
     ----------
     codes
         The brackets, uint8 or uint16 of shape ``(H, W, 3)``, all of one size.
-    cells
+    tables
         The tables of each bracket's codes.
     reference
         Which bracket stays as it is: best one in the middle, with much neither clipped nor black.
@@ -94,64 +94,64 @@ def align_stack(
             f"the brackets differ in size: {' against '.join(sorted(f'{w}x{h}' for h, w in sizes))}"
         )
 
-    def seen_by_reference(bracket: int) -> tuple[NDArray[Any], Mask]:
+    def aligned_with_reference(bracket: int) -> tuple[NDArray[Any], Mask]:
         if bracket == reference:
             return codes[bracket], np.zeros(codes[bracket].shape[:2], bool)
-        return _align(codes[reference], cells[reference], codes[bracket], cells[bracket])
+        return _align(codes[reference], tables[reference], codes[bracket], tables[bracket])
 
     with ThreadPoolExecutor(threads) as pool:
-        pairs = pool.map(seen_by_reference, range(len(codes)))
+        pairs = pool.map(aligned_with_reference, range(len(codes)))
     aligned, occluded = zip(*pairs, strict=True)
     return Aligned(aligned, occluded)
 
 
 def _align(
-    reference_code: NDArray[Any], reference_cells: BracketCells, code: NDArray[Any], cells: BracketCells
+    reference_code: NDArray[Any], reference_tables: BracketTables, code: NDArray[Any], tables: BracketTables
 ) -> tuple[NDArray[Any], Mask]:
-    reference, bracket = _comparable(reference_code, reference_cells, code, cells)
-    found = _flow(reference, bracket)
-    if found is None:
+    reference, bracket = _comparable(reference_code, reference_tables, code, tables)
+    displacement = _flow(reference, bracket)
+    if displacement is None:
         return code, _mismatch(reference, bracket, MISMATCH_SD)
-    flow, inconsistent = found
+    flow, inconsistent = displacement
     height, width = reference.shape
     x, y = _positions(flow)
     outside = (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)
     moved = _at(code if code.dtype == np.uint16 else code.astype(np.uint16) * np.uint16(257), x, y)
-    # Compared anew, because an exposure error is seen better without the displacement.
-    reference, bracket = _comparable(reference_code, reference_cells, moved, cells)
+    # Compared anew, because an exposure error is measured better without the displacement.
+    reference, bracket = _comparable(reference_code, reference_tables, moved, tables)
     most_sd = np.where(inconsistent, np.float32(INCONSISTENT_MISMATCH_SD), np.float32(MISMATCH_SD))
     return moved, _mismatch(reference, bracket, most_sd) | outside
 
 
 def _comparable(
-    code_a: NDArray[Any], a: BracketCells, code_b: NDArray[Any], b: BracketCells
+    code_a: NDArray[Any], a: BracketTables, code_b: NDArray[Any], b: BracketTables
 ) -> tuple[Picture, Picture]:
     """Return two brackets as pictures ``(H, W)`` whose difference has a standard deviation of one."""
     code_a, code_b = _as_entries(code_a, a), _as_entries(code_b, b)
-    level_b = b.level + _exposure_difference(code_a, a, code_b, b)
-    grid = np.linspace(min(a.level.min(), level_b.min()), max(a.level.max(), level_b.max()), 4096)
-    variance = sum(_sd(grid, level, c) ** 2 for level, c in ((a.level, a), (level_b, b)))
-    per_level = 1 / np.sqrt(variance)
-    integral = np.concatenate([[0], np.cumsum((per_level[1:] + per_level[:-1]) / 2 * np.diff(grid))])
+    log2_b = b.log2 + _exposure_difference(code_a, a, code_b, b)
+    grid = np.linspace(min(a.log2.min(), log2_b.min()), max(a.log2.max(), log2_b.max()), 4096)
+    variance = sum(_sd(grid, log2, c) ** 2 for log2, c in ((a.log2, a), (log2_b, b)))
+    per_log2 = 1 / np.sqrt(variance)
+    integral = np.concatenate([[0], np.cumsum((per_log2[1:] + per_log2[:-1]) / 2 * np.diff(grid))])
     # The mean of three components is worth sqrt(3) of one.
     table_a, table_b = (
-        (np.interp(level, grid, integral) / np.sqrt(3)).astype(np.float32) for level in (a.level, level_b)
+        (np.interp(log2, grid, integral) / np.sqrt(3)).astype(np.float32) for log2 in (a.log2, log2_b)
     )
     return _summed(table_a, code_a), _summed(table_b, code_b)
 
 
-def _as_entries(code: NDArray[Any], cells: BracketCells) -> NDArray[Any]:
+def _as_entries(code: NDArray[Any], tables: BracketTables) -> NDArray[Any]:
     """Return codes as entries of the tables: those of a moved 8-bit bracket have 16 bits."""
-    if code.dtype == np.uint16 and len(cells.level) == 256:
+    if code.dtype == np.uint16 and len(tables.log2) == 256:
         return cv2.convertScaleAbs(code, alpha=1 / 257)
     return code
 
 
-def _sd(grid: NDArray[np.floating], level: Picture, cells: BracketCells) -> NDArray[np.float64]:
-    """Return a bracket's standard deviation at each level of the grid, infinite where it says nothing."""
-    says, sd = level[~cells.clipped], cells.sd_levels[~cells.clipped]
-    inside = (grid >= says.min()) & (grid <= says.max() - HEADROOM_LEVELS)
-    return np.where(inside, np.interp(grid, says, sd), np.inf)
+def _sd(grid: NDArray[np.floating], log2: Picture, tables: BracketTables) -> NDArray[np.float64]:
+    """Return a bracket's standard deviation at each light of the grid, infinite where it has none well exposed."""
+    well, sd = log2[~tables.clipped], tables.sd_log2[~tables.clipped]
+    inside = (grid >= well.min()) & (grid <= well.max() - HEADROOM_LOG2)
+    return np.where(inside, np.interp(grid, well, sd), np.inf)
 
 
 def _summed(table: Picture, code: NDArray[Any]) -> Picture:
@@ -160,19 +160,17 @@ def _summed(table: Picture, code: NDArray[Any]) -> Picture:
 
 
 def _exposure_difference(
-    code_a: NDArray[Any], a: BracketCells, code_b: NDArray[Any], b: BracketCells
+    code_a: NDArray[Any], a: BracketTables, code_b: NDArray[Any], b: BracketTables
 ) -> float:
-    """Return by how many levels the second bracket is darker than it should be: a median over good codes."""
+    """Return by how much, in log2 encoding, the second bracket is darker than it should be: a median over good codes."""
     step = max(1, min(code_a.shape[:2]) // 256)
     thin_a, thin_b = code_a[::step, ::step], code_b[::step, ::step]
-    good_a, good_b = (
-        (c.sd_levels < 0.5) & (c.level < c.level[~c.clipped].max() - HEADROOM_LEVELS) for c in (a, b)
-    )
+    good_a, good_b = ((c.sd_log2 < 0.5) & (c.log2 < c.log2[~c.clipped].max() - HEADROOM_LOG2) for c in (a, b))
     good = good_a[thin_a] & good_b[thin_b]
     if good.sum() < 100:
         return 0.0
-    difference = float(np.median(a.level[thin_a[good]] - b.level[thin_b[good]]))
-    return float(np.clip(difference, -MOST_EXPOSURE_ERROR_LEVELS, MOST_EXPOSURE_ERROR_LEVELS))
+    difference = float(np.median(a.log2[thin_a[good]] - b.log2[thin_b[good]]))
+    return float(np.clip(difference, -MOST_EXPOSURE_ERROR_LOG2, MOST_EXPOSURE_ERROR_LOG2))
 
 
 def _flow(reference: Picture, bracket: Picture) -> tuple[Flow, Mask] | None:

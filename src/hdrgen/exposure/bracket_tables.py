@@ -2,8 +2,8 @@
 
 A bracket at exposure value EV shows ``linear * 2**EV`` through a curve (LogC4, sRGB, ...), so the darkest one, the
 lowest EV, holds the highlights. Each component is a code of 8 or 16 bits, and whatever one code says without its
-neighbours or the other brackets is an entry of a table. Levels are those of `hdrgen.exposure.tone_map_tables`:
-log2(linear + 0.01), of light at EV 0.
+neighbours or the other brackets is an entry of a table. Light is that at EV 0, in its log2 encoding
+(`hdrgen.exposure.log2_encoding`).
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.encodings import ENCODINGS, Encoding
-from hdrgen.exposure.tone_map_tables import CLIPPED_SD_LEVELS, LEVEL_OFFSET, level_decode, level_encode
+from hdrgen.exposure.log2_encoding import LOG2_OFFSET, log2_decode, log2_encode
+from hdrgen.exposure.tone_map_tables import CLIPPED_SD_LOG2
 
 Table = NDArray[np.float32]
 Bits = Literal[8, 16]
 
-LEVEL_FLOOR, LEVEL_SPAN = -7.0, 23.0
-"""Levels that `level16` codes can say: -7 to 16, black to beyond the largest half float, in steps of 0.00035."""
+LOG2_FLOOR, LOG2_SPAN = -7.0, 23.0
+"""Range of the encoding ``log2_code16``: -7 to 16, black to beyond the largest half float, in steps of 0.00035."""
 
 READ_NOISE_LINEAR, SHOT_NOISE_LINEAR = 2e-3, 4e-4
 """Noise of linear brackets, which come out of a camera: variance = read**2 + shot * exposed light. 5 % at grey, 1 % two
@@ -34,16 +35,16 @@ MOST_STEPS = 14.0
 
 
 @dataclass(frozen=True)
-class BracketCells:
+class BracketTables:
     """Tables over the codes of one bracket, shape ``(256,)`` or ``(65536,)``, of light at EV 0.
 
-    ``level`` is the middle of each code's cell and ``sd_levels`` its standard deviation under noise and
-    quantisation; ``lower`` and ``upper`` bound the cell, in levels; ``weight`` is the inverse variance.
+    ``log2`` is the middle of each code's quantisation interval in log2 encoding and ``sd_log2`` its standard deviation
+    under noise and quantisation; ``lower`` and ``upper`` bound the interval; ``weight`` is the inverse variance.
     ``clipped`` tells the codes that only say "at least" or "at most".
     """
 
-    level: Table
-    sd_levels: Table
+    log2: Table
+    sd_log2: Table
     lower: Table
     upper: Table
     clipped: NDArray[np.bool_]
@@ -51,25 +52,25 @@ class BracketCells:
     @cached_property
     def weight(self) -> Table:
         """Inverse variance of each code."""
-        return (1 / self.sd_levels**2).astype(np.float32)
+        return (1 / self.sd_log2**2).astype(np.float32)
 
 
-def encode_level16(linear: NDArray[np.floating]) -> NDArray[np.uint16]:
-    """Return scene-linear floats as codes of the encoding ``level16``: what a bracket that is an EXR becomes."""
-    code = (level_encode(linear.astype(np.float32)) - LEVEL_FLOOR) / LEVEL_SPAN
+def encode_log2_code16(linear: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Return scene-linear floats as codes of the encoding ``log2_code16``: what a bracket that is an EXR becomes."""
+    code = (log2_encode(linear.astype(np.float32)) - LOG2_FLOOR) / LOG2_SPAN
     return (np.clip(code, 0, 1) * 65535 + 0.5).astype(np.uint16)
 
 
 @lru_cache(maxsize=64)  # a few stacks of nine; a 16-bit entry is a megabyte
-def bracket_cells(
+def bracket_tables(
     encoding: str, bits: Bits, ev: float, *, evs: tuple[float, ...], noise_codes: float = 3.0
-) -> BracketCells:
+) -> BracketTables:
     """Return the tables of one bracket.
 
     Parameters
     ----------
     encoding
-        A key of `ENCODINGS`, or ``level16`` (`encode_level16`), which never clips.
+        A key of `ENCODINGS`, or ``log2_code16`` (`encode_log2_code16`), which never clips.
     bits
         8 or 16; noise is the same either way.
     ev
@@ -80,27 +81,27 @@ def bracket_cells(
         Standard deviation of the noise to expect, in 8-bit codes; of encoded pictures, linear ones have a camera's.
     """
     codes = 2**bits
-    curve = _LEVEL16 if encoding == "level16" else ENCODINGS[encoding]
+    curve = _LOG2_CODE16 if encoding == "log2_code16" else ENCODINGS[encoding]
     edges = curve.decode((np.arange(codes + 1) - 0.5) / (codes - 1)) / 2.0**ev
     middle = curve.decode(np.arange(codes) / (codes - 1)) / 2.0**ev
-    level = level_encode(middle)
-    lower, upper = level_encode(edges[:-1]), level_encode(edges[1:])
-    per_code = np.maximum(np.gradient(level), 1e-6)
-    if encoding == "level16" or encoding.startswith("linear_"):
+    log2 = log2_encode(middle)
+    lower, upper = log2_encode(edges[:-1]), log2_encode(edges[1:])
+    per_code = np.maximum(np.gradient(log2), 1e-6)
+    if encoding == "log2_code16" or encoding.startswith("linear_"):
         exposed = middle * 2.0**ev
         noise_linear = np.sqrt(READ_NOISE_LINEAR**2 + SHOT_NOISE_LINEAR * exposed) / 2.0**ev
-        variance = (noise_linear / ((middle + LEVEL_OFFSET) * np.log(2))) ** 2
+        variance = (noise_linear / ((middle + LOG2_OFFSET) * np.log(2))) ** 2
     else:
         variance = (per_code * noise_codes * (codes - 1) / 255) ** 2
     variance = variance + per_code**2 / 12
     sd = np.sqrt(variance)
     clipped = np.zeros(codes, bool)
-    if encoding != "level16":
+    if encoding != "log2_code16":
         at_most, at_least = middle <= 0, np.zeros(codes, bool)
         at_least[-1] = True
         lower[at_most], upper[at_least] = -np.inf, np.inf
         sd_at_least, sd_at_most = (
-            CLIPPED_SD_LEVELS * CLIPPED_STEP ** min(stops, MOST_STEPS)
+            CLIPPED_SD_LOG2 * CLIPPED_STEP ** min(stops, MOST_STEPS)
             for stops in (ev - min(evs), max(evs) - ev)
         )
         # Light that was clipped before the noise came has codes below the highest, too.
@@ -109,11 +110,11 @@ def bracket_cells(
         sd = np.sqrt(variance + share * sd_at_least**2)
         sd[at_least], sd[at_most] = sd_at_least, sd_at_most
         clipped = at_least | at_most
-    level, sd, lower, upper = (t.astype(np.float32) for t in (level, sd, lower, upper))
-    return BracketCells(level, sd, lower, upper, clipped)
+    log2, sd, lower, upper = (t.astype(np.float32) for t in (log2, sd, lower, upper))
+    return BracketTables(log2, sd, lower, upper, clipped)
 
 
-_LEVEL16 = Encoding(
+_LOG2_CODE16 = Encoding(
     ENCODINGS["linear_awg4"].chromaticities,
-    decode=lambda code: level_decode(code * LEVEL_SPAN + LEVEL_FLOOR),
+    decode=lambda code: log2_decode(code * LOG2_SPAN + LOG2_FLOOR),
 )

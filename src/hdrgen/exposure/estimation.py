@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure.bracket_tables import Bits, bracket_cells
-from hdrgen.exposure.tone_map_tables import LEVEL_OFFSET, level_decode
+from hdrgen.exposure.bracket_tables import Bits, bracket_tables
+from hdrgen.exposure.log2_encoding import LOG2_OFFSET, log2_decode
 from hdrgen.runtime.errors import HdrgenError
 
 QUANTILES = np.linspace(0.005, 0.995, 199)
@@ -139,7 +139,7 @@ def estimate_evs(
     codes
         The brackets in any order, uint8 or uint16 of shape ``(H, W, 3)``.
     encoding
-        A key of `ENCODINGS`, or ``level16``.
+        A key of `ENCODINGS`, or ``log2_code16``.
     first_clipped
         The code of each bracket from which on it is clipped, None of one that its encoding alone clips.
 
@@ -215,19 +215,19 @@ def _contradiction(
     pair: tuple[int, int],
     step: float,
 ) -> str:
-    said = f"the EVs given are {_listed(evs)}, but"
+    message = f"the EVs given are {_listed(evs)}, but"
     try:
-        seen = np.array(estimate_evs(codes, encoding, ends))
+        estimated = np.array(estimate_evs(codes, encoding, ends))
     except HdrgenError:
         return (
-            f"{said} picture {pair[1] + 1} is {step:+.1f} EV from picture {pair[0] + 1}; "
+            f"{message} picture {pair[1] + 1} is {step:+.1f} EV from picture {pair[0] + 1}; "
             "correct --ev or --encoding"
         )
-    seen += np.median(np.array(evs)) - np.median(seen)
-    said = f"{said} the pictures say {_listed(seen)}"
-    if np.abs(seen[::-1] - evs).max() <= TOLERANCE_STOPS:
-        return f"{said}: the order is reversed (EV -2 is the darkest picture)"
-    return f"{said}; correct --ev or --encoding"
+    estimated += np.median(np.array(evs)) - np.median(estimated)
+    message = f"{message} the pictures say {_listed(estimated)}"
+    if np.abs(estimated[::-1] - evs).max() <= TOLERANCE_STOPS:
+        return f"{message}: the order is reversed (EV -2 is the darkest picture)"
+    return f"{message}; correct --ev or --encoding"
 
 
 def _listed(evs: Sequence[float] | NDArray[np.floating]) -> str:
@@ -242,7 +242,7 @@ def well_exposed_codes(
     Parameters
     ----------
     encoding
-        A key of `ENCODINGS`, or ``level16``.
+        A key of `ENCODINGS`, or ``log2_code16``.
     bits
         8 or 16.
     first_clipped
@@ -253,11 +253,11 @@ def well_exposed_codes(
     array, array
         Shape ``(256,)`` or ``(65536,)``. Light is that of an exposure at EV 0.
     """
-    cells = bracket_cells(encoding, bits, 0.0, evs=(0.0,))
-    linear = level_decode(cells.level.astype(np.float64))
+    tables = bracket_tables(encoding, bits, 0.0, evs=(0.0,))
+    linear = log2_decode(tables.log2.astype(np.float64))
     stops = np.log2(np.maximum(linear, 1e-12))
-    sd_stops = cells.sd_levels * (linear + LEVEL_OFFSET) / np.maximum(linear, 1e-12)
-    unclipped = ~cells.clipped
+    sd_stops = tables.sd_log2 * (linear + LOG2_OFFSET) / np.maximum(linear, 1e-12)
+    unclipped = ~tables.clipped
     unclipped[first_clipped:] &= first_clipped is None
     good = unclipped & (sd_stops < MOST_SD_STOPS)
     good &= stops < stops[unclipped].max(initial=-np.inf) - HEADROOM_STOPS

@@ -1,8 +1,8 @@
 """What a pair of 8-bit codes says about the light: closed forms, as tables of 256 x 256.
 
 Both tone maps work on each component alone, so whatever can be said of a Reinhard code and a log code without
-looking at neighbours is a table with the Reinhard code as row and the log code as column. Levels are in
-`level`: log2(linear + 0.01), near enough to stops in the light and to linear below one nit.
+looking at neighbours is a table with the Reinhard code as row and the log code as column. Light is in its log2
+encoding (`hdrgen.exposure.log2_encoding`).
 """
 
 from dataclasses import dataclass
@@ -11,82 +11,79 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.colour.arrays import ArrayT, float_array
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, cells8
+from hdrgen.exposure.log2_encoding import log2_encode
 
-LEVEL_OFFSET = 0.01
-CLIPPED_SD_LEVELS = 4.0
+CLIPPED_SD_LOG2 = 4.0
 """Standard deviation given to a code that only says "at least"."""
 
 Table = NDArray[np.float32]
 
 
-def level_encode(linear: ArrayT) -> ArrayT:
-    """Scene-linear (from 0) to levels: log2(linear + 0.01); 0 is -6.64, grey -2.40, 10,000 is 13.29."""
-    xp, x = float_array(linear)
-    return xp.log2(xp.clip(x, 0, None) + LEVEL_OFFSET)
-
-
-def level_decode(level: ArrayT) -> ArrayT:
-    """Levels to scene-linear: the mirror of `level_encode`; never negative."""
-    xp, level = float_array(level)
-    # Several times as fast as 2**level, which is a general power.
-    return xp.clip(xp.exp2(level) - LEVEL_OFFSET, 0, None)
-
-
 @dataclass(frozen=True)
-class ToneCells:
-    """Tables of shape (256, 256) in levels: row the Reinhard code, column the log code.
+class ToneMapTables:
+    """Tables of shape (256, 256) in log2 encoding: row the Reinhard code, column the log code.
 
-    ``lower`` and ``upper`` bound the intersection of the two codes' quantisation cells; where the cells do not
-    meet (``agree`` is False) they are crossed: ``lower`` is above ``upper``, with the gap between. ``average`` is
-    the inverse-variance mean of the two codes' levels for noise of ``noise_codes``, ``average_sd`` its
-    standard deviation, and ``disagreement`` the difference of the two levels (Reinhard minus log) over its own.
+    ``lower`` and ``upper`` bound the intersection of the two codes' quantisation intervals; where the intervals do not
+    meet (``consistent`` is False) they are crossed: ``lower`` is above ``upper``, with the gap between. ``average`` is
+    the inverse-variance mean of the two codes' light for noise of ``noise_codes``, ``average_sd`` its standard
+    deviation, and ``disagreement`` the difference of the two (Reinhard minus log) over its own.
     """
 
     lower: Table
     upper: Table
-    agree: NDArray[np.bool_]
+    consistent: NDArray[np.bool_]
     average: Table
     average_sd: Table
     disagreement: Table
 
     @property
     def intersection(self) -> Table:
-        """The middle of the two cells' intersection, or of the gap between them."""
+        """The middle of the two intervals' intersection, or of the gap between them."""
         return ((self.lower + self.upper) / 2).astype(np.float32)
 
 
-def _levels(tone_map: ToneMap, noise_codes: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the level of each code and its variance under code noise and quantisation, shape (256,) each."""
+def reinhard_table() -> NDArray[np.float32]:
+    """Return the scene-linear light of each 8-bit Reinhard code, shape (256,).
+
+    The last code stands for light without end; it is taken as the least of it.
+    """
+    return Reinhard().decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)
+
+
+def _log2_and_variance(
+    tone_map: ToneMap, noise_codes: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the light of each code and its variance under code noise and quantisation, shape (256,) each."""
     lower, upper = cells8(tone_map)
     clipped = 255 if np.isinf(upper[-1]) else 256
-    level = np.empty(256)
-    level[:clipped] = (level_encode(lower[:clipped]) + level_encode(upper[:clipped])) / 2
-    level[clipped:] = level_encode(lower[clipped:])
-    per_code = np.gradient(level)
+    log2 = np.empty(256)
+    log2[:clipped] = (log2_encode(lower[:clipped]) + log2_encode(upper[:clipped])) / 2
+    log2[clipped:] = log2_encode(lower[clipped:])
+    per_code = np.gradient(log2)
     variance = (noise_codes**2 + 1 / 12) * per_code**2
     # The last code of a curve without a ceiling says "at least": worth next to nothing beside the other picture.
-    variance[clipped:] = CLIPPED_SD_LEVELS**2
-    return level, variance
+    variance[clipped:] = CLIPPED_SD_LOG2**2
+    return log2, variance
 
 
 @cache
-def tone_cells(reinhard: Reinhard, log: Log, noise_codes: float = 3.0) -> ToneCells:
+def tone_map_tables(reinhard: Reinhard, log: Log, noise_codes: float = 3.0) -> ToneMapTables:
     """Return the tables for a pair of curves and the noise expected of generated pictures, in 8-bit codes."""
     (r_low, r_high), (l_low, l_high) = cells8(reinhard), cells8(log)
-    # Levels rise with the light, so that bounds can be compared as levels: 256 logarithms in place of 65,536.
-    lower = np.maximum(level_encode(r_low)[:, None], level_encode(l_low)[None, :])
-    upper = np.minimum(level_encode(r_high)[:, None], level_encode(l_high)[None, :])
-    (r_level, r_var), (l_level, l_var) = _levels(reinhard, noise_codes), _levels(log, noise_codes)
-    r_weight, l_weight = 1 / r_var[:, None], 1 / l_var[None, :]
-    average = (r_level[:, None] * r_weight + l_level[None, :] * l_weight) / (r_weight + l_weight)
-    difference_sd = np.sqrt(r_var[:, None] + l_var[None, :])
-    return ToneCells(
+    # The encoding rises with the light, so that bounds can be compared in it: 256 logarithms in place of 65,536.
+    lower = np.maximum(log2_encode(r_low)[:, None], log2_encode(l_low)[None, :])
+    upper = np.minimum(log2_encode(r_high)[:, None], log2_encode(l_high)[None, :])
+    r_log2, r_variance = _log2_and_variance(reinhard, noise_codes)
+    l_log2, l_variance = _log2_and_variance(log, noise_codes)
+    r_weight, l_weight = 1 / r_variance[:, None], 1 / l_variance[None, :]
+    average = (r_log2[:, None] * r_weight + l_log2[None, :] * l_weight) / (r_weight + l_weight)
+    difference_sd = np.sqrt(r_variance[:, None] + l_variance[None, :])
+    return ToneMapTables(
         lower=lower.astype(np.float32),
         upper=upper.astype(np.float32),
-        agree=lower <= upper,
+        consistent=lower <= upper,
         average=average.astype(np.float32),
         average_sd=np.sqrt(1 / (r_weight + l_weight)).astype(np.float32),
-        disagreement=((r_level[:, None] - l_level[None, :]) / difference_sd).astype(np.float32),
+        disagreement=((r_log2[:, None] - l_log2[None, :]) / difference_sd).astype(np.float32),
     )

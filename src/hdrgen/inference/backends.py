@@ -22,7 +22,7 @@ from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
 from hdrgen.models.bit_depth import MODEL as BIT_DEPTH
 from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
 from hdrgen.models.exposure_fusion import MODEL as EXPOSURE_FUSION
-from hdrgen.models.exposure_fusion import LuminanceStackProcessor, load_exposure_fusion
+from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots, load_exposure_fusion
 from hdrgen.models.runtime_network import net_and_digest
 from hdrgen.models.tiles import Tile
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
@@ -98,10 +98,10 @@ class ExportedFuser(tone_fusion.Fuser):
         threads: int,
     ) -> None:
         light = self._graph(
-            {"reinhard_code8": reinhard_code8[tile.seen][None], "log_code8": log_code8[tile.seen][None]},
+            {"reinhard_code8": reinhard_code8[tile.input][None], "log_code8": log_code8[tile.input][None]},
             threads=threads,
         )
-        linear[tile.kept] = light[0][tile.kept_of_seen]
+        linear[tile.kept] = light[0][tile.kept_of_input]
 
 
 class ExportedExpander(bit_depth.Expander):
@@ -122,13 +122,13 @@ class ExportedExpander(bit_depth.Expander):
     ) -> None:
         code = self._graph(
             {
-                "code8": code8[tile.seen][None],
-                "smooth": smooth[tile.seen][None],
+                "code8": code8[tile.input][None],
+                "smooth": smooth[tile.input][None],
                 "strength": np.array(strength, np.float32),
             },
             threads=threads,
         )
-        expanded[tile.kept] = code[0][tile.kept_of_seen]
+        expanded[tile.kept] = code[0][tile.kept_of_input]
 
 
 class ExportedMerger(exposure_fusion.StackMerger):
@@ -148,19 +148,20 @@ class ExportedMerger(exposure_fusion.StackMerger):
         tile: Tile,
         threads: int,
     ) -> None:
-        seen = brackets.stack(tile.seen).corrected(overview.errors).in_slots(brackets.reference)[0]
+        stack = brackets.stack(tile.input).corrected(overview.errors)
+        estimates, _ = in_slots(stack, brackets.reference)
         light = self._graph(
             {
-                "level": seen.level.numpy(),
-                "weight": seen.weight.numpy(),
-                "lower": seen.lower.numpy(),
-                "upper": seen.upper.numpy(),
+                "level": estimates.log2.numpy(),
+                "weight": estimates.weight.numpy(),
+                "lower": estimates.lower.numpy(),
+                "upper": estimates.upper.numpy(),
                 "shown": overview.shown.numpy(),
                 "reference": np.array([overview.reference]),
             },
             threads=threads,
         )
-        linear[tile.kept] = light[0][tile.kept_of_seen]
+        linear[tile.kept] = light[0][tile.kept_of_input]
 
 
 def exported(graph: "Graph", digest: str) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from hdrgen.exposure.tone_map_tables import level_decode
+from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.metrics.quality import FLOOR_LINEAR
 from hdrgen.models.bit_depth import (
     WIDEST,
@@ -26,11 +26,11 @@ from hdrgen.models.exposure_fusion import (
     SLOTS,
     STRIDE,
     LuminanceStackProcessor,
-    Stack,
-    merge_levels,
-    unfolded,
+    merge_log2,
+    trust_and_correction,
 )
-from hdrgen.models.folded_unet import fold, stride, unfold
+from hdrgen.models.pixel_unshuffled_unet import pixel_shuffle, pixel_unshuffle, stride
+from hdrgen.models.stack_estimates import StackEstimates
 from hdrgen.models.tone_fusion import ToneFuser
 
 SAME_AS_INPUT = "those of the input pictures"
@@ -142,7 +142,7 @@ def bit_depth_graph(net: BitDepthUNet) -> Graph:
         ),
         "smooth": Signal(
             PICTURE,
-            "offset of the smoothest picture with these codes: hdrgen.exposure.smoothest_in_cells.smooth_in_cells",
+            "offset of the smoothest picture with these codes: hdrgen.exposure.smoothest_in_intervals.smooth_in_intervals",
             "codes",
             range=(-0.5, 0.5),
         ),
@@ -178,9 +178,9 @@ def exposure_fusion_graph(net: LuminanceStackProcessor) -> Graph:
             (1,), "which bracket moving things are shown from", "index", range=(0, SLOTS - 1)
         ),
     }
-    level = torch.zeros(1, SLOTS, *EXAMPLE, 3)
+    log2 = torch.zeros(1, SLOTS, *EXAMPLE, 3)
     example = (
-        level, level + 1, level - 1, level + 1, torch.ones(1, SLOTS, dtype=torch.bool), torch.tensor([1])
+        log2, log2 + 1, log2 - 1, log2 + 1, torch.ones(1, SLOTS, dtype=torch.bool), torch.tensor([1])
     )  # fmt: skip
     return Graph(
         "exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), FLOOR_LINEAR
@@ -205,8 +205,8 @@ class _FusedLight(nn.Module):
     def forward(self, reinhard_code8: Tensor, log_code8: Tensor) -> Tensor:
         height, width = reinhard_code8.shape[1:3]
         multiple = stride(self.net.settings.widths)
-        level = self.net(*(edge_padded(codes, multiple, 1) for codes in (reinhard_code8, log_code8)))
-        return level_decode(level)[:, :height, :width]
+        log2 = self.net(*(edge_padded(codes, multiple, 1) for codes in (reinhard_code8, log_code8)))
+        return log2_decode(log2)[:, :height, :width]
 
 
 class _FloatCodes(nn.Module):
@@ -217,10 +217,12 @@ class _FloatCodes(nn.Module):
     def forward(self, code8: Tensor, smooth: Tensor, strength: Tensor) -> Tensor:
         height, width = code8.shape[1:3]
         multiple = max(stride(self.net.settings.widths), WIDEST)
-        folded8, offset = (fold(edge_padded(picture, multiple, 1)) for picture in (code8, smooth))
-        answers = self.net.unet(features(folded8, offset, overview(folded8)))
-        clean, generated = (code(folded8, offset, answers) for code in (clean_code, generated_code))
-        return unfold(torch.lerp(clean, generated, strength) / 255)[:, :height, :width]
+        unshuffled8, offset = (
+            pixel_unshuffle(edge_padded(picture, multiple, 1)) for picture in (code8, smooth)
+        )
+        output = self.net.unet(features(unshuffled8, offset, overview(unshuffled8)))
+        clean, generated = (code(unshuffled8, offset, output) for code in (clean_code, generated_code))
+        return pixel_shuffle(torch.lerp(clean, generated, strength) / 255)[:, :height, :width]
 
 
 class _MergedLight(nn.Module):
@@ -229,13 +231,14 @@ class _MergedLight(nn.Module):
         self.net = net
 
     def forward(
-        self, level: Tensor, weight: Tensor, lower: Tensor, upper: Tensor, shown: Tensor, reference: Tensor
+        self, log2: Tensor, weight: Tensor, lower: Tensor, upper: Tensor, shown: Tensor, reference: Tensor
     ) -> Tensor:
-        height, width = level.shape[2:4]
-        level, weight, lower, upper = (edge_padded(t, STRIDE, 2) for t in (level, weight, lower, upper))
-        stack = Stack(level, weight, lower, upper, clipped=shown)  # what is clipped counts before this only
-        trust, correction = unfolded(
-            self.net.answer(self.net.features(level, weight, shown.long(), reference))
+        height, width = log2.shape[2:4]
+        log2, weight, lower, upper = (edge_padded(t, STRIDE, 2) for t in (log2, weight, lower, upper))
+        # What is clipped counts before this only.
+        stack = StackEstimates(log2, weight, lower, upper, clipped=shown)
+        trust, correction = trust_and_correction(
+            self.net.output(self.net.features(log2, weight, shown.long(), reference))
         )
-        merged = merge_levels(stack, trust, correction, stack.clean())
-        return level_decode(merged)[:, :height, :width]
+        merged = merge_log2(stack, trust, correction, stack.consistency())
+        return log2_decode(merged)[:, :height, :width]

@@ -7,19 +7,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.exposure.smoothest_in_cells import Plane
-from hdrgen.exposure.tone_map_tables import level_decode
-from hdrgen.inference.folded_network import FoldedNetwork
-from hdrgen.models.clean_share import clean_share
+from hdrgen.exposure.log2_encoding import log2_decode
+from hdrgen.exposure.smoothest_in_intervals import Plane
+from hdrgen.inference.pixel_unshuffled_network import PixelUnshuffledNetwork
+from hdrgen.models.consistency import local_consistency
 from hdrgen.models.flat_areas import smooth_flat_areas
-from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
+from hdrgen.models.pixel_unshuffled_unet import (
+    DOWNSCALE,
+    pixel_shuffle,
+    pixel_unshuffle,
+    receptive_radius,
+    stride,
+)
 from hdrgen.models.runtime_network import net_and_digest, torch_threads
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.tone_fusion import (
-    CLEAN_WINDOW,
     FEATURES,
-    MAX_LEVEL,
     MODEL,
+    WINDOW_BLOCKS,
     ToneFuser,
     load_tone_fuser,
     pair_index,
@@ -33,14 +38,14 @@ BAND = 8
 """Rows of blocks in a band."""
 
 
-class Fuser(FoldedNetwork[ToneFuser]):
-    """The product's fuser with its weights. See `FoldedNetwork`."""
+class Fuser(PixelUnshuffledNetwork[ToneFuser]):
+    """The product's fuser with its weights. See `PixelUnshuffledNetwork`."""
 
     def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
         self.log_ceiling_linear = net.log_ceiling_linear
         widths, blocks = net.settings.widths, net.settings.blocks
-        self._stride, self._halo = stride(widths), reach(widths, blocks)
+        self._stride, self._halo = stride(widths), receptive_radius(widths, blocks)
 
     def fuse(
         self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8], *, threads: int = 2
@@ -69,7 +74,7 @@ class Fuser(FoldedNetwork[ToneFuser]):
         height, width, _ = reinhard_code8.shape
         linear = np.empty((height, width, 3), np.float32)
 
-        def cells(component: int, every: int) -> tuple[Plane, Plane]:
+        def intervals(component: int, every: int) -> tuple[Plane, Plane]:
             place = np.s_[::every, ::every, component]
             index = pair_index(
                 *(torch.from_numpy(code8[place].copy()) for code8 in (reinhard_code8, log_code8))
@@ -83,7 +88,7 @@ class Fuser(FoldedNetwork[ToneFuser]):
         with torch_threads(threads), torch.inference_mode():
             for tile in tiles(height, width, size=TILE, halo=self._halo):
                 self._fuse_tile(reinhard_code8, log_code8, linear, tile, threads)
-            smooth_flat_areas(linear, cells, max_level=MAX_LEVEL, threads=threads)
+            smooth_flat_areas(linear, intervals, threads=threads)
         return linear
 
     def _fuse_tile(
@@ -94,38 +99,39 @@ class Fuser(FoldedNetwork[ToneFuser]):
         tile: Tile,
         threads: int,
     ) -> None:
-        reinhard, log = (padded(p[tile.seen], self._stride) for p in (reinhard_code8, log_code8))
-        rows, columns = (side // FOLD for side in reinhard.shape[1:3])
-        entered = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
-        agreeing = torch.empty(1, rows, columns)
+        reinhard, log = (padded(p[tile.input], self._stride) for p in (reinhard_code8, log_code8))
+        rows, columns = (side // DOWNSCALE for side in reinhard.shape[1:3])
+        unet_input = torch.empty(1, rows, columns, FEATURES, dtype=self._dtype)
+        consistent_share = torch.empty(1, rows, columns)
         bands = range(0, rows, BAND)
 
-        # What is done to each pixel is done a band at a time, which stays in the cache; the network sees all.
-        def look(band: int) -> None:
+        # What is done to each pixel is done a band at a time, which stays in the cache; the network is given all.
+        def extract(band: int) -> None:
             index = _band_index(reinhard, log, band)
-            entered[:, band : band + BAND] = self._as_entered(self._net.features(index))
-            agreeing[:, band : band + BAND] = self._net.agreeing(index)
+            unet_input[:, band : band + BAND] = self._unet_input(self._net.features(index))
+            consistent_share[:, band : band + BAND] = self._net.consistent_share(index)
 
-        in_threads(look, bands, threads)
-        correction = self._answers(entered)
-        clean = clean_share(agreeing, CLEAN_WINDOW)
+        in_threads(extract, bands, threads)
+        correction = self._unet_output(unet_input)
+        consistency = local_consistency(consistent_share, WINDOW_BLOCKS)
 
         def light(band: int) -> None:
-            first = tile.seen_top + band * FOLD
-            top, bottom = max(first, tile.top), min(first + BAND * FOLD, tile.bottom)
+            first = tile.input_top + band * DOWNSCALE
+            top, bottom = max(first, tile.top), min(first + BAND * DOWNSCALE, tile.bottom)
             if top >= bottom:  # a band of the halo
                 return
             blocks = np.s_[:, band : band + BAND]
-            level = self._net.level(_band_index(reinhard, log, band), correction[blocks], clean[blocks])
-            kept = np.s_[top - first : bottom - first, tile.kept_of_seen[1]]
-            linear[top:bottom, tile.left : tile.right] = unfold(level_decode(level))[0][kept].numpy()
+            index = _band_index(reinhard, log, band)
+            log2 = self._net.corrected(index, correction[blocks], consistency[blocks])
+            kept = np.s_[top - first : bottom - first, tile.kept_of_input[1]]
+            linear[top:bottom, tile.left : tile.right] = pixel_shuffle(log2_decode(log2))[0][kept].numpy()
 
         in_threads(light, bands, threads)
 
 
 def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:
-    rows = np.s_[:, band * FOLD : (band + BAND) * FOLD]
-    return fold(pair_index(reinhard[rows], log[rows]))
+    rows = np.s_[:, band * DOWNSCALE : (band + BAND) * DOWNSCALE]
+    return pixel_unshuffle(pair_index(reinhard[rows], log[rows]))
 
 
 def load_fuser(weights: Path | None = None) -> Fuser:

@@ -1,12 +1,12 @@
 """8-bit code values to float: the U-Net that `hdrgen expand` uses.
 
 An 8-bit code says that the picture is within half a code of it. On clean pictures that is certain, so the only question
-is where inside its cell each value lies, and quantising again gives the same codes whatever the answer. A closed form
-(`cell_smoother`) answers it for smooth gradients; the network says, for each pixel, how far to believe it, and what
-to add. Generated pictures carry a decoder's noise of several codes, and the cell of a noisy code is the wrong one:
-for them the network has a second answer, which takes the noise away and may leave the cell.
+is where inside its quantisation interval each value lies, and quantising again gives the same codes whatever comes out. A
+closed form (`smoothest_in_intervals`) solves it for smooth gradients; the network says, for each pixel, how far to believe
+it, and what to add. Generated pictures carry a decoder's noise of several codes, and the interval of a noisy code is the
+wrong one: for them the network has a second output, which takes the noise away and may leave the interval.
 
-The network sees differences between codes, not what they stand for. It is trained on LogC4 and works on any curve
+The network works on differences between codes, not what they stand for. It is trained on LogC4 and works on any curve
 under which neighbouring codes are neighbouring lights.
 """
 
@@ -16,19 +16,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
-from hdrgen.models.weights import load_model, save_weights
+from hdrgen.models.pixel_unshuffled_unet import (
+    DOWNSCALE,
+    UNSHUFFLED_CHANNELS,
+    PixelUnshuffledUNet,
+    block_deviations,
+    block_means,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from hdrgen.models.weights import load_model, save_model
 from hdrgen.runtime.params import Section
 
 MODEL = "bit_depth"
 """The name in the header of its weights."""
 
-CELL = 0.48
-"""How far from its code the clean answer may be, in codes. A cell ends at 0.5; what is left outlives the rounding to half
-floats and a change of primaries and back."""
+HALF_INTERVAL = 0.48
+"""How far from its code the clean output may be, in codes. An interval ends at 0.5; what is left outlives the rounding to
+half floats and a change of primaries and back."""
 
 MOST_DEVIATION = 12.0
-"""Codes by which a pixel may differ from its block's mean before the network sees no more of it."""
+"""Codes by which a pixel may differ from its block's mean before it is the same to the network."""
 
 DEVIATION_UNIT = 2.0
 """Codes that are one to the network."""
@@ -37,10 +45,10 @@ SCALES = 4
 """Halvings of the block means that they are compared with: along a slow gradient, the mean over many steps is the gradient
 itself, and a step of one code, as a share of 255 too small to be learned from, is what differs from it."""
 
-WIDEST = FOLD * 2**SCALES
-"""Side in pixels of the widest of these means: what the network sees begins and ends on multiples of it."""
+WIDEST = DOWNSCALE * 2**SCALES
+"""Side in pixels of the widest of these means: pictures begin and end on multiples of it."""
 
-FEATURES = 3 + 3 * SCALES + 2 * FOLDED
+FEATURES = 3 + 3 * SCALES + 2 * UNSHUFFLED_CHANNELS
 
 
 class BitDepth(Section):
@@ -58,7 +66,7 @@ class BitDepthUNet(nn.Module):
     def __init__(self, settings: BitDepth) -> None:
         super().__init__()
         self.settings = settings
-        self.unet = FoldedUNet(FEATURES, 4 * FOLDED, settings.widths, settings.blocks)
+        self.unet = PixelUnshuffledUNet(FEATURES, 4 * UNSHUFFLED_CHANNELS, settings.widths, settings.blocks)
 
     def forward(self, code8: Tensor, smooth: Tensor) -> tuple[Tensor, Tensor]:
         """Return the clean and the generated picture's float codes 0 to 255, ``(N, H, W, 3)`` each.
@@ -68,47 +76,51 @@ class BitDepthUNet(nn.Module):
         code8
             uint8 codes.
         smooth
-            Of `smooth_in_cells`, float, of the same shape.
+            Of `smooth_in_intervals`, float, of the same shape.
         """
-        folded8, smooth = fold(code8), fold(smooth)
-        answers = self.unet(features(folded8, smooth, overview(folded8)))
-        return unfold(clean_code(folded8, smooth, answers)), unfold(generated_code(folded8, smooth, answers))
+        unshuffled8, smooth = pixel_unshuffle(code8), pixel_unshuffle(smooth)
+        output = self.unet(features(unshuffled8, smooth, overview(unshuffled8)))
+        clean, generated = (code(unshuffled8, smooth, output) for code in (clean_code, generated_code))
+        return pixel_shuffle(clean), pixel_shuffle(generated)
 
 
-def overview(folded8: Tensor) -> Tensor:
-    """Return what the network sees that reaches beyond a block, ``(N, H/4, W/4, 15)``, in codes.
+def overview(unshuffled8: Tensor) -> Tensor:
+    """Return the features that take in more than a block, ``(N, H/4, W/4, 15)``, in codes.
 
-    The mean of each block of folded codes, and how far it is from means over 8, 16, 32 and 64 pixels around it, up to 3.
+    The mean of each block of pixel-unshuffled codes, and how far it is from means over 8, 16, 32 and 64 pixels around it, up
+    to 3.
     """
-    mean = block_means(folded8.float())
+    mean = block_means(unshuffled8.float())
     planes = wider = mean.permute(0, 3, 1, 2)
-    seen = [mean]
+    means = [mean]
     for _ in range(SCALES):
         wider = F.avg_pool2d(wider, 2)
         around = F.interpolate(wider, size=planes.shape[2:], mode="bilinear", align_corners=False)
-        seen.append((planes - around).clamp_(-3, 3).permute(0, 2, 3, 1))
-    return torch.cat(seen, -1)
+        means.append((planes - around).clamp_(-3, 3).permute(0, 2, 3, 1))
+    return torch.cat(means, -1)
 
 
-def features(folded8: Tensor, smooth: Tensor, means: Tensor) -> Tensor:
-    """Return what the network sees of folded codes and their closed form, ``(N, H/4, W/4, 111)``, near unit size.
+def features(unshuffled8: Tensor, smooth: Tensor, means: Tensor) -> Tensor:
+    """Return the features of pixel-unshuffled codes and their closed form, ``(N, H/4, W/4, 111)``, near unit size.
 
     ``means`` are rows of the whole picture's `overview`, and the others the same rows of it.
     """
     mean, wider = means[..., :3], means[..., 3:]
-    deviation = block_deviations(folded8, mean).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
+    deviation = block_deviations(unshuffled8, mean).clamp_(-MOST_DEVIATION, MOST_DEVIATION)
     return torch.cat([mean / 64 - 2, wider, deviation / DEVIATION_UNIT, 2 * smooth], -1)
 
 
-def clean_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
-    """Return float codes inside their cells, 0 to 255; all folded."""
-    belief, more = answers[..., : 2 * FOLDED].float().chunk(2, -1)
-    return (code8 + (belief.sigmoid() * smooth + more / 2).clamp_(-CELL, CELL)).clamp_(0, 255)
+def clean_code(code8: Tensor, smooth: Tensor, output: Tensor) -> Tensor:
+    """Return float codes inside their quantisation intervals, 0 to 255; all pixel-unshuffled."""
+    belief, more = output[..., : 2 * UNSHUFFLED_CHANNELS].float().chunk(2, -1)
+    return (code8 + (belief.sigmoid() * smooth + more / 2).clamp_(-HALF_INTERVAL, HALF_INTERVAL)).clamp_(
+        0, 255
+    )
 
 
-def generated_code(code8: Tensor, smooth: Tensor, answers: Tensor) -> Tensor:
-    """Return float codes wherever the network says, 0 to 255; all folded."""
-    belief, more = answers[..., 2 * FOLDED :].float().chunk(2, -1)
+def generated_code(code8: Tensor, smooth: Tensor, output: Tensor) -> Tensor:
+    """Return float codes wherever the network says, 0 to 255; all pixel-unshuffled."""
+    belief, more = output[..., 2 * UNSHUFFLED_CHANNELS :].float().chunk(2, -1)
     return (code8 + belief.sigmoid() * smooth + DEVIATION_UNIT * more).clamp_(0, 255)
 
 
@@ -116,7 +128,7 @@ def code_loss(code: Tensor, target: Tensor) -> Tensor:
     """Return minus each picture's PSNR in dB over code values, ``(N,)``; codes 0 to 255, ``(N, H, W, 3)``.
 
     Their mean is what is learned from, and not the PSNR of the mean error: the mean of decibels is what is
-    judged, and gradients would otherwise count for nothing beside grain.
+    evaluated, and gradients would otherwise count for nothing beside grain.
     """
     error = (code - target).square().mean((1, 2, 3))
     return 10 * torch.log10(error / 255**2 + 1e-9)
@@ -125,7 +137,7 @@ def code_loss(code: Tensor, target: Tensor) -> Tensor:
 def save_bit_depth(path: Path, net: BitDepthUNet) -> None:
     """Write the weights with all that `load_bit_depth` needs to know."""
     settings = net.settings.model_dump(mode="json")
-    save_weights(path, net, model=MODEL, settings=settings, dtype=torch.float16)
+    save_model(path, net, model=MODEL, settings=settings, dtype=torch.float16)
 
 
 def load_bit_depth(path: Path) -> BitDepthUNet:

@@ -3,7 +3,7 @@
 A GroupNorm takes mean and variance of the whole picture, so a tile on its own comes out in tones of its own. Here the
 statistics of each norm are summed up over all tiles before any tile goes beyond that norm, so that tiles come out as
 the whole picture would, up to rounding. A part with k norms runs over the picture k times, each time one norm
-further, and once more for the answer: some k/2 + 1 times the work, for memory that does not grow with what the part
+further, and once more for the output: some k/2 + 1 times the work, for memory that does not grow with what the part
 would hold of the whole picture.
 """
 
@@ -28,9 +28,9 @@ def decode_in_tiles(part: nn.Module, features: Tensor, *, scale: int, halo: int,
     scale
         By how much it enlarges.
     halo
-        Places of its input that reach into an answer, on each side.
+        Places of its input that an output depends on, on each side.
     tile
-        Side of a tile in places of the answer.
+        Side of a tile in places of the output.
     """
     part = copy.deepcopy(part).eval()
     norms = list(_take_over_norms(part))
@@ -41,16 +41,16 @@ def decode_in_tiles(part: nn.Module, features: Tensor, *, scale: int, halo: int,
         for norm in norms:
             norm.settle()
     height, width = (scale * extent for extent in features.shape[2:])
-    answer: Tensor | None = None
+    output: Tensor | None = None
     for place in places:
         out = _run(part, norms, features, place)
         assert out is not None, "every norm is settled"
-        if answer is None:
-            answer = out.new_empty(*out.shape[:2], height, width)
+        if output is None:
+            output = out.new_empty(*out.shape[:2], height, width)
         rows, columns = _scaled(place.kept, scale)
-        answer[..., rows, columns] = _cut(out, place.kept_of_seen, scale)
-    assert answer is not None, "a picture has a tile"
-    return answer
+        output[..., rows, columns] = _cut(out, place.kept_of_input, scale)
+    assert output is not None, "a picture has a tile"
+    return output
 
 
 class _Reached(Exception):  # noqa: N818 - no error: the rest of the part has to wait
@@ -84,8 +84,8 @@ class _WholeNorm(nn.Module):
     def _add(self, grouped: Tensor) -> None:
         """Take in a tile without its halo (Chan et al. 1983)."""
         assert self.place is not None
-        scale = grouped.shape[3] // (self.place.seen_bottom - self.place.seen_top)
-        kept = _cut(grouped, self.place.kept_of_seen, scale)
+        scale = grouped.shape[3] // (self.place.input_bottom - self.place.input_top)
+        kept = _cut(grouped, self.place.kept_of_input, scale)
         variance, mean = torch.var_mean(kept, (2, 3, 4), correction=0, keepdim=True)
         count = kept[0, 0].numel()
         mean, squares = mean.double(), variance.double() * count
@@ -98,19 +98,19 @@ class _WholeNorm(nn.Module):
         self._count = both
 
     def settle(self) -> None:
-        """All tiles were seen, if any was."""
+        """Take the statistics for complete, if any tile came this far."""
         self._settled = self._mean is not None
 
 
 def _run(part: nn.Module, norms: list[_WholeNorm], features: Tensor, place: Tile) -> Tensor | None:
-    """Return the answer for a tile and its halo, or None where a norm is not settled."""
+    """Return the output for a tile and its halo, or None where a norm is not settled."""
     for norm in norms:
         norm.place = place
     try:
-        answer: Tensor = part(_cut(features, place.seen, 1))
+        output: Tensor = part(_cut(features, place.input, 1))
     except _Reached:
         return None
-    return answer
+    return output
 
 
 def _take_over_norms(module: nn.Module) -> Iterator[_WholeNorm]:

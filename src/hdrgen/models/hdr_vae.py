@@ -5,8 +5,8 @@ SiLU, 1024 to 512 to 256 to 128 channels at ``base_channels`` 128; a plain 3x3 c
 activation and without clamp.
 
 Only the decoder is published, so the encoder is its mirror. The published output is light itself. Here the last
-convolution answers in the codes of `HdrNormalisation`, and light is made of them afterwards: a plain convolution that
-answers in light has to reach 0.01 and 1000 with the same weights. Trained alike with the same loss in code, it was
+convolution gives codes of `HdrNormalisation`, and light is made of them afterwards: a plain convolution that
+gives light has to reach 0.01 and 1000 with the same weights. Trained alike with the same loss in code, it was
 wrong by 1.4 stops where this one was by 0.9, and by 6.1 against 4.2 above 16.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
 from hdrgen.models.group_norm_tiles import decode_in_tiles
-from hdrgen.models.weights import load_model, save_weights
+from hdrgen.models.weights import load_model, save_model
 from hdrgen.runtime.params import Section
 
 MODEL = "hdr_vae"
@@ -72,8 +72,8 @@ class PublishedHdrVae(nn.Module):
 
     def code(self, latents: Tensor) -> Tensor:
         """Return pictures ``(B, 3, H, W)`` in code, unclamped."""
-        answer: Tensor = self.last(self.decoder(latents))
-        return answer
+        code: Tensor = self.last(self.decoder(latents))
+        return code
 
     @torch.no_grad()
     def latents(self, linear_awg4: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def _normed(convolution: nn.Module, channels: int) -> tuple[nn.Module, ...]:
 
 def save_published_hdr_vae(path: Path, net: PublishedHdrVae) -> None:
     """Write the weights with all that `load_published_hdr_vae` needs to know."""
-    save_weights(path, net, model=MODEL, settings=net.network.model_dump(mode="json"))
+    save_model(path, net, model=MODEL, settings=net.network.model_dump(mode="json"))
 
 
 def load_published_hdr_vae(path: Path) -> PublishedHdrVae:

@@ -1,7 +1,8 @@
 """Large pictures in pieces: tiles for a network, bands for what is done to each pixel.
 
-A network is shown a tile with as much picture around it as can reach into it (`folded_unet.reach`), so that the
-tile comes out as the whole picture would, and memory does not grow with the picture.
+A network is given a tile with as much picture around it as its receptive field takes in
+(`pixel_unshuffled_unet.receptive_radius`), so that the tile comes out as the whole picture would, and memory does not
+grow with the picture.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,16 +22,16 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True)
 class Tile:
-    """Where a tile is: rows and columns that come out of it, and those that are shown to the network."""
+    """Where a tile is: rows and columns that come out of it, and those that go into the network."""
 
     top: int
     bottom: int
     left: int
     right: int
-    seen_top: int
-    seen_bottom: int
-    seen_left: int
-    seen_right: int
+    input_top: int
+    input_bottom: int
+    input_left: int
+    input_right: int
 
     @property
     def kept(self) -> tuple[slice, slice]:
@@ -38,15 +39,15 @@ class Tile:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
-    def seen(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that the network sees for it."""
-        return slice(self.seen_top, self.seen_bottom), slice(self.seen_left, self.seen_right)
+    def input(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that the network is given for it."""
+        return slice(self.input_top, self.input_bottom), slice(self.input_left, self.input_right)
 
     @property
-    def kept_of_seen(self) -> tuple[slice, slice]:
-        """Rows and columns that are kept of what the network saw."""
-        rows = slice(self.top - self.seen_top, self.bottom - self.seen_top)
-        return rows, slice(self.left - self.seen_left, self.right - self.seen_left)
+    def kept_of_input(self) -> tuple[slice, slice]:
+        """Rows and columns that are kept of the network's output."""
+        rows = slice(self.top - self.input_top, self.bottom - self.input_top)
+        return rows, slice(self.left - self.input_left, self.right - self.input_left)
 
 
 def tiles(height: int, width: int, *, size: int | tuple[int, int], halo: int) -> Iterator[Tile]:
@@ -60,7 +61,7 @@ def tiles(height: int, width: int, *, size: int | tuple[int, int], halo: int) ->
         Rows and columns of a tile, or its side. What lies near a border is worked on twice: tiles as wide as the
         picture cost least.
     halo
-        Pixels shown on each side, where there are any. Like `size` a multiple of the network's stride.
+        Pixels given on each side, where there are any. Like `size` a multiple of the network's stride.
     """
     rows, columns = (size, size) if isinstance(size, int) else size
     for top in range(0, height, rows):

@@ -1,6 +1,7 @@
-"""Weights on disk: safetensors with the settings that made them, never pickles."""
+"""Weights on disk: safetensors with the settings of their network, never pickles."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,13 +17,23 @@ from hdrgen.runtime.errors import HdrgenError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
+FORMER_NAMES = {
+    "attention.leave": "attention.output",
+    "enter": "stem",
+    "leave": "head",
+    "grow": "upsample",
+    "shrink": "downsample",
+}
+"""Layers by the names that they had once: weights trained then are read as well."""
+_FORMER_NAME = re.compile(rf"\b({'|'.join(map(re.escape, FORMER_NAMES))})\b")
+
 
 def released_weights(model: str) -> Path:
     """Return the weights of a model that come with the package."""
     return Path(str(resources.files("hdrgen") / "weights" / f"{model}.safetensors"))
 
 
-def save_weights(
+def save_model(
     path: Path,
     module: nn.Module,
     *,
@@ -45,7 +56,7 @@ def save_weights(
 
 
 def load_model(path: Path, model: str, build: Callable[[dict[str, Any]], ModuleT]) -> ModuleT:
-    """Read what `save_weights` wrote into the module it is of, ready for inference.
+    """Read what `save_model` wrote into the module it is of, ready for inference.
 
     Parameters
     ----------
@@ -63,16 +74,28 @@ def load_model(path: Path, model: str, build: Callable[[dict[str, Any]], ModuleT
     """
     try:
         with safe_open(path, framework="pt") as file:
-            made: dict[str, Any] = json.loads((file.metadata() or {}).get("hdrgen", "{}"))
+            metadata: dict[str, Any] = json.loads((file.metadata() or {}).get("hdrgen", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise HdrgenError(f"{path}: no readable safetensors weights ({error})") from None
-    if made.get("model") != model:
-        held = made.get("model", "another model")
-        raise HdrgenError(f"{path}: holds weights of {held!r}, not of {model!r}")
+    if metadata.get("model") != model:
+        other = metadata.get("model", "another model")
+        raise HdrgenError(f"{path}: holds weights of {other!r}, not of {model!r}")
     try:
-        module = build(made["settings"])
-        module.load_state_dict(load_file(path))
+        module = build(metadata["settings"])
+        module.load_state_dict({_current_name(name): value for name, value in load_file(path).items()})
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise HdrgenError(f"{path}: does not fit the model; of another version of hdrgen? ({said})") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise HdrgenError(
+            f"{path}: does not fit the model; of another version of hdrgen? ({reason})"
+        ) from None
     return module.eval()
+
+
+def save_state_dict(path: Path, module: nn.Module) -> None:
+    """Write a module's tensors alone, for libraries that know what they are of."""
+    with replacing(path) as temporary:
+        save_file({name: value.contiguous() for name, value in module.state_dict().items()}, temporary)
+
+
+def _current_name(name: str) -> str:
+    return _FORMER_NAME.sub(lambda former: FORMER_NAMES[former[0]], name)

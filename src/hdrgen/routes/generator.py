@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hdrgen.colour.tone_maps import Log, quantise8
 from hdrgen.exposure.alignment import align_stack
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.flux.family import Flux, OnStep
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.routes.bracket import listed
@@ -263,7 +263,7 @@ class BracketsGenerator(Generator):
         codes8 = self._codes8(tokens, sampling)
         evs = tuple(rendition.ev for rendition in codes8)
         codes: Sequence[NDArray[Any]] = [self._expanded16(code8, threads) for code8 in codes8.values()]
-        cells = [bracket_cells("logc4_awg4", 16, ev, evs=evs) for ev in evs]
+        cells = [bracket_tables("logc4_awg4", 16, ev, evs=evs) for ev in evs]
         reference = min(range(len(evs)), key=lambda i: abs(evs[i]))
         occluded = None
         if self._align:

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP1
 from hdrgen.exposure.alignment import align_stack
-from hdrgen.exposure.bracket_tables import BracketCells
-from hdrgen.exposure.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
+from hdrgen.exposure.bracket_tables import BracketTables
+from hdrgen.exposure.classical_merge import (
+    debevec_merge,
+    inverse_variance_merge,
+    observed_fraction,
+    robertson_merge,
+)
 from hdrgen.exposure.estimation import exposure_groups
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
@@ -56,7 +61,7 @@ class StackMerger(Protocol):
     def merge(
         self,
         codes: Sequence[Codes],
-        cells: Sequence[BracketCells],
+        cells: Sequence[BracketTables],
         evs: Sequence[float],
         *,
         reference: int,
@@ -234,7 +239,7 @@ def merge_stack(
         linear, seen, digest = merged.linear, merged.confidence, model.digest
     else:
         linear = _classical(method, stack, codes, cells, occluded)
-        seen, digest = seen_share(codes, cells, occluded, threads=threads), None
+        seen, digest = observed_fraction(codes, cells, occluded, threads=threads), None
     return MergedStack(linear, seen, digest, beyond_share(codes, cells), disagreement(codes, cells, linear))
 
 
@@ -261,7 +266,7 @@ def _classical(
     method: Method,
     stack: Stack,
     codes: Sequence[Codes],
-    cells: Sequence[BracketCells],
+    cells: Sequence[BracketTables],
     occluded: Masks | None,
 ) -> NDArray[np.float32]:
     if method == "closed":

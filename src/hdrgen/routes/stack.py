@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
-from hdrgen.exposure.bracket_tables import BracketCells, bracket_cells
+from hdrgen.exposure.bracket_tables import BracketTables, bracket_tables
 from hdrgen.exposure.estimation import check_evs, estimate_evs, exposure_groups, small_picture
 from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
@@ -57,7 +57,7 @@ _SAID: dict[EvsFrom, str] = {
 class Stack:
     """Exposures of one scene and size, darkest first; several may have one EV.
 
-    ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``level16`` of pictures
+    ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``log2_code16`` of pictures
     that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from,
     ``geometry`` where the pixels lie, None where nothing is said of that. ``ceilings`` are of exposures that end before
     their encoding does, in the same order or empty.
@@ -74,10 +74,10 @@ class Stack:
     geometry: Geometry | None = None
     ceilings: tuple[Ceiling | None, ...] = ()
 
-    def cells(self, codes: Sequence[Codes]) -> list[BracketCells]:
+    def cells(self, codes: Sequence[Codes]) -> list[BracketTables]:
         """Return the tables for each exposure's codes; alignment gives those it moves 16 bits."""
         cells = [
-            bracket_cells(self.encoding, 8 if code.dtype == np.uint8 else 16, ev, evs=self.evs)
+            bracket_tables(self.encoding, 8 if code.dtype == np.uint8 else 16, ev, evs=self.evs)
             for code, ev in zip(codes, self.evs, strict=True)
         ]
         return tables(cells, self.evs, self.ceilings) if any(self.ceilings) else cells
@@ -255,7 +255,7 @@ def _linear(
     codes, ceilings, cut_in = ceilings_of_light(light, target, ceiling)
     notes = (*notes, *told(ceilings, asked=ceiling, cut_in=None if cut_in == target else describe(cut_in)))
     return Pictures(
-        paths, codes, describe(cut_in), "level16", cut_in, (None,) * len(paths), notes, geometry, ceilings
+        paths, codes, describe(cut_in), "log2_code16", cut_in, (None,) * len(paths), notes, geometry, ceilings
     )
 
 

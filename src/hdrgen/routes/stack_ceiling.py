@@ -16,12 +16,13 @@ from hdrgen.colour.primaries import Chromaticities, convert_primaries
 from hdrgen.exposure.bracket_tables import (
     CLIPPED_STEP,
     MOST_STEPS,
-    BracketCells,
-    bracket_cells,
-    encode_level16,
+    BracketTables,
+    bracket_tables,
+    encode_log2_code16,
 )
 from hdrgen.exposure.ev_list import as_number
-from hdrgen.exposure.tone_map_tables import CLIPPED_SD_LEVELS, level_decode, level_encode
+from hdrgen.exposure.log2_encoding import log2_decode, log2_encode
+from hdrgen.exposure.tone_map_tables import CLIPPED_SD_LOG2
 from hdrgen.routes.ceiling_search import (
     HAIR,
     Components,
@@ -70,7 +71,7 @@ class Ceiling:
             else replace(self, first_code=self.first_code * 257 - 128, codes=codes)
         )
 
-    def applied(self, cells: BracketCells, ev: float, stops_from_last: float) -> BracketCells:
+    def applied(self, cells: BracketTables, ev: float, stops_from_last: float) -> BracketTables:
         """Return an exposure's tables with nothing but "at least" from the ceiling on.
 
         Parameters
@@ -81,14 +82,14 @@ class Ceiling:
             How many stops of light below the exposure that ends last this one ends.
         """
         linear = np.minimum(self.linear, self.highest) / 2.0**ev
-        at_least = np.full(len(cells.level) - self.first_code, level_encode(linear.max()), np.float32)
-        at_least[:3] = level_encode(linear)[: len(at_least)]
-        level, sd, lower, upper = (t.copy() for t in (cells.level, cells.sd_levels, cells.lower, cells.upper))
+        at_least = np.full(len(cells.log2) - self.first_code, log2_encode(linear.max()), np.float32)
+        at_least[:3] = log2_encode(linear)[: len(at_least)]
+        level, sd, lower, upper = (t.copy() for t in (cells.log2, cells.sd_log2, cells.lower, cells.upper))
         clipped = cells.clipped.copy()
         level[self.first_code :] = lower[self.first_code :] = at_least
         upper[self.first_code :], clipped[self.first_code :] = np.inf, True
-        sd[self.first_code :] = CLIPPED_SD_LEVELS * CLIPPED_STEP ** min(stops_from_last, MOST_STEPS)
-        return BracketCells(level, sd, lower, upper, clipped)
+        sd[self.first_code :] = CLIPPED_SD_LOG2 * CLIPPED_STEP ** min(stops_from_last, MOST_STEPS)
+        return BracketTables(level, sd, lower, upper, clipped)
 
 
 def parse_ceiling(text: str, called: str) -> AskedCeiling:
@@ -112,7 +113,7 @@ def parse_ceiling(text: str, called: str) -> AskedCeiling:
 def ceilings_of_light(
     exposures: Sequence[Light], own: Chromaticities, asked: AskedCeiling
 ) -> tuple[list[NDArray[Any]], list[Ceiling | None], Chromaticities]:
-    """Return exposures as codes of ``level16`` that say where they end.
+    """Return exposures as codes of ``log2_code16`` that say where they end.
 
     Parameters
     ----------
@@ -136,7 +137,7 @@ def ceilings_of_light(
             exposures = [convert_primaries(light, own, cut_in) for light in exposures]
     elif asked != "none":
         ends = [(asked, asked, asked)] * len(exposures)
-    codes = [encode_level16(light) for light in exposures]
+    codes = [encode_log2_code16(light) for light in exposures]
     return (*_clipped(codes, exposures, ends), cut_in)
 
 
@@ -190,13 +191,13 @@ def end_stops(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> list[
 
 
 def tables(
-    cells: Sequence[BracketCells], evs: Sequence[float], ceilings: Sequence[Ceiling | None]
-) -> list[BracketCells]:
+    cells: Sequence[BracketTables], evs: Sequence[float], ceilings: Sequence[Ceiling | None]
+) -> list[BracketTables]:
     """Return the tables of a stack's exposures with their ceilings in them."""
     ends = end_stops(evs, ceilings)
     last = max(end for end in ends if np.isfinite(end))
     return [
-        table if ceiling is None else ceiling.in_table_of(len(table.level)).applied(table, ev, last - end)
+        table if ceiling is None else ceiling.in_table_of(len(table.log2)).applied(table, ev, last - end)
         for table, ceiling, ev, end in zip(cells, ceilings, evs, ends, strict=True)
     ]
 
@@ -211,8 +212,8 @@ def ending_at_255(
     unit_linear = min(ceiling.highest for ceiling in ceilings if ceiling)
     codes8 = []
     for code, ceiling in zip(codes, ceilings, strict=True):
-        table = bracket_cells(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,)).level
-        linear = level_decode(table) / unit_linear
+        table = bracket_tables(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,)).log2
+        linear = log2_decode(table) / unit_linear
         if ceiling is not None:
             linear[ceiling.in_table_of(len(table)).first_code :] = 1
         curve = np.clip(ENCODINGS[ENDING_AT_255].encode(linear), 0, 1)
@@ -247,9 +248,9 @@ def _clipped_at(codes: NDArray[Any], linear: Light, ends: Components) -> tuple[N
 
 def _first_code_of(code: NDArray[Any], encoding: str, linear: float) -> Ceiling:
     """Return the ceiling of codes at this light."""
-    cells = bracket_cells(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,))
-    light, highest = level_decode(cells.level), len(cells.level) - 1
+    cells = bracket_tables(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,))
+    light, highest = log2_decode(cells.log2), len(cells.log2) - 1
     linear = min(linear, float(light[-1]))
     first = min(int(np.searchsorted(light, linear * (1 - HAIR))), highest)
     reached = linear < light[-1] and bool((code >= first).any())
-    return Ceiling((linear, linear, linear), first, len(cells.level), reached)
+    return Ceiling((linear, linear, linear), first, len(cells.log2), reached)

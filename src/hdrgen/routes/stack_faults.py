@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.bracket_tables import BracketTables
 from hdrgen.exposure.estimation import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places, spread_stops
-from hdrgen.exposure.tone_map_tables import level_encode
+from hdrgen.exposure.log2_encoding import log2_encode
 
 FEWEST_PLACES = 20
 """Places known in both of two pictures for a correlation."""
@@ -95,7 +95,7 @@ def find_faults(pictures: Sequence[SmallPicture], evs: Sequence[float] | None) -
 
 
 def disagreement(
-    codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells], linear: NDArray[np.float32]
+    codes: Sequence[NDArray[Any]], cells: Sequence[BracketTables], linear: NDArray[np.float32]
 ) -> float:
     """Return how much of what an exposure shows well the merged light contradicts, of the exposure that agrees least.
 
@@ -107,19 +107,19 @@ def disagreement(
         The light at EV 0 that came of them, of the same size.
     """
     step = _step_to_look(linear.shape)
-    level = level_encode(np.ascontiguousarray(linear[::step, ::step]))
+    level = log2_encode(np.ascontiguousarray(linear[::step, ::step]))
     most = 0.0
     for code, cell in zip(codes, cells, strict=True):
         entries = code[::step, ::step]
-        well = ~cell.clipped & (cell.sd_levels < MOST_SD_STOPS)
+        well = ~cell.clipped & (cell.sd_log2 < MOST_SD_STOPS)
         shown = well[entries]
         if shown.mean() > LEAST_SHOWN_SHARE:
-            off = np.abs(cell.level[entries] - level) > CONTRADICTED_STOPS
+            off = np.abs(cell.log2[entries] - level) > CONTRADICTED_STOPS
             most = max(most, float((off & shown).sum() / shown.sum()))
     return most
 
 
-def beyond_share(codes: Sequence[NDArray[Any]], cells: Sequence[BracketCells]) -> float:
+def beyond_share(codes: Sequence[NDArray[Any]], cells: Sequence[BracketTables]) -> float:
     """Return the share of pixels of which a component is clipped in every exposure: only "at least" is known of it.
 
     Parameters as of `disagreement`. What is black in the brightest exposure is known: it is dark.

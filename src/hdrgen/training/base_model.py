@@ -28,10 +28,11 @@ from hdrgen.flux.latents import decode_latents, encode_latents, patchify, set_st
 from hdrgen.flux.linear_codec import start_as_linear_codec
 from hdrgen.flux.renditions import DUAL, brackets
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
+from hdrgen.models.weights import save_state_dict
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, turned
-from hdrgen.training.flow import FlowRecipe, FlowTask, save_folder, save_weights
+from hdrgen.training.flow import FlowRecipe, FlowTask, save_folder
 from hdrgen.training.token_cache import (
     CachedSamples,
     Sample,
@@ -111,8 +112,8 @@ def train_tiny_klein(
     # Fine-tuning asks for renditions in words of its own.
     words = sorted({prompt for crop in train for prompt in crop.prompts}) + _RENDITIONS
     flux = Klein(tiny_klein(settings.network, words, settings.prompt_tokens, settings.seed))
-    seen = slice(None, None, max(1, len(train8) // _START_CROPS))
-    start_as_linear_codec(flux.pipeline.vae, pictures(train8[seen]), settings.seed)
+    some = slice(None, None, max(1, len(train8) // _START_CROPS))
+    start_as_linear_codec(flux.pipeline.vae, pictures(train8[some]), settings.seed)
     steps = settings.vae.steps + settings.flow.steps
     vae_weights, flow_weights = (out.with_name(f"{out.name}.{part}.safetensors") for part in ("vae", "flow"))
 
@@ -137,10 +138,10 @@ def train_tiny_klein(
         for split, crops, code8 in (("train", train, train8), ("val", val, val8))
     )
     digest = weights_digest(flux.pipeline.text_encoder)
-    prompts = cache_prompts(tokens, learned.asked | held_out.asked, flux.embedded, digest)
+    prompts = cache_prompts(tokens, learned.all_prompts | held_out.all_prompts, flux.embedded, digest)
     flow_figures = fit(
         flux.pipeline.transformer,
-        FlowTask(flux, learned, held_out, prompts, settings.flow, save_weights),
+        FlowTask(flux, learned, held_out, prompts, settings.flow, save_state_dict),
         settings.flow,
         flow_weights,
         curves / "flow.tsv",
@@ -156,15 +157,15 @@ def train_tiny_klein(
 
 
 def split_crops(frames_dir: Path, index: pl.DataFrame, settings: CropSettings, split: str) -> list[SceneCrop]:
-    """Return the crops of one split that the tiny model is trained or judged with."""
+    """Return the crops of one split that the tiny model is trained or evaluated with."""
     return list(scene_crops(frames_dir, split_frames(index, split), settings))
 
 
 def display_code8(crops: Sequence[SceneCrop]) -> NDArray[np.uint8]:
     """Return crops as a text-to-image model is usually taught: 8-bit sRGB codes ``(N, size, size, 3)``."""
     # One above the other they are one picture for OpenColorIO.
-    shown = ocio.display(np.concatenate([crop.linear_awg4 for crop in crops]), "linear_awg4")
-    return quantise8(shown).reshape(len(crops), *crops[0].linear_awg4.shape)
+    srgb = ocio.display(np.concatenate([crop.linear_awg4 for crop in crops]), "linear_awg4")
+    return quantise8(srgb).reshape(len(crops), *crops[0].linear_awg4.shape)
 
 
 def code_psnr(vae: AutoencoderKLFlux2, code8: NDArray[np.uint8]) -> float:
@@ -205,29 +206,29 @@ class _VaeTask:
         picture, noise = batch.tensors
         with autocast(self._recipe):
             posterior = net.encode(picture).latent_dist
-            answer = net.decode(posterior.mean + posterior.std * noise).sample
+            decoded = net.decode(posterior.mean + posterior.std * noise).sample
         divergence = posterior.kl().mean() / noise[0].numel()
-        return self._error(answer.float(), picture) + self._recipe.kl_weight * divergence
+        return self._error(decoded.float(), picture) + self._recipe.kl_weight * divergence
 
     def validation(self, net: AutoencoderKLFlux2) -> Mapping[str, float]:
         errors = []
         for held_out in self._held_out:
             (picture,) = self._on_device(held_out)
             with autocast(self._recipe):
-                answer = net.decode(net.encode(picture).latent_dist.mode()).sample
-            errors.append(self._error(answer.float(), picture).item())
+                decoded = net.decode(net.encode(picture).latent_dist.mode()).sample
+            errors.append(self._error(decoded.float(), picture).item())
         return {"val_error": float(np.mean(errors))}
 
     def score(self, figures: Mapping[str, float]) -> float:
         return figures["val_error"]
 
     def save(self, path: Path, net: AutoencoderKLFlux2) -> None:
-        save_weights(path, net)
+        save_state_dict(path, net)
 
     def _varied(self, picture: Tensor, rng: np.random.Generator) -> Tensor:
         """Return pictures of which half are flatter, tinted, darker or brighter.
 
-        Published VAEs have seen pictures of every contrast. One that knows finished pictures only gives LogC4's greys
+        Published VAEs were trained on pictures of every contrast. One that knows finished pictures only gives LogC4's greys
         back with a cast, which nobody can train away behind it.
         """
         contrast = np.where(rng.random(len(picture)) < 0.5, 1, rng.uniform(0.2, 1, len(picture)))
@@ -235,12 +236,12 @@ class _VaeTask:
         offset = rng.uniform(-1, 1, (len(picture), 3, 1, 1)) * (1 - contrast)
         return picture * torch.from_numpy(contrast).float() + torch.from_numpy(offset).float()
 
-    def _error(self, answer: Tensor, picture: Tensor) -> Tensor:
-        wrong = answer - picture
-        gradients = wrong.diff(dim=2).abs().mean() + wrong.diff(dim=3).abs().mean()
+    def _error(self, decoded: Tensor, picture: Tensor) -> Tensor:
+        error = decoded - picture
+        gradients = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
         around = functional.avg_pool2d(picture, _AROUND, 1, _AROUND // 2, count_include_pad=False)
         weight = 1 + self._recipe.light_weight * (picture - around).clamp_min(0)
-        return (weight * wrong.square()).mean() + self._recipe.gradient_weight * gradients
+        return (weight * error.square()).mean() + self._recipe.gradient_weight * gradients
 
     def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(t.to(self._recipe.device, memory_format=torch.channels_last) for t in tensors)
@@ -263,8 +264,8 @@ def _cached(path: Path, flux: Klein, crops: Sequence[SceneCrop], code8: NDArray[
         [(crop.frame, crop.prompts) for crop in crops],
     )
     samples = (
-        Sample(shown.astype(np.float32) / 127.5 - 1, crop.frame, crop.prompts)
-        for shown, crop in zip(code8, crops, strict=True)
+        Sample(code.astype(np.float32) / 127.5 - 1, crop.frame, crop.prompts)
+        for code, crop in zip(code8, crops, strict=True)
     )
     return cache_samples(path, samples, len(crops), flux.tokens, digest)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8
 from hdrgen.dataset.pairs.gradients import gradient_logc4
 from hdrgen.dataset.pairs.records import KINDS, CropRecords
-from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
+from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, code_loss, save_bit_depth
 from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.runtime.progress import OnProgress
@@ -35,7 +35,7 @@ class TrainBitDepth(Recipe):
 def train_bit_depth(
     pairs: Path, settings: TrainBitDepth, weights: Path, curve: Path, on_progress: OnProgress | None = None
 ) -> dict[str, Any]:
-    """Train both answers of the network, for clean and for generated codes, on the same crops.
+    """Train both outputs of the network, for clean and for generated codes, on the same crops.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ class _BitDepthTask:
     def loss(self, net: BitDepthUNet, batch: Batch) -> Tensor:
         target, *pictures = batch.tensors
         with autocast(self._settings):
-            answers = [net(*pictures[i : i + 2])[i // 2] for i in range(0, len(pictures), 2)]
-        return torch.stack([code_loss(answer, target) for answer in answers]).mean()
+            codes = [net(*pictures[i : i + 2])[i // 2] for i in range(0, len(pictures), 2)]
+        return torch.stack([code_loss(code, target) for code in codes]).mean()
 
     def validation(self, net: BitDepthUNet) -> Mapping[str, float]:
         losses: dict[str, list[Tensor]] = {name: [] for name in self.curves}
@@ -87,7 +87,7 @@ class _BitDepthTask:
                     losses[name].append(code_loss(net(*pictures[2 * i : 2 * i + 2])[i], target))
             for target, *picture in self._gradients:
                 losses["val_gradients"].append(code_loss(net(*picture)[0], target))
-        return {name: float(torch.cat(found).mean()) for name, found in losses.items()}
+        return {name: float(torch.cat(several).mean()) for name, several in losses.items()}
 
     def score(self, figures: Mapping[str, float]) -> float:
         return float(np.mean(list(figures.values())))
@@ -112,6 +112,6 @@ def _target_and_pictures(
 ) -> tuple[Tensor, ...]:
     """Return float codes 0 to 255, then for each picture its 8-bit codes and their closed form; all ``(N, S, S, 3)``."""
     target = code16.astype(np.float32) * np.float32(255 / 65535)
-    smooth = [np.stack([smooth_in_cells(one) for one in picture]) for picture in code8]
+    smooth = [np.stack([smooth_in_intervals(one) for one in picture]) for picture in code8]
     pictures = (array for pair in zip(code8, smooth, strict=True) for array in pair)
     return tuple(torch.from_numpy(array).to(device) for array in (target, *pictures))

@@ -12,16 +12,17 @@ from torch import Tensor
 
 from hdrgen.dataset.pairs.bracket_pairs import ENCODING_NAMES, KINDS
 from hdrgen.dataset.pairs.records import CropRecords
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.models.exposure_fusion import (
     ExposureFusion,
     ExposureFusionLoss,
     LuminanceStackProcessor,
-    Stack,
     exposure_fusion_loss,
+    in_slots,
     save_exposure_fusion,
     slot_of,
 )
+from hdrgen.models.stack_estimates import StackEstimates
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 
@@ -77,14 +78,16 @@ class _ExposureFusionTask:
         self._reference = evs.index(0.0)
         self._slot = slot_of(self._reference, len(evs))
         self._missing = [i for i in range(len(evs)) if i != self._reference]
-        cells = [
-            [bracket_cells(name, 8, ev, evs=evs, noise_codes=settings.noise_codes) for ev in evs]
+        tables = [
+            [bracket_tables(name, 8, ev, evs=evs, noise_codes=settings.noise_codes) for ev in evs]
             for name in ENCODING_NAMES
         ]
         # (encodings, brackets, codes) in one row, so that one index finds any code of any bracket of any encoding.
         self._tables = [
-            torch.from_numpy(np.stack([[getattr(cell, name) for cell in row] for row in cells]).reshape(-1))
-            for name in Stack._fields
+            torch.from_numpy(
+                np.stack([[getattr(table, name) for table in row] for row in tables]).reshape(-1)
+            )
+            for name in StackEstimates._fields
         ]
 
     def batch(self, rng: np.random.Generator) -> Batch:
@@ -104,7 +107,7 @@ class _ExposureFusionTask:
 
     def loss(self, net: LuminanceStackProcessor, batch: Batch) -> Tensor:
         *stack, linear = batch.tensors
-        return self._losses(net, Stack(*stack), linear).mean()
+        return self._losses(net, StackEstimates(*stack), linear).mean()
 
     def validation(self, net: LuminanceStackProcessor) -> Mapping[str, float]:
         losses: dict[str, list[Tensor]] = {name: [] for name in self.curves}
@@ -113,7 +116,7 @@ class _ExposureFusionTask:
                 indices = self._held_out[start : start + self._settings.batch_crops]
                 entries, hidden, linear = self._pictures(self._val, indices, np.full(len(indices), kind))
                 losses[name].append(self._losses(net, self._stack(entries, hidden), linear))
-        return {name: float(torch.cat(found).mean()) for name, found in losses.items()}
+        return {name: float(torch.cat(several).mean()) for name, several in losses.items()}
 
     def score(self, figures: Mapping[str, float]) -> float:
         weights = [self._settings.shares[kind] for kind in KINDS]
@@ -122,11 +125,11 @@ class _ExposureFusionTask:
     def save(self, path: Path, net: LuminanceStackProcessor) -> None:
         save_exposure_fusion(path, net)
 
-    def _losses(self, net: LuminanceStackProcessor, stack: Stack, linear: Tensor) -> Tensor:
+    def _losses(self, net: LuminanceStackProcessor, stack: StackEstimates, linear: Tensor) -> Tensor:
         reference = torch.full((len(linear),), self._slot, device=linear.device)
         with autocast(self._settings):
-            level = net.merged(stack, reference)
-        return exposure_fusion_loss(level, linear, self._settings.loss)
+            log2 = net.merged(stack, reference)
+        return exposure_fusion_loss(log2, linear, self._settings.loss)
 
     def _pictures(
         self, records: CropRecords, indices: NDArray[Any], kinds: NDArray[Any]
@@ -143,9 +146,9 @@ class _ExposureFusionTask:
         entries_, hidden_, linear = (torch.from_numpy(a).to(self._settings.device) for a in arrays)
         return entries_, hidden_, linear
 
-    def _stack(self, entries: Tensor, hidden: Tensor) -> Stack:
+    def _stack(self, entries: Tensor, hidden: Tensor) -> StackEstimates:
         tables = (
             torch.index_select(table.to(entries.device), 0, entries.reshape(-1)).reshape(entries.shape)
             for table in self._tables
         )
-        return Stack(*tables).without(hidden).in_slots(self._reference)[0]
+        return in_slots(StackEstimates(*tables).without(hidden), self._reference)[0]

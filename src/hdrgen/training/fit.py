@@ -68,7 +68,7 @@ class Batch:
 
 
 class Task(Protocol, Generic[NetT_contra]):
-    """What is learned: where batches come from, what is wrong with an answer, and how good the network is."""
+    """What is learned: where batches come from, the loss, and how good the network is."""
 
     @property
     def curves(self) -> Sequence[str]:
@@ -78,7 +78,7 @@ class Task(Protocol, Generic[NetT_contra]):
         """Return what one step learns from."""
 
     def loss(self, net: NetT_contra, batch: Batch) -> Tensor:
-        """Return what is wrong with the network's answer, a scalar."""
+        """Return the loss of a batch, a scalar."""
 
     def validation(self, net: NetT_contra) -> Mapping[str, float]:
         """Return the figures of `curves` on crops that are never trained on, always the same ones."""
@@ -199,6 +199,9 @@ def _accelerator(recipe: Recipe) -> Accelerator:
 
 class WeightAverage:
     """Exponential moving average of weights.
+
+    Not diffusers' `EMAModel`, which counts steps from one later, and subtracts where this one interpolates: the same
+    training would end in other weights.
 
     Parameters
     ----------

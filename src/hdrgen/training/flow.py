@@ -7,14 +7,16 @@ fine-tuning all learn this task; they differ in the tokens, the prompts, and in 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -22,10 +24,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.flux.family import Flux
 from hdrgen.images.code_image import write_png8
-from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
-from hdrgen.training.fit import Batch, Recipe, autocast
-from hdrgen.training.token_cache import CachedSamples, PromptTable
+from hdrgen.runtime.progress import OnProgress
+from hdrgen.training.fit import Batch, Recipe, autocast, fit
+from hdrgen.training.token_cache import CachedSamples, PromptTable, digest_of
 
 
 class FlowRecipe(Recipe):
@@ -35,7 +37,7 @@ class FlowRecipe(Recipe):
     """Share of samples that are learned without their prompt, for guidance."""
 
 
-class LookedAt(Section):
+class SamplePreview(Section):
     """Samples that are drawn at every validation."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
@@ -54,9 +56,9 @@ class FlowTask:
     Parameters
     ----------
     flux
-        Says how its family's transformer is asked; its parts are not used.
+        Says how its family's transformer is called; its parts are not used.
     train, val
-        What is learned from, and what is only looked at.
+        What is learned from, and what is only validated on.
     prompts
         Embeddings of all their prompts.
     recipe
@@ -76,23 +78,22 @@ class FlowTask:
         recipe: FlowRecipe,
         save: Callable[[Path, nn.Module], None],
     ) -> None:
-        self._flux, self._train, self._prompts, self._recipe = flux, train, prompts, recipe
-        self.save = save
+        self.train, self.val, self.recipe, self.save = train, val, recipe, save
+        self._flux, self._prompts = flux, prompts
         rng = np.random.default_rng(recipe.seed)
         self._fixed = [self._drawn(samples, recipe.validation_crops, rng) for samples in (train, val)]
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Return tokens, noise, times and embedded prompts of samples drawn at random."""
-        return self._drawn(self._train, self._recipe.batch_crops, rng)
+        return self._drawn(self.train, self.recipe.batch_crops, rng)
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the mean squared error of the velocity."""
-        x0, noise, time, *told = (tensor.to(self._recipe.device) for tensor in batch.tensors)
+        x0, noise, time, *embeddings = (tensor.to(self.recipe.device) for tensor in batch.tensors)
         mixed = torch.lerp(x0, noise, time[:, None, None])
-        with autocast(self._recipe), self._attention(net):
-            velocity = self._flux.velocity(
-                net, mixed, time, dict(zip(self._prompts.names, told, strict=True)), self._train.grid
-            )
+        with autocast(self.recipe), self._attention(net):
+            conditioning = dict(zip(self._prompts.names, embeddings, strict=True))
+            velocity = self._flux.velocity(net, mixed, time, conditioning, self.train.grid)
         return functional.mse_loss(velocity.float(), noise - x0)
 
     def validation(self, net: nn.Module) -> Mapping[str, float]:
@@ -118,27 +119,27 @@ class FlowTask:
         steps
             From noise to picture.
         """
-        shape = self._train.tokens.shape[1:]
-        told = {name: value.to(self._recipe.device) for name, value in self._prompts(prompts).items()}
+        shape = self.train.tokens.shape[1:]
+        conditioning = {name: value.to(self.recipe.device) for name, value in self._prompts(prompts).items()}
         noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in seeds]
-        tokens = torch.from_numpy(np.stack(noise)).to(self._recipe.device)
+        tokens = torch.from_numpy(np.stack(noise)).to(self.recipe.device)
         for time in np.linspace(1, 0, steps, endpoint=False):
             times = tokens.new_full((len(tokens),), float(time))
-            with autocast(self._recipe):
-                velocity = self._flux.velocity(net, tokens, times, told, self._train.grid)
+            with autocast(self.recipe):
+                velocity = self._flux.velocity(net, tokens, times, conditioning, self.train.grid)
             tokens = tokens - velocity.float() / steps
         return tokens
 
     def _attention(self, net: nn.Module) -> AbstractContextManager[None]:
         """Return the kernel of attention: on a processor, the fused one's way back takes a third of a step.
 
-        Gradient checkpointing asks again on the way back, where the choice no longer holds.
+        Gradient checkpointing runs attention again on the way back, where the choice no longer holds.
         """
-        asked_once = not getattr(net, "is_gradient_checkpointing", False)
-        return sdpa_kernel(SDPBackend.MATH) if self._recipe.device == "cpu" and asked_once else nullcontext()
+        runs_once = not getattr(net, "is_gradient_checkpointing", False)
+        return sdpa_kernel(SDPBackend.MATH) if self.recipe.device == "cpu" and runs_once else nullcontext()
 
     def _mean_loss(self, net: nn.Module, fixed: Batch) -> float:
-        size = self._recipe.batch_crops
+        size = self.recipe.batch_crops
         pieces = zip(*(torch.split(tensor, size) for tensor in fixed.tensors), strict=True)
         losses = [(self.loss(net, Batch(piece, [])).item(), len(piece[0])) for piece in pieces]
         return sum(loss * count for loss, count in losses) / sum(count for _, count in losses)
@@ -148,22 +149,70 @@ class FlowTask:
         x0 = torch.from_numpy(samples.tokens[places]).float()
         noise = torch.from_numpy(rng.standard_normal(x0.shape, np.float32))
         time = torch.from_numpy(rng.standard_normal(count, np.float32)).sigmoid()
-        dropped = rng.random(count) < self._recipe.prompt_dropout
+        dropped = rng.random(count) < self.recipe.prompt_dropout
         fitting = [samples.prompts[place] for place in places]
         choices = [several[int(rng.integers(len(several)))] for several in fitting]
-        asked = [
+        chosen = [
             samples.unprompted[place] if drop else choice
             for place, drop, choice in zip(places, dropped, choices, strict=True)
         ]
-        told = self._prompts(asked)
-        tensors = (x0, noise, time, *(told[name] for name in self._prompts.names))
+        conditioning = self._prompts(chosen)
+        tensors = (x0, noise, time, *(conditioning[name] for name in self._prompts.names))
         return Batch(tensors, [samples.names[place] for place in places])
 
 
-def save_weights(path: Path, net: nn.Module) -> None:
-    """Write all weights of a network as safetensors."""
-    with replacing(path) as temporary:
-        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
+@dataclass(frozen=True)
+class SampleSheets:
+    """What is drawn at every validation: one PNG of samples, a prompt and a seed each.
+
+    ``decode`` makes codes as a display shows them, 0 to 1 ``(B, H, W, 3)``, of tokens ``(B, N, C)``. A sheet has
+    ``columns``, row by row, and is called ``step_000100.png`` in ``folder``.
+    """
+
+    folder: Path
+    prompts: Sequence[str]
+    settings: SamplePreview
+    decode: Callable[[Tensor], NDArray[np.float32]]
+    columns: int
+
+    def draw(self, task: FlowTask, step: int, net: nn.Module) -> None:
+        """Write the sheet of a step."""
+        seeds = [self.settings.seed] * len(self.prompts)
+        codes = self.decode(task.samples(net, self.prompts, seeds, self.settings.steps))
+        rows = [codes[i : i + self.columns] for i in range(0, len(codes), self.columns)]
+        sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+        write_png8(self.folder / f"step_{step:06}.png", quantise8(sheet))
+
+
+def fine_tune(
+    net: nn.Module,
+    task: FlowTask,
+    sheets: SampleSheets,
+    weights: Path,
+    curve: Path,
+    on_progress: OnProgress | None,
+    *started_from: object,
+) -> dict[str, Any]:
+    """Train a transformer that is loaded, and draw samples at every validation.
+
+    Parameters
+    ----------
+    net, task, weights, curve, on_progress
+        As `fit` has them; errors as well.
+    sheets
+        What is drawn.
+    started_from
+        Stands for the weights at the start, in values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        What `fit` returns, and the number of samples.
+    """
+    digest = digest_of(task.train.digest, task.val.digest, *started_from)
+    draw = partial(sheets.draw, task)
+    figures = fit(net, task, task.recipe, weights, curve, on_progress, data_digest=digest, on_validated=draw)
+    return figures | {"samples": len(task.train.names), "validation_samples": len(task.val.names)}
 
 
 def save_folder(model: ModelMixin | DiffusionPipeline, out: Path) -> None:
@@ -173,9 +222,3 @@ def save_folder(model: ModelMixin | DiffusionPipeline, out: Path) -> None:
     model.save_pretrained(partial)
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
-
-
-def write_sheet(path: Path, codes: NDArray[np.float32], columns: int) -> None:
-    """Write pictures ``(N, H, W, 3)``, codes from 0 to 1, as one PNG, row by row."""
-    rows = [codes[i : i + columns] for i in range(0, len(codes), columns)]
-    write_png8(path, quantise8(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])))

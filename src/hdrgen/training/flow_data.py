@@ -31,16 +31,6 @@ AsSamples = Callable[[SceneCrop], Iterable[Sample]]
 
 
 @dataclass(frozen=True)
-class FlowData:
-    """Samples of both splits, embeddings of all their prompts, and what stands for all of it."""
-
-    train: CachedSamples
-    val: CachedSamples
-    prompts: PromptTable
-    digest: str
-
-
-@dataclass(frozen=True)
 class FlowSource:
     """Where samples come from: frames, `split`'s index of them, crops, and what is made of a crop."""
 

@@ -1,4 +1,4 @@
-"""Full fine-tuning: all weights of the transformer learn to show a scene in the renditions that are asked for.
+"""Full fine-tuning: all weights of the transformer learn to show a scene in the renditions that a prompt names.
 
 LogC4 at several exposures, so that one prompt and one seed give consistent brackets, and the two tone maps of the
 dual route. Each sample of a batch is a crop in one rendition, with the rendition's words before its prompt. The VAE
@@ -17,16 +17,23 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
+from hdrgen.models.weights import save_state_dict
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.training.fit import fit
-from hdrgen.training.flow import FlowRecipe, FlowTask, LookedAt, save_folder, save_weights, write_sheet
+from hdrgen.training.flow import (
+    FlowRecipe,
+    FlowTask,
+    SamplePreview,
+    SampleSheets,
+    fine_tune,
+    save_folder,
+)
 from hdrgen.training.flow_data import FlowSource, cache_flow_data, embed_prompts, load_parts
 from hdrgen.training.token_cache import CachedSamples, Sample, digest_of, weights_digest
 
@@ -42,7 +49,7 @@ class TrainFluxFull(Section):
     gradient_checkpointing: bool = False
     """Activations are computed again on the way back: less memory, a third more time."""
     flow: FlowRecipe
-    samples: LookedAt
+    samples: SamplePreview
 
     @property
     def renditions(self) -> tuple[Rendition, ...]:
@@ -90,33 +97,25 @@ def train_flux_full(
     """
     cache, weights, device = out_dir / "cache", out_dir / "transformer.safetensors", settings.flow.device
     renditions, look = settings.renditions, settings.samples
-    asked = [rendition.asked(prompt) for prompt in look.prompts for rendition in renditions]
 
-    source = FlowSource(frames_dir, index, settings.crops, _Shown(renditions), len(renditions))
+    source = FlowSource(frames_dir, index, settings.crops, _AllRenditions(renditions), len(renditions))
     train, val = _encoded(cache, source, checkpoint, renditions, device)
-    prompts = embed_prompts(cache, checkpoint, {*train.asked, *val.asked, *asked}, device)
+    sheets = SampleSheets(
+        out_dir / "samples",
+        [rendition.asked(prompt) for prompt in look.prompts for rendition in renditions],
+        look,
+        lambda tokens: _decoded(checkpoint, tokens, settings.crops.size, device),
+        columns=len(renditions),
+    )
+    every_prompt = {*train.all_prompts, *val.all_prompts, *sheets.prompts}
+    prompts = embed_prompts(cache, checkpoint, every_prompt, device)
 
     flux = load_parts(checkpoint, "transformer", device=device)
     transformer = flux.pipeline.transformer
     if settings.gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
-    task = FlowTask(flux, train, val, prompts, settings.flow, save_weights)
-
-    def draw(step: int, net: nn.Module) -> None:
-        tokens = task.samples(net, asked, [look.seed] * len(asked), look.steps)
-        codes = _decoded(checkpoint, tokens, settings.crops.size, device)
-        write_sheet(out_dir / "samples" / f"step_{step:06}.png", codes, columns=len(renditions))
-
-    figures = fit(
-        transformer,
-        task,
-        settings.flow,
-        weights,
-        curve,
-        on_progress,
-        data_digest=digest_of(train.digest, val.digest, weights_digest(transformer)),
-        on_validated=draw,
-    )
+    task = FlowTask(flux, train, val, prompts, settings.flow, save_state_dict)
+    figures = fine_tune(transformer, task, sheets, weights, curve, on_progress, weights_digest(transformer))
     transformer.load_state_dict(load_file(weights))
     save_folder(transformer.cpu(), out_dir / "transformer")
     about = {
@@ -131,7 +130,7 @@ def train_flux_full(
         temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     weights.unlink()
     shutil.rmtree(cache)
-    return figures | {"samples": len(train.names), "validation_samples": len(val.names)}
+    return figures
 
 
 def _encoded(
@@ -151,7 +150,7 @@ def _decoded(checkpoint: Checkpoint, tokens: Tensor, size: int, device: str) -> 
     return (pictures.permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1).float().cpu().numpy()
 
 
-class _Shown:
+class _AllRenditions:
     """Each crop in every rendition."""
 
     def __init__(self, renditions: Sequence[Rendition]) -> None:

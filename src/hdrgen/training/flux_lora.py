@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from diffusers import ModelMixin
 from diffusers.training_utils import _collate_lora_metadata
+from numpy.typing import NDArray
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from hdrgen.colour import ocio
 from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
@@ -27,8 +29,7 @@ from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.safetensors_header import sort_metadata
-from hdrgen.training.fit import fit
-from hdrgen.training.flow import FlowRecipe, FlowTask, LookedAt, write_sheet
+from hdrgen.training.flow import FlowRecipe, FlowTask, SamplePreview, SampleSheets, fine_tune
 from hdrgen.training.flow_data import FlowSource, cache_flow_data, embed_prompts, load_parts
 from hdrgen.training.token_cache import CachedSamples, Sample, digest_of, weights_digest
 
@@ -55,7 +56,7 @@ class TrainFluxLora(Section):
     gradient_checkpointing: bool = False
     """Activations are computed again on the way back: less memory, a third more time."""
     flow: FlowRecipe
-    samples: LookedAt
+    samples: SamplePreview
 
 
 def train_flux_lora(
@@ -72,21 +73,15 @@ def train_flux_lora(
 
     Parameters
     ----------
-    checkpoint
-        The base model, not distilled.
+    checkpoint, frames_dir, index, curve, on_progress
+        As of `train_flux_full`.
     hdr_vae
         Folder of `load_hdr_vae`.
-    frames_dir, index
-        Frames in scene-linear AWG4 and `split`'s index of them.
     settings
         See `TrainFluxLora`.
     out_dir
         Gets ``pytorch_lora_weights.safetensors``, a model card, and ``samples/``, a sheet for every validation, as an
         sRGB monitor shows it. Beside them lies, while training runs, what it needs to go on.
-    curve
-        Where the learning curve (TSV) goes.
-    on_progress
-        Called with (steps done, steps in all).
 
     Returns
     -------
@@ -100,7 +95,8 @@ def train_flux_lora(
     """
     cache, device, look = out_dir / "cache", settings.flow.device, settings.samples
     train, val = _encoded(cache, FlowSource(frames_dir, index, settings.crops, _light, 1), hdr_vae, device)
-    prompts = embed_prompts(cache, checkpoint, {*train.asked, *val.asked, *look.prompts}, device)
+    every_prompt = {*train.all_prompts, *val.all_prompts, *look.prompts}
+    prompts = embed_prompts(cache, checkpoint, every_prompt, device)
 
     flux = load_parts(checkpoint, "transformer", device=device)
     transformer = flux.pipeline.transformer
@@ -117,32 +113,25 @@ def train_flux_lora(
             )
             sort_metadata(temporary)
 
-    task = FlowTask(flux, train, val, prompts, settings.flow, save)
-
-    def draw(step: int, net: nn.Module) -> None:
-        tokens = task.samples(net, look.prompts, [look.seed] * len(look.prompts), look.steps)
-        vae, size = load_hdr_vae(hdr_vae), settings.crops.size
-        light = torch.cat([vae.linear_awg4(one[None].cpu(), size, size) for one in tokens])
-        rows = light.permute(0, 2, 3, 1).reshape(-1, size, 3).contiguous().numpy()
-        shown = ocio.display(rows, "linear_awg4").reshape(-1, size, size, 3)
-        write_sheet(out_dir / "samples" / f"step_{step:06}.png", shown, columns=len(look.prompts))
-
-    figures = fit(
+    figures = fine_tune(
         transformer,
-        task,
-        settings.flow,
+        FlowTask(flux, train, val, prompts, settings.flow, save),
+        SampleSheets(
+            out_dir / "samples",
+            look.prompts,
+            look,
+            lambda tokens: _displayed(hdr_vae, tokens, settings.crops.size),
+            columns=len(look.prompts),
+        ),
         out_dir / WEIGHTS_NAME,
         curve,
         on_progress,
-        data_digest=digest_of(
-            train.digest, val.digest, base, settings.rank, settings.alpha, settings.targets
-        ),
-        on_validated=draw,
+        *(base, settings.rank, settings.alpha, settings.targets),
     )
     with replacing(out_dir / "README.md") as temporary:
         temporary.write_text(_model_card(checkpoint, flux, settings, len(train.names)), encoding="utf-8")
     shutil.rmtree(cache)
-    return figures | {"samples": len(train.names), "validation_samples": len(val.names)}
+    return figures
 
 
 def add_lora(transformer: ModelMixin, family: Family, settings: TrainFluxLora) -> None:
@@ -169,6 +158,14 @@ def _encoded(
     hdr.vae.to(device)
     made_of = digest_of(weights_digest(hdr.vae), (hdr_vae / NORMALISATION).read_text())
     return cache_flow_data(cache, source, lambda linear: hdr.tokens(linear.to(device)), made_of)
+
+
+def _displayed(hdr_vae: Path, tokens: Tensor, size: int) -> NDArray[np.float32]:
+    """Return square pictures of tokens as an sRGB monitor shows them, codes from 0 to 1 ``(B, size, size, 3)``."""
+    vae = load_hdr_vae(hdr_vae)
+    light = torch.cat([vae.linear_awg4(one[None].cpu(), size, size) for one in tokens])
+    rows = light.permute(0, 2, 3, 1).reshape(-1, size, 3).contiguous().numpy()
+    return ocio.display(rows, "linear_awg4").reshape(-1, size, size, 3)
 
 
 def _light(crop: SceneCrop) -> Iterator[Sample]:

@@ -6,16 +6,17 @@ from typing import Any, Literal
 import polars as pl
 import torch
 from diffusers import AutoencoderKLFlux2
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.hdr_vae import HdrVae, Vae, load_vae
 from hdrgen.flux.latents import patchify, pixels_per_token, set_statistics
-from hdrgen.runtime.atomic import replacing
+from hdrgen.models.weights import save_state_dict
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import fit
-from hdrgen.training.vae_task import CodeCrops, HdrVaeRecipe, HdrVaeTask, code_crops, digest_of
+from hdrgen.training.token_cache import digest_of, weights_digest
+from hdrgen.training.vae_task import CodeCrops, HdrVaeRecipe, HdrVaeTask, code_crops
 
 
 class TrainFluxVae(HdrVaeRecipe):
@@ -54,7 +55,7 @@ def train_flux_vae(
     train, val = (
         code_crops(frames_dir, index, split, settings.crops, normalisation) for split in ("train", "val")
     )
-    digest = digest_of((train.digest, val.digest), vae)
+    digest = digest_of(train.digest, val.digest, weights_digest(vae))
     vae.encoder.requires_grad_(settings.parts == "both")
     if vae.quant_conv is not None:
         vae.quant_conv.requires_grad_(settings.parts == "both")
@@ -72,8 +73,7 @@ def train_flux_vae(
 
 class _FluxVaeTask(HdrVaeTask):
     def save(self, path: Path, net: Vae) -> None:
-        with replacing(path) as temporary:
-            save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary)
+        save_state_dict(path, net)
 
 
 @torch.no_grad()

@@ -19,7 +19,8 @@ from hdrgen.models.hdr_vae import (
 )
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import fit
-from hdrgen.training.vae_task import HdrVaeRecipe, HdrVaeTask, code_crops, digest_of
+from hdrgen.training.token_cache import digest_of, weights_digest
+from hdrgen.training.vae_task import HdrVaeRecipe, HdrVaeTask, code_crops
 
 
 class TrainHdrVae(HdrVaeRecipe):
@@ -55,7 +56,7 @@ def train_hdr_vae(
         code_crops(frames_dir, index, split, settings.crops, net.normalisation) for split in ("train", "val")
     )
     task = _PublishedTask(train, val, settings, (LATENT_CHANNELS, PIXELS_PER_LATENT))
-    digest = digest_of((train.digest, val.digest), net)
+    digest = digest_of(train.digest, val.digest, weights_digest(net))
     return fit(net, task, settings, weights, curve, on_progress, data_digest=digest)
 
 
@@ -63,7 +64,7 @@ class _PublishedTask(HdrVaeTask):
     def posterior(self, net: PublishedHdrVae, code: Tensor) -> DiagonalGaussianDistribution:
         return net.posterior(code)
 
-    def answer(self, net: PublishedHdrVae, latents: Tensor) -> Tensor:
+    def decode(self, net: PublishedHdrVae, latents: Tensor) -> Tensor:
         return net.code(latents)
 
     def save(self, path: Path, net: PublishedHdrVae) -> None:

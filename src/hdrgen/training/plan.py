@@ -23,7 +23,6 @@ Size = Literal["tiny", "klein-4b", "flux1-dev"]
 _GB = 1e9
 _FULL_SIZE_SIDE = 512
 _FULL_SIZE_PROMPT = 512
-_TINY_PROMPT = 40
 _MATMUL_SIDE = 2048
 
 
@@ -114,22 +113,22 @@ class TrainingPlan:
         return "\n".join(f"{name:<22}{value}" for name, value in rows)
 
 
-def build(size: Size, tiny: TinyNetwork, tiny_side: int) -> Transformer:
+def build(size: Size, tiny: TinyNetwork, tiny_side: int, tiny_prompt_tokens: int) -> Transformer:
     """Return a transformer on the meta device.
 
     Parameters
     ----------
     size
         `klein-4b` and `flux1-dev` are those of the published checkpoints, at 512 x 512 pixels.
-    tiny, tiny_side
-        The tiny model and the side of its pictures.
+    tiny, tiny_side, tiny_prompt_tokens
+        The tiny model, the side of its pictures in pixels, and the tokens of its prompts.
     """
     side = _FULL_SIZE_SIDE
     with torch.device("meta"):
         if size == "tiny":
             pixels = 2 ** len(tiny.vae_widths)
             tokens = (tiny_side // pixels) ** 2
-            return Transformer(tiny_transformer(tiny), "klein", tiny_side, tokens, _TINY_PROMPT)
+            return Transformer(tiny_transformer(tiny), "klein", tiny_side, tokens, tiny_prompt_tokens)
         tokens = (side // 16) ** 2
         if size == "klein-4b":
             klein = Flux2Transformer2DModel(
@@ -231,8 +230,8 @@ def _measured(transformer: Transformer, work: Workload) -> tuple[float, int]:
         return tensor
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
-        answer = model(**_inputs(transformer, work.batch, dtype))
-    del answer
+        output = model(**_inputs(transformer, work.batch, dtype))
+    del output
     return float(counter.get_total_flops()), sum(t.untyped_storage().nbytes() for t in kept.values())
 
 

@@ -28,9 +28,9 @@ _PIXELS_AT_ONCE = 256 * 256
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture ``(H, H, 3)`` as its encoder takes it, its name, and what may be asked for to get it.
+    """A picture ``(H, H, 3)`` as its encoder takes it, its name, and the prompts that it is learned with.
 
-    Each of ``prompts`` fits; ``unprompted`` is asked when the prompt is left out.
+    Each of ``prompts`` fits; ``unprompted`` stands in for a prompt that is left out.
     """
 
     picture: NDArray[np.float32]
@@ -57,7 +57,7 @@ class CachedSamples:
         return side, side
 
     @property
-    def asked(self) -> set[str]:
+    def all_prompts(self) -> set[str]:
         """All prompts there are."""
         return {*self.unprompted, *(prompt for several in self.prompts for prompt in several)}
 
@@ -124,7 +124,7 @@ class PromptTable:
         }
 
     def __call__(self, prompts: Sequence[str]) -> Embedded:
-        """Return what the transformer is told of these prompts, fp32."""
+        """Return the embeddings of these prompts by the transformer's arguments, fp32."""
         rows = [self._rows[prompt] for prompt in prompts]
         return {
             name: torch.from_numpy(file[rows]).view(torch.bfloat16).float()

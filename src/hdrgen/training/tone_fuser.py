@@ -80,7 +80,7 @@ class _ToneFuserTask:
                     indices = self._held_out[start : start + self._settings.batch_crops]
                     pictures = self._pictures(self._val, indices, np.full(len(indices), kind))
                     losses[name].append(self._losses(net, *pictures))
-        return {name: float(torch.cat(found).mean()) for name, found in losses.items()}
+        return {name: float(torch.cat(several).mean()) for name, several in losses.items()}
 
     def score(self, figures: Mapping[str, float]) -> float:
         generated = self._settings.generated_share
@@ -91,8 +91,8 @@ class _ToneFuserTask:
 
     def _losses(self, net: ToneFuser, reinhard: Tensor, log: Tensor, linear: Tensor) -> Tensor:
         with autocast(self._settings):
-            level = net(reinhard, log)
-        return tone_fusion_loss(level, linear)
+            log2 = net(reinhard, log)
+        return tone_fusion_loss(log2, linear)
 
     def _pictures(self, records: CropRecords, indices: NDArray[Any], kinds: NDArray[Any]) -> list[Tensor]:
         """Return Reinhard and log codes (uint8) and scene-linear light (float), ``(N, S, S, 3)`` each."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hdrgen.dataset.pairs.records import KINDS, CropRecords
 from hdrgen.models.tone_mlp import MODEL, ToneMlp, ToneMlpLoss, tone_mlp_loss
-from hdrgen.models.weights import save_weights
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
@@ -99,7 +99,7 @@ def train_tone_mlp(
                 "train_loss": total / settings.batches_per_epoch,
                 "val_loss": val_loss,
             }
-            save_weights(weights, net, model=MODEL, settings={})
+            save_model(weights, net, model=MODEL, settings={})
         if on_progress:
             on_progress(epoch, settings.epochs)
         if epoch - best["best_epoch"] >= settings.patience_epochs:

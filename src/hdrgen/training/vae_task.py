@@ -1,7 +1,7 @@
 """What an HDR VAE learns: to give pictures of light back, in codes of `HdrNormalisation`."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,9 +60,9 @@ def code_crops(
     HdrgenError
         As `scene_crops`.
     """
-    found: list[SceneCrop] = list(scene_crops(frames_dir, split_frames(index, split), crops))
-    code = np.stack([normalisation.encode(crop.linear_awg4) for crop in found]).transpose(0, 3, 1, 2)
-    return CodeCrops(torch.from_numpy(np.ascontiguousarray(code)), [crop.frame for crop in found])
+    scenes: list[SceneCrop] = list(scene_crops(frames_dir, split_frames(index, split), crops))
+    code = np.stack([normalisation.encode(crop.linear_awg4) for crop in scenes]).transpose(0, 3, 1, 2)
+    return CodeCrops(torch.from_numpy(np.ascontiguousarray(code)), [crop.frame for crop in scenes])
 
 
 class HdrVaeTask:
@@ -92,10 +92,10 @@ class HdrVaeTask:
         """Return mean and variance of the latents of codes."""
         return net.encode(code).latent_dist
 
-    def answer(self, net: Any, latents: Tensor) -> Tensor:
+    def decode(self, net: Any, latents: Tensor) -> Tensor:
         """Return the codes of latents."""
-        answer: Tensor = net.decode(latents).sample
-        return answer
+        code: Tensor = net.decode(latents).sample
+        return code
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw crops, in one of eight positions, and the noise of their latents."""
@@ -112,9 +112,9 @@ class HdrVaeTask:
         code, noise = batch.tensors
         with autocast(self._recipe):
             posterior = self.posterior(net, code)
-            answer = self.answer(net, posterior.mean + posterior.std * noise)
+            decoded = self.decode(net, posterior.mean + posterior.std * noise)
         divergence = posterior.kl().float().mean() / noise[0].numel()
-        return self._error(answer.float(), code) + self._recipe.kl_weight * divergence
+        return self._error(decoded.float(), code) + self._recipe.kl_weight * divergence
 
     def validation(self, net: Any) -> Mapping[str, float]:
         """Return the error over crops held out, and the mean error of codes of their highlights."""
@@ -122,34 +122,25 @@ class HdrVaeTask:
         for held_out in self._held_out:
             (code,) = self._on_device(held_out)
             with autocast(self._recipe):
-                answer = self.answer(net, self.posterior(net, code).mode()).float()
-            errors.append(self._error(answer, code).item())
-            highlights.append((answer - code).abs()[code > self._highlight_code])
-        # Of a set without highlights there is nothing to say; a curve holds numbers only.
-        there = torch.cat(highlights)
+                decoded = self.decode(net, self.posterior(net, code).mode()).float()
+            errors.append(self._error(decoded, code).item())
+            highlights.append((decoded - code).abs()[code > self._highlight_code])
+        # A set without highlights has no error of them; a curve holds numbers only.
+        highlight_errors = torch.cat(highlights)
         return {
             "val_error": float(np.mean(errors)),
-            "val_highlight_error": float(there.mean()) if there.numel() else 0.0,
+            "val_highlight_error": float(highlight_errors.mean()) if highlight_errors.numel() else 0.0,
         }
 
     def score(self, figures: Mapping[str, float]) -> float:
         """Return the error over all."""
         return figures["val_error"]
 
-    def _error(self, answer: Tensor, code: Tensor) -> Tensor:
-        wrong = answer - code
+    def _error(self, decoded: Tensor, code: Tensor) -> Tensor:
+        error = decoded - code
         weight = 1 + self._recipe.highlight_weight * (code > self._highlight_code)
-        gradients = wrong.diff(dim=2).abs().mean() + wrong.diff(dim=3).abs().mean()
-        return (weight * wrong.abs()).mean() + self._recipe.gradient_weight * gradients
+        gradients = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        return (weight * error.abs()).mean() + self._recipe.gradient_weight * gradients
 
     def _on_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(t.to(self._recipe.device, memory_format=torch.channels_last) for t in tensors)
-
-
-def digest_of(texts: Iterable[str], net: nn.Module) -> str:
-    """Return what stands for the samples and for the weights that training starts from."""
-    digest = hashlib.sha256("".join(texts).encode())
-    for name, value in net.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()

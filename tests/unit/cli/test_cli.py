@@ -17,7 +17,8 @@ from PIL import Image
 from hdrgen.cli import app, options, run
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard
-from hdrgen.exposure.tone_map_tables import level_decode, tone_cells
+from hdrgen.exposure.log2_encoding import log2_decode
+from hdrgen.exposure.tone_map_tables import tone_map_tables
 from hdrgen.images import exr
 from hdrgen.images.code_image import read_code, read_code8, write_code, write_png8
 from hdrgen.images.exr import read_exr, write_exr
@@ -61,12 +62,12 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
-    table = tone_cells(Reinhard(), Log()).intersection
+    table = tone_map_tables(Reinhard(), Log()).intersection
 
     def load_fuser(weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
-        fuse = lambda reinhard, log, **_: level_decode(table[reinhard, log])  # noqa: E731
+        fuse = lambda reinhard, log, **_: log2_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
     monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=load_fuser))

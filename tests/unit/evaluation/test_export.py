@@ -8,7 +8,7 @@ import torch
 
 from hdrgen.evaluation.export_decoders import hdr_vae_graph
 from hdrgen.evaluation.export_parity import Export, Exportable, export_models, parity, trained_models
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.inference import backends, onnx_export
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
@@ -48,8 +48,8 @@ def weights(tmp_path_factory):
     fuser = ToneFuser(ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1)))
     expander = BitDepthUNet(BitDepth(widths=(8,) * 5))
     merger = LuminanceStackProcessor(ExposureFusion(exposure_width=8, widths=(8,) * 5))
-    for leave in (fuser.unet.leave, expander.unet.leave, merger.leave):
-        torch.nn.init.normal_(leave.weight, std=0.1)
+    for head in (fuser.unet.head, expander.unet.head, merger.head):
+        torch.nn.init.normal_(head.weight, std=0.1)
     save_tone_fuser(folder / "tone_fusion", fuser)
     save_bit_depth(folder / "bit_depth", expander)
     save_exposure_fusion(folder / "exposure_fusion", merger)
@@ -101,7 +101,7 @@ def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
     exported = backends.load_merger(path, "onnx")
     monkeypatch.setattr(backends.ExportedMerger, "TILE", (64, 64))
     codes = pictures(len(evs))
-    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    cells = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
     answers = [m.merge(codes, cells, evs, reference=1).linear for m in (exported, eager)]
     np.testing.assert_allclose(*answers, rtol=1e-4, atol=1e-6)
 

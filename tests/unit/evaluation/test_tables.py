@@ -107,7 +107,7 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
     index = frames(tmp_path, {"a": "train", "b": "test"})
     pairs = make_bit_depth_pairs(index, tmp_path, BIT_DEPTH, tmp_path / "pairs")
     net = BitDepthUNet(BitDepth(widths=(4, 4, 4, 4, 4), blocks=(1, 1, 1, 1, 1)))
-    torch.nn.init.constant_(net.unet.leave.bias, 1)  # both answers go up, as far as they may
+    torch.nn.init.constant_(net.unet.head.bias, 1)  # both outputs go up, as far as they may
     save_bit_depth(tmp_path / "w.safetensors", net)
     models = bit_depth.expanders({"net": tmp_path / "w.safetensors"}, bit_depth.EvaluateBitDepth())
     seen = []
@@ -170,13 +170,13 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):
     seen = []
-    cells = exposure_fusion.bracket_cells
+    cells = exposure_fusion.bracket_tables
 
     def spying(encoding, bits, ev, *, evs, noise_codes=3.0):
         seen.append((bits, noise_codes))
         return cells(encoding, bits, ev, evs=evs, noise_codes=noise_codes)
 
-    monkeypatch.setattr(exposure_fusion, "bracket_cells", spying)
+    monkeypatch.setattr(exposure_fusion, "bracket_tables", spying)
     settings = exposure_fusion.EvaluateExposureFusion(noise_codes=1.5)
     models = exposure_fusion.mergers({}, BRACKETS, settings)
     codes = list(np.random.default_rng(0).integers(60, 200, (4, 16, 16, 3), dtype=np.uint8))

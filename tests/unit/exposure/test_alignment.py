@@ -6,8 +6,8 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.exposure import alignment
 from hdrgen.exposure.alignment import align_stack
-from hdrgen.exposure.bracket_tables import bracket_cells
-from hdrgen.exposure.tone_map_tables import level_decode, level_encode
+from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.log2_encoding import log2_decode, log2_encode
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.runtime.errors import HdrgenError
 
@@ -35,8 +35,8 @@ def moved(linear, flow):
     """Return the light as a reference sees it whose pixel x is the bracket's pixel x + flow; margins cut off."""
     height, width, _ = flow.shape
     y, x = np.mgrid[:height, :width].astype(np.float32) + MARGIN
-    level = cv2.remap(level_encode(linear), x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC)
-    return level_decode(level)
+    log2 = cv2.remap(log2_encode(linear), x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC)
+    return log2_decode(log2)
 
 
 def shift(dx, dy, size):
@@ -53,8 +53,8 @@ def bracket(linear, ev, rng, *, encoding="logc4_awg4", noise=3.0):
     return quantise8(code + rng.normal(0, noise / 255, code.shape))
 
 
-def cells(*evs, encoding="logc4_awg4"):
-    return [bracket_cells(encoding, 8, ev, evs=EVS) for ev in evs]
+def tables_of(*evs, encoding="logc4_awg4"):
+    return [bracket_tables(encoding, 8, ev, evs=EVS) for ev in evs]
 
 
 def stack(flow, evs, linear, rng, **made):
@@ -62,15 +62,15 @@ def stack(flow, evs, linear, rng, **made):
     size = len(flow)
     reference = bracket(moved(linear, flow), evs[0], rng, **made)
     other = bracket(linear[MARGIN : MARGIN + size, MARGIN : MARGIN + size], evs[1], rng, **made)
-    return [reference, other], cells(*evs, encoding=made.get("encoding", "logc4_awg4"))
+    return [reference, other], tables_of(*evs, encoding=made.get("encoding", "logc4_awg4"))
 
 
 def end_point_error(flow, evs, linear, rng, **made):
     """Return the median end-point error in pixels, away from the border."""
-    (reference, other), (reference_cells, other_cells) = stack(flow, evs, linear, rng, **made)
-    pictures = alignment._comparable(reference, reference_cells, other, other_cells)
-    found, _ = alignment._flow(*pictures)
-    return float(np.median(np.linalg.norm(found - flow, axis=-1)[24:-24, 24:-24]))
+    (reference, other), (reference_tables, other_tables) = stack(flow, evs, linear, rng, **made)
+    pictures = alignment._comparable(reference, reference_tables, other, other_tables)
+    estimated, _ = alignment._flow(*pictures)
+    return float(np.median(np.linalg.norm(estimated - flow, axis=-1)[24:-24, 24:-24]))
 
 
 FLOWS = {
@@ -114,7 +114,7 @@ def test_a_static_stack_is_the_very_arrays(encoding, noise, error_stops):
     rng = np.random.default_rng(6)
     light = texture(rng)
     made = [bracket(light, ev + error_stops * (ev > 0), rng, encoding=encoding, noise=noise) for ev in EVS]
-    aligned = align_stack(made, cells(*EVS, encoding=encoding), reference=1)
+    aligned = align_stack(made, tables_of(*EVS, encoding=encoding), reference=1)
     assert all(after is before for after, before in zip(aligned.codes, made, strict=True))
     assert max(occluded.mean() for occluded in aligned.occluded) < 1e-3
 
@@ -126,7 +126,7 @@ def test_static_real_frames_are_the_very_arrays(shared_hdr):
         light = real(shared_hdr, name)
         for noise in (0.0, 3.0):
             made = [bracket(light, ev, rng, noise=noise) for ev in EVS]
-            aligned = align_stack(made, cells(*EVS), reference=1)
+            aligned = align_stack(made, tables_of(*EVS), reference=1)
             assert all(after is before for after, before in zip(aligned.codes, made, strict=True)), name
             assert max(occluded.mean() for occluded in aligned.occluded) < 1e-3, name
 
@@ -160,7 +160,7 @@ def test_a_square_that_appears_is_occluded_and_little_else(evs):
     square[120:180, 90:150] = True
     in_front[square] = behind[square][::-1] * 3
     made = [bracket(behind, evs[0], rng), bracket(in_front, evs[1], rng)]
-    occluded = align_stack(made, cells(*evs), reference=0).occluded[1]
+    occluded = align_stack(made, tables_of(*evs), reference=0).occluded[1]
     assert occluded[square].mean() > 0.6
     assert occluded[~cv2.dilate(square.astype(np.uint8), np.ones((25, 25))).astype(bool)].mean() < 0.005
 
@@ -177,7 +177,7 @@ def test_a_moving_square_leaves_no_ghost():
 
     truth = bracket(scene(120), 2.0, rng, noise=0).astype(np.float64)
     made = [bracket(scene(120), 0.0, rng), bracket(scene(132), 2.0, rng)]
-    aligned = align_stack(made, cells(0.0, 2.0), reference=0)
+    aligned = align_stack(made, tables_of(0.0, 2.0), reference=0)
     ghost = np.abs(made[1] - truth).max(-1) > 25
     left = np.abs(aligned.codes[1] / (257 if aligned.codes[1].dtype == np.uint16 else 1) - truth).max(-1) > 25
     assert (left & ~aligned.occluded[1]).sum() < ghost.sum() / 3
@@ -212,7 +212,7 @@ def test_threads_change_nothing():
     light = texture(rng)
     flows = (shift(3, 1, 256), shift(0, 0, 256), shift(-2, 2, 256), shift(6, -4, 256))
     codes = [bracket(moved(light, flow), ev, rng) for flow, ev in zip(flows, EVS, strict=True)]
-    one, three = (align_stack(codes, cells(*EVS), reference=1, threads=threads) for threads in (1, 3))
+    one, three = (align_stack(codes, tables_of(*EVS), reference=1, threads=threads) for threads in (1, 3))
     for part in ("codes", "occluded"):
         for a, b in zip(getattr(one, part), getattr(three, part), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -222,7 +222,7 @@ def test_threads_change_nothing():
 def test_small_pictures_pass(size):
     rng = np.random.default_rng(15)
     made = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(2)]
-    aligned = align_stack(made, cells(0.0, 2.0), reference=0)
+    aligned = align_stack(made, tables_of(0.0, 2.0), reference=0)
     assert aligned.codes[1].shape == (*size, 3)
     assert aligned.occluded[1].shape == size
 
@@ -234,7 +234,7 @@ def test_sixteen_bit_brackets_are_aligned():
         (ENCODINGS["logc4_awg4"].encode(linear * np.float32(2**ev)).clip(0, 1) * 65535).astype(np.uint16)
         for linear, ev in ((moved(light, flow), 0.0), (light[MARGIN:-MARGIN, MARGIN:-MARGIN], 2.0))
     ]
-    tables = [bracket_cells("logc4_awg4", 16, ev, evs=EVS) for ev in (0.0, 2.0)]
+    tables = [bracket_tables("logc4_awg4", 16, ev, evs=EVS) for ev in (0.0, 2.0)]
     aligned = align_stack(codes, tables, reference=0)
     true = ENCODINGS["logc4_awg4"].encode(moved(light, flow) * 4).clip(0, 1) * 65535
     inside = np.s_[24:-24, 24:-24]
@@ -244,4 +244,4 @@ def test_sixteen_bit_brackets_are_aligned():
 def test_brackets_of_two_sizes_are_refused():
     made = [np.zeros((40, 50, 3), np.uint8), np.zeros((40, 60, 3), np.uint8)]
     with pytest.raises(HdrgenError, match="50x40 against 60x40"):
-        align_stack(made, cells(0.0, 2.0), reference=0)
+        align_stack(made, tables_of(0.0, 2.0), reference=0)

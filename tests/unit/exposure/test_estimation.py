@@ -4,7 +4,7 @@ import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.exposure.bracket_tables import encode_level16
+from hdrgen.exposure.bracket_tables import encode_log2_code16
 from hdrgen.exposure.estimation import check_evs, estimate_evs
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.runtime.errors import HdrgenError
@@ -47,8 +47,8 @@ def test_sixteen_bits_and_floats():
     light = scene(rng)
     code16 = [(ENCODINGS["logc4_awg4"].encode(light * 2**ev) * 65535).astype(np.uint16) for ev in EVS]
     assert estimate_evs(code16, "logc4_awg4") == pytest.approx(EVS, abs=0.02)
-    floats = [encode_level16(light * 2**ev) for ev in EVS]
-    assert estimate_evs(floats, "level16") == pytest.approx(EVS, abs=0.02)
+    floats = [encode_log2_code16(light * 2**ev) for ev in EVS]
+    assert estimate_evs(floats, "log2_code16") == pytest.approx(EVS, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["MtTamWest.exr", "Tree.exr", "hdr-rgb-arboretum.exr", "nancy_church.hdr"])

@@ -20,7 +20,7 @@ def loud_expander(settings=SMALL, dtype=torch.float32, loudness=5.0):
     """Make an expander whose network says nonsense, as loudly as is wanted."""
     torch.manual_seed(0)
     net = BitDepthUNet(settings)
-    torch.nn.init.normal_(net.unet.leave.weight, std=loudness)
+    torch.nn.init.normal_(net.unet.head.weight, std=loudness)
     return bit_depth.Expander(net, "0" * 12, dtype)
 
 
@@ -86,15 +86,15 @@ def test_strength_goes_from_the_clean_to_the_generated_answer(noise8):
     np.testing.assert_allclose(half, (clean + generated) / 2, atol=1e-6)
     assert (np.rint(generated * 255) != noise8).mean() > 0.1
     with torch.inference_mode():
-        smooth = torch.from_numpy(bit_depth.smooth_in_cells(noise8))[None, :64, :128]
+        smooth = torch.from_numpy(bit_depth.smooth_in_intervals(noise8))[None, :64, :128]
         expected = expander._net(torch.from_numpy(noise8)[None, :64, :128], smooth)
     whole = bit_depth.Expander(expander._net, "", torch.float32)
     top_left = noise8[:64, :128]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bit_depth, "smooth_in_cells", lambda *_, **__: smooth[0].numpy())
-        for strength, answer in zip((0, 1), expected, strict=True):
-            found = whole.expand(top_left, strength=strength, threads=1)
-            np.testing.assert_allclose(found * 255, answer[0].numpy(), atol=1e-4)
+        patch.setattr(bit_depth, "smooth_in_intervals", lambda *_, **__: smooth[0].numpy())
+        for strength, codes in zip((0, 1), expected, strict=True):
+            expanded = whole.expand(top_left, strength=strength, threads=1)
+            np.testing.assert_allclose(expanded * 255, codes[0].numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("settings", [SMALL, SHALLOW])

@@ -5,8 +5,8 @@ import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
-from hdrgen.exposure.bracket_tables import bracket_cells, encode_level16
-from hdrgen.exposure.tone_map_tables import level_encode
+from hdrgen.exposure.bracket_tables import bracket_tables, encode_log2_code16
+from hdrgen.exposure.log2_encoding import log2_encode
 from hdrgen.inference import exposure_fusion, tone_fusion
 from hdrgen.metrics.latitude import exposure_latitude
 from hdrgen.models import flat_areas
@@ -28,7 +28,7 @@ def banded_share(light):
 
 
 def error_levels(light, linear_awg4):
-    return (level_encode(light) - level_encode(linear_awg4))[16:-16, 16:-16].std()
+    return (log2_encode(light) - log2_encode(linear_awg4))[16:-16, 16:-16].std()
 
 
 def without_smoothing(monkeypatch):
@@ -52,13 +52,13 @@ def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, l
 @pytest.mark.parametrize("evs", [(0.0, 2.0), (-2.0, 0.0, 2.0, 4.0), (-4.0, -2.0, 0.0, 1.0, 2.0, 3.0)])
 def test_a_merged_gradient_has_no_stairs(monkeypatch, linear_awg4, evs):
     codes = [quantise8(LOGC4.encode(linear_awg4 * 2.0**ev)) for ev in evs]
-    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    tables = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
     merger = exposure_fusion.load_merger()
-    smooth = merger.merge(codes, cells, evs, reference=0).linear
+    smooth = merger.merge(codes, tables, evs, reference=0).linear
     assert smooth.shape == linear_awg4.shape
     assert banded_share(smooth) < 0.15
     without_smoothing(monkeypatch)
-    stairs = merger.merge(codes, cells, evs, reference=0).linear
+    stairs = merger.merge(codes, tables, evs, reference=0).linear
     assert error_levels(smooth, linear_awg4) < 0.5 * error_levels(stairs, linear_awg4)
 
 
@@ -68,12 +68,14 @@ def test_places_that_are_hidden_in_all_brackets_but_one_are_smoothed_in_its_cell
     codes[1][40:90, 40:90] = 200  # something that moved
     occluded = [np.zeros(linear_awg4.shape[:2], bool) for _ in evs]
     occluded[1][40:90, 40:90] = True
-    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    tables = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
 
     def errors_and_codes():
-        merged = exposure_fusion.load_merger().merge(codes, cells, evs, reference=0, occluded=occluded).linear
+        merged = (
+            exposure_fusion.load_merger().merge(codes, tables, evs, reference=0, occluded=occluded).linear
+        )
         inside = np.s_[60:70, 60:70]
-        errors = level_encode(merged[inside]) - level_encode(linear_awg4[inside])
+        errors = log2_encode(merged[inside]) - log2_encode(linear_awg4[inside])
         return errors.std(), LOGC4.encode(merged[inside]) * 255 - codes[0][inside]
 
     smooth, within = errors_and_codes()
@@ -84,9 +86,9 @@ def test_places_that_are_hidden_in_all_brackets_but_one_are_smoothed_in_its_cell
 
 def test_what_half_floats_cannot_hold_stays_out():
     evs = (-2.0, -1.0)
-    codes = [encode_level16(np.full((64, 64, 3), 120000.0) * 2.0**ev) for ev in evs]
-    cells = [bracket_cells("level16", 16, ev, evs=evs) for ev in evs]
-    assert exposure_fusion.load_merger().merge(codes, cells, evs, reference=0).linear.max() < 65504
+    codes = [encode_log2_code16(np.full((64, 64, 3), 120000.0) * 2.0**ev) for ev in evs]
+    tables = [bracket_tables("log2_code16", 16, ev, evs=evs) for ev in evs]
+    assert exposure_fusion.load_merger().merge(codes, tables, evs, reference=0).linear.max() < 65504
 
 
 @pytest.mark.parametrize("noise_codes", [2.0, 4.0])

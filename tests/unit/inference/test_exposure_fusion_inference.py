@@ -4,9 +4,9 @@ import torch
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.exposure.bracket_tables import bracket_cells, encode_level16
-from hdrgen.exposure.classical_merge import cell_intersection_merge
-from hdrgen.exposure.tone_map_tables import level_decode
+from hdrgen.exposure.bracket_tables import bracket_tables, encode_log2_code16
+from hdrgen.exposure.classical_merge import interval_intersection_merge
+from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.inference import exposure_fusion
 from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.exposure_fusion import (
@@ -28,13 +28,13 @@ def merger(loudness=0.0, dtype=torch.float32):
     torch.manual_seed(0)
     net = LuminanceStackProcessor(SMALL)
     if loudness:
-        torch.nn.init.normal_(net.leave.weight, std=loudness)
-        torch.nn.init.normal_(net.attention.leave.weight, std=0.3)
+        torch.nn.init.normal_(net.head.weight, std=loudness)
+        torch.nn.init.normal_(net.attention.output.weight, std=0.3)
     return exposure_fusion.StackMerger(net, "0" * 12, dtype)
 
 
 def tables(evs=EVS, encoding="logc4_awg4", bits=8):
-    return [bracket_cells(encoding, bits, ev, evs=tuple(sorted(evs))) for ev in evs]
+    return [bracket_tables(encoding, bits, ev, evs=tuple(sorted(evs))) for ev in evs]
 
 
 def waves(height, width, median=0.18, stops=4.0):
@@ -56,8 +56,8 @@ def brackets(light, evs=EVS, noise_codes=0.0, bits=8):
 
 
 def merge(codes, evs=EVS, reference=1, net=None, **more):
-    cells = more.pop("cells", None) or tables(evs)
-    return (net or merger()).merge(codes, cells, evs, reference=reference, threads=1, **more)
+    of_codes = more.pop("of_codes", None) or tables(evs)
+    return (net or merger()).merge(codes, of_codes, evs, reference=reference, threads=1, **more)
 
 
 @pytest.mark.parametrize("loudness", [0.0, 1.0])
@@ -65,11 +65,11 @@ def merge(codes, evs=EVS, reference=1, net=None, **more):
 def test_a_clean_stack_is_as_good_as_the_intersection_of_its_cells(loudness, dtype):
     light = waves(96, 128)
     codes = brackets(light)
-    found = merge(codes, net=merger(loudness, dtype))
-    closed = pu21_psnr(cell_intersection_merge(codes, tables()), light)
-    # A loud network may move each pixel by a quarter of its cell at most.
-    assert pu21_psnr(found.linear, light) > closed - (0.1 if not loudness else 2.0)
-    assert found.confidence.min() == 1
+    merged = merge(codes, net=merger(loudness, dtype))
+    closed = pu21_psnr(interval_intersection_merge(codes, tables()), light)
+    # A loud network may move each pixel by a quarter of its interval at most.
+    assert pu21_psnr(merged.linear, light) > closed - (0.1 if not loudness else 2.0)
+    assert merged.confidence.min() == 1
 
 
 @pytest.mark.parametrize("loudness", [0.0, 1.0])
@@ -77,23 +77,23 @@ def test_peaks_above_one_picture_come_from_the_darkest_bracket(loudness):
     light = waves(96, 128)
     for number, peak in enumerate((500, 900, 1300, 1800)):
         light[10:40, 10 + 30 * number : 30 + 30 * number] = peak
-    found = merge(brackets(light), net=merger(loudness)).linear
+    merged = merge(brackets(light), net=merger(loudness)).linear
     lights = light > 400
     assert lights.sum() == 4 * 30 * 20 * 3
-    np.testing.assert_allclose(found[lights], light[lights], rtol=0.1)
+    np.testing.assert_allclose(merged[lights], light[lights], rtol=0.1)
 
 
 def test_where_all_is_clipped_there_is_no_confidence_and_at_least_the_darkest_says():
     light = waves(64, 96)
     light[16:48, 16:48] = 5000
     light[16:48, 60:90, 0] = 5000
-    found = merge(brackets(light))
-    bound = level_decode(tables()[0].lower[255])
+    merged = merge(brackets(light))
+    bound = log2_decode(tables()[0].lower[255])
     assert bound > 1700
-    assert (found.linear[16:48, 16:48] >= 0.999 * bound).all()
-    assert not found.confidence[16:48, 16:48].any()
-    np.testing.assert_allclose(found.confidence[16:48, 60:90], 2 / 3)
-    assert (found.confidence[:, :16] == 1).all()
+    assert (merged.linear[16:48, 16:48] >= 0.999 * bound).all()
+    assert not merged.confidence[16:48, 16:48].any()
+    np.testing.assert_allclose(merged.confidence[16:48, 60:90], 2 / 3)
+    assert (merged.confidence[:, :16] == 1).all()
     everywhere = merge([np.full((40, 50, 3), 255, np.uint8)] * 4)
     assert not everywhere.confidence.any()
     assert (everywhere.linear >= 0.999 * bound).all()
@@ -101,9 +101,9 @@ def test_where_all_is_clipped_there_is_no_confidence_and_at_least_the_darkest_sa
 
 
 def test_black_is_black_and_not_known():
-    found = merge([np.zeros((40, 50, 3), np.uint8)] * 4)
-    assert found.linear.max() < 1e-6
-    assert not found.confidence.any()
+    merged = merge([np.zeros((40, 50, 3), np.uint8)] * 4)
+    assert merged.linear.max() < 1e-6
+    assert not merged.confidence.any()
 
 
 def test_an_occluded_place_of_a_bracket_says_nothing():
@@ -126,8 +126,8 @@ def test_what_only_an_occluded_bracket_shows_is_not_known():
     light[20:40, 30:60] = 1000  # the darkest alone shows it
     occluded = [np.zeros((64, 96), bool) for _ in EVS]
     occluded[0][20:40, 30:60] = True
-    found = merge(brackets(light, noise_codes=3), occluded=occluded)
-    assert found.confidence[20:40, 30:60].max() < 1
+    merged = merge(brackets(light, noise_codes=3), occluded=occluded)
+    assert merged.confidence[20:40, 30:60].max() < 1
     assert merge(brackets(light, noise_codes=3)).confidence[20:40, 30:60].min() == 1
 
 
@@ -137,15 +137,15 @@ def test_the_order_of_the_brackets_does_not_matter(order):
     occluded = [np.random.default_rng(i).random((64, 96)) < 0.1 * (i != 1) for i in range(4)]
     net = merger(0.5)
     expected = merge(codes, net=net, occluded=occluded)
-    found = merge(
+    merged = merge(
         [codes[i] for i in order],
         [EVS[i] for i in order],
         reference=order.index(1),
         net=net,
         occluded=[occluded[i] for i in order],
     )
-    np.testing.assert_array_equal(found.linear, expected.linear)
-    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    np.testing.assert_array_equal(merged.linear, expected.linear)
+    np.testing.assert_array_equal(merged.confidence, expected.confidence)
 
 
 @pytest.mark.parametrize(
@@ -154,31 +154,31 @@ def test_the_order_of_the_brackets_does_not_matter(order):
 @pytest.mark.parametrize("noise_codes", [0, 3])
 def test_two_to_nine_brackets(evs, noise_codes):
     light = waves(64, 96)
-    found = merge(brackets(light, evs, noise_codes), evs, reference=len(evs) // 2)
-    assert pu21_psnr(found.linear, light) > (50 if not noise_codes else 36)
+    merged = merge(brackets(light, evs, noise_codes), evs, reference=len(evs) // 2)
+    assert pu21_psnr(merged.linear, light) > (50 if not noise_codes else 36)
 
 
 def test_brackets_of_16_bits_and_of_floats_and_mixed_ones():
     light = waves(64, 96)
-    sixteen = merge(brackets(light, bits=16), cells=tables(bits=16))
+    sixteen = merge(brackets(light, bits=16), of_codes=tables(bits=16))
     assert pu21_psnr(sixteen.linear, light) > 80
-    floats = [encode_level16(light * 2.0**ev) for ev in EVS]
-    assert pu21_psnr(merge(floats, cells=tables(encoding="level16", bits=16)).linear, light) > 65
+    floats = [encode_log2_code16(light * 2.0**ev) for ev in EVS]
+    assert pu21_psnr(merge(floats, of_codes=tables(encoding="log2_code16", bits=16)).linear, light) > 65
     mixed = [*brackets(light)[:2], *brackets(light, bits=16)[2:]]
-    cells = [*tables()[:2], *tables(bits=16)[2:]]
-    assert pu21_psnr(merge(mixed, cells=cells).linear, light) > 60
+    mixed_tables = [*tables()[:2], *tables(bits=16)[2:]]
+    assert pu21_psnr(merge(mixed, of_codes=mixed_tables).linear, light) > 60
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 33), (32, 32), (65, 97)])
 def test_any_size(size):
     codes = list(np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8))
-    found = merge(codes, net=merger(0.5))
-    assert found.linear.shape == (*size, 3)
-    assert found.confidence.shape == size
-    assert found.linear.dtype == found.confidence.dtype == np.float32
-    assert np.isfinite(found.linear).all()
-    assert (found.linear >= 0).all()
-    assert found.linear.max() <= 65504
+    merged = merge(codes, net=merger(0.5))
+    assert merged.linear.shape == (*size, 3)
+    assert merged.confidence.shape == size
+    assert merged.linear.dtype == merged.confidence.dtype == np.float32
+    assert np.isfinite(merged.linear).all()
+    assert (merged.linear >= 0).all()
+    assert merged.linear.max() <= 65504
 
 
 @pytest.mark.parametrize("tall", [False, True])
@@ -214,8 +214,8 @@ def test_bands_leave_no_seam(monkeypatch, band):
     monkeypatch.setattr(exposure_fusion, "BAND", 160)
     whole = merge(codes, net=net).linear
     monkeypatch.setattr(exposure_fusion, "BAND", band)
-    found = merge(codes, net=net).linear
-    np.testing.assert_allclose(np.log2(found + 0.01), np.log2(whole + 0.01), rtol=0, atol=1e-5)
+    merged = merge(codes, net=net).linear
+    np.testing.assert_allclose(np.log2(merged + 0.01), np.log2(whole + 0.01), rtol=0, atol=1e-5)
 
 
 def test_the_sides_that_are_padded_for_the_network_do_not_come_out():
@@ -238,14 +238,14 @@ def test_the_halo_is_what_the_network_depends_on(window):
     for name, parameter in net.named_parameters():
         if "attention" not in name:
             torch.nn.init.uniform_(parameter, 0.01, 0.05)
-    torch.nn.init.normal_(net.attention.leave.weight)
+    torch.nn.init.normal_(net.attention.output.weight)
     halo = exposure_fusion.StackMerger(net, "")._halo
     assert not any(side % STRIDE for side in (halo, *exposure_fusion.StackMerger.TILE))
-    level = torch.rand(1, 4, STRIDE, 2 * halo + 3 * STRIDE, 3, requires_grad=True)
+    log2 = torch.rand(1, 4, STRIDE, 2 * halo + 3 * STRIDE, 3, requires_grad=True)
     tile = slice(halo + STRIDE, halo + 2 * STRIDE)
-    _, correction = net(level, torch.ones_like(level), torch.tensor([1]))
+    _, correction = net(log2, torch.ones_like(log2), torch.tensor([1]))
     correction[:, :, tile].sum().backward()
-    columns = level.grad.abs().sum((0, 1, 2, 4)).nonzero()[:, 0]
+    columns = log2.grad.abs().sum((0, 1, 2, 4)).nonzero()[:, 0]
     measured = max(tile.start - int(columns[0]), int(columns[-1]) - (tile.stop - 1))
     assert halo - STRIDE < measured <= halo
 
@@ -254,7 +254,7 @@ def test_one_exposure_is_no_stack():
     with pytest.raises(HdrgenError, match="two exposures or more with their EVs, not 1"):
         merge([np.zeros((8, 8, 3), np.uint8)], (0.0,), reference=0)
     with pytest.raises(HdrgenError, match="with their EVs"):
-        merge([np.zeros((8, 8, 3), np.uint8)] * 3, cells=tables())
+        merge([np.zeros((8, 8, 3), np.uint8)] * 3, of_codes=tables())
 
 
 def test_exposures_of_different_size_get_one_clear_line():

@@ -15,7 +15,7 @@ SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
 def fuser():
     torch.manual_seed(0)
     net = ToneFuser(SMALL)
-    torch.nn.init.normal_(net.unet.leave.weight, std=0.1)
+    torch.nn.init.normal_(net.unet.head.weight, std=0.1)
     return fusion.Fuser(net, "0" * 12, torch.float32)
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
+from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.models.bit_depth import (
-    CELL,
+    HALF_INTERVAL,
     BitDepth,
     BitDepthUNet,
     clean_code,
@@ -15,15 +15,15 @@ from hdrgen.models.bit_depth import (
     overview,
     save_bit_depth,
 )
-from hdrgen.models.folded_unet import FOLDED, fold
-from hdrgen.models.weights import save_weights
+from hdrgen.models.pixel_unshuffled_unet import UNSHUFFLED_CHANNELS, pixel_unshuffle
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 
 
 def picture_of(code8):
-    return torch.from_numpy(code8[None]), torch.from_numpy(smooth_in_cells(code8)[None])
+    return torch.from_numpy(code8[None]), torch.from_numpy(smooth_in_intervals(code8)[None])
 
 
 @pytest.fixture
@@ -33,55 +33,55 @@ def all_codes():
 
 
 @pytest.mark.parametrize("loudness", [0.1, 10, 1e6])
-def test_the_clean_answer_quantises_to_the_same_codes_whatever_the_network_says(all_codes, loudness):
+def test_the_clean_output_quantises_to_the_same_codes_whatever_the_network_says(all_codes, loudness):
     torch.manual_seed(0)
-    answers = torch.randn(1, 16, 16, 4 * FOLDED) * loudness
-    folded8, smooth = (fold(t) for t in picture_of(all_codes))
-    code = clean_code(folded8, smooth, answers)
-    assert np.array_equal(np.rint(code.numpy()), folded8.numpy())
+    output = torch.randn(1, 16, 16, 4 * UNSHUFFLED_CHANNELS) * loudness
+    unshuffled8, smooth = (pixel_unshuffle(t) for t in picture_of(all_codes))
+    code = clean_code(unshuffled8, smooth, output)
+    assert np.array_equal(np.rint(code.numpy()), unshuffled8.numpy())
     # And so in the code values 0 to 1 that are handed on.
-    assert np.array_equal(np.rint(code.div(255).numpy() * 255), folded8.numpy())
-    assert float((code - folded8).abs().max()) <= CELL + 1e-5
+    assert np.array_equal(np.rint(code.div(255).numpy() * 255), unshuffled8.numpy())
+    assert float((code - unshuffled8).abs().max()) <= HALF_INTERVAL + 1e-5
     assert 0 <= float(code.min()) <= float(code.max()) <= 255
 
 
-def test_untrained_both_answers_believe_the_closed_form_by_half(all_codes):
+def test_untrained_both_outputs_believe_the_closed_form_by_half(all_codes):
     code8, smooth = picture_of(all_codes)
     with torch.no_grad():
-        answers = BitDepthUNet(SMALL)(code8, smooth)
-    for code in answers:
+        codes = BitDepthUNet(SMALL)(code8, smooth)
+    for code in codes:
         torch.testing.assert_close(code, (code8 + smooth / 2).clamp(0, 255))
 
 
-def test_the_generated_answer_may_leave_the_cell_but_not_the_codes(all_codes):
-    folded8, smooth = (fold(t) for t in picture_of(all_codes))
-    answers = torch.full((1, 16, 16, 4 * FOLDED), 3.0)
-    code = generated_code(folded8, smooth, answers)
-    away = (code - folded8)[folded8 < 240]
+def test_the_generated_output_may_leave_the_interval_but_not_the_codes(all_codes):
+    unshuffled8, smooth = (pixel_unshuffle(t) for t in picture_of(all_codes))
+    output = torch.full((1, 16, 16, 4 * UNSHUFFLED_CHANNELS), 3.0)
+    code = generated_code(unshuffled8, smooth, output)
+    away = (code - unshuffled8)[unshuffled8 < 240]
     assert float(away.min()) > 5
-    assert float(generated_code(folded8, smooth, answers * 1e6).max()) == 255
-    assert float(generated_code(folded8, smooth, answers * -1e6).min()) == 0
+    assert float(generated_code(unshuffled8, smooth, output * 1e6).max()) == 255
+    assert float(generated_code(unshuffled8, smooth, output * -1e6).min()) == 0
 
 
-def test_the_two_answers_are_of_different_channels(all_codes):
+def test_the_two_outputs_are_of_different_channels(all_codes):
     code8, smooth = picture_of(all_codes)
-    folded8, offset = fold(code8), fold(smooth)
-    answers = torch.zeros(1, 16, 16, 4 * FOLDED)
-    clean, generated = clean_code(folded8, offset, answers), generated_code(folded8, offset, answers)
-    answers[..., 2 * FOLDED :] = 5
-    assert torch.equal(clean_code(folded8, offset, answers), clean)
-    assert not torch.equal(generated_code(folded8, offset, answers), generated)
+    unshuffled8, offset = pixel_unshuffle(code8), pixel_unshuffle(smooth)
+    output = torch.zeros(1, 16, 16, 4 * UNSHUFFLED_CHANNELS)
+    clean, generated = clean_code(unshuffled8, offset, output), generated_code(unshuffled8, offset, output)
+    output[..., 2 * UNSHUFFLED_CHANNELS :] = 5
+    assert torch.equal(clean_code(unshuffled8, offset, output), clean)
+    assert not torch.equal(generated_code(unshuffled8, offset, output), generated)
 
 
-def test_the_network_sees_a_gradient_of_one_code_over_many_pixels():
+def test_the_features_show_a_gradient_of_one_code_over_many_pixels():
     """The wider means tell a slow step from a flat picture, which the block's own mean and deviations cannot."""
     step = np.full((128, 128, 3), 100, np.uint8)
     step[:, 64:] = 101
-    folded8, smooth = (fold(t) for t in picture_of(step))
-    seen = features(folded8, smooth, overview(folded8))[0, 16]
-    wider = seen[:, 3:15].reshape(32, 4, 3)[..., 0].abs()
+    unshuffled8, smooth = (pixel_unshuffle(t) for t in picture_of(step))
+    of_row = features(unshuffled8, smooth, overview(unshuffled8))[0, 16]
+    wider = of_row[:, 3:15].reshape(32, 4, 3)[..., 0].abs()
     assert (wider[12:20].amax(1) > 0.1).all(), "some scale shows the step 16 pixels away"
-    assert float(seen[:, 15:63].abs().max()) == 0, "in no block does a pixel differ from the mean"
+    assert float(of_row[:, 15:63].abs().max()) == 0, "in no block does a pixel differ from the mean"
 
 
 def test_the_loss_is_the_mean_of_decibels():
@@ -95,7 +95,7 @@ def test_the_loss_is_the_mean_of_decibels():
 def test_weights_come_back_as_half_floats_with_their_settings(tmp_path, all_codes):
     torch.manual_seed(0)
     net = BitDepthUNet(SMALL)
-    torch.nn.init.normal_(net.unet.leave.weight)
+    torch.nn.init.normal_(net.unet.head.weight)
     save_bit_depth(tmp_path / "w.safetensors", net)
     again = load_bit_depth(tmp_path / "w.safetensors")
     assert again.settings == SMALL
@@ -107,6 +107,6 @@ def test_weights_come_back_as_half_floats_with_their_settings(tmp_path, all_code
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
-    save_weights(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="tone_fusion", settings={})
+    save_model(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="tone_fusion", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'tone_fusion', not of 'bit_depth'"):
         load_bit_depth(tmp_path / "w.safetensors")

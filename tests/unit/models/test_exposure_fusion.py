@@ -5,25 +5,24 @@ from pydantic import ValidationError
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.exposure.bracket_tables import bracket_cells
-from hdrgen.exposure.classical_merge import cell_intersection_merge, inverse_variance_merge
-from hdrgen.exposure.tone_map_tables import level_decode, level_encode
+from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.classical_merge import interval_intersection_merge, inverse_variance_merge
+from hdrgen.exposure.log2_encoding import log2_decode, log2_encode
 from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.exposure_fusion import (
     SLOTS,
     ExposureFusion,
     ExposureFusionLoss,
     LuminanceStackProcessor,
-    NeighbourhoodAttention,
-    exposure_errors,
     exposure_fusion_loss,
+    in_slots,
     load_exposure_fusion,
     save_exposure_fusion,
     slot_of,
-    stack_of,
-    weighted_average,
 )
-from hdrgen.models.weights import save_weights
+from hdrgen.models.neighbourhood_attention import NeighbourhoodAttention
+from hdrgen.models.stack_estimates import estimates_of, exposure_errors, weighted_average
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
@@ -55,16 +54,16 @@ def noisy_codes(light, evs=EVS, encoding="logc4_awg4"):
 
 
 def tables(evs=EVS, encoding="logc4_awg4"):
-    return [bracket_cells(encoding, 8, ev, evs=tuple(evs)) for ev in evs]
+    return [bracket_tables(encoding, 8, ev, evs=tuple(evs)) for ev in evs]
 
 
 def stack(codes, evs=EVS, encoding="logc4_awg4"):
-    return stack_of([torch.from_numpy(code) for code in codes], tables(evs, encoding))
+    return estimates_of([torch.from_numpy(code) for code in codes], tables(evs, encoding))
 
 
 def merged(net, stack_, reference=1):
     with torch.no_grad():
-        return level_decode(net.merged(stack_, torch.tensor([reference])))[0].numpy()
+        return log2_decode(net.merged(stack_, torch.tensor([reference])))[0].numpy()
 
 
 @pytest.fixture
@@ -76,61 +75,61 @@ def untrained():
 def loud():
     torch.manual_seed(0)
     net = LuminanceStackProcessor(SMALL).eval()
-    torch.nn.init.normal_(net.leave.weight, std=1.0)
-    torch.nn.init.normal_(net.attention.leave.weight, std=0.3)
+    torch.nn.init.normal_(net.head.weight, std=1.0)
+    torch.nn.init.normal_(net.attention.output.weight, std=0.3)
     return net
 
 
 @pytest.mark.parametrize("encoding", ["logc4_awg4", "srgb_rec709"])
-def test_untrained_a_clean_stack_is_as_good_as_the_intersection_of_its_cells(untrained, encoding):
+def test_untrained_a_clean_stack_is_as_good_as_the_intersection_of_its_intervals(untrained, encoding):
     light = smooth_light(stops=6.0)
     codes = clean_codes(light, encoding=encoding)
     psnr = pu21_psnr(merged(untrained, stack(codes, encoding=encoding)), light)
-    closed = pu21_psnr(cell_intersection_merge(codes, tables(encoding=encoding)), light)
+    closed = pu21_psnr(interval_intersection_merge(codes, tables(encoding=encoding)), light)
     assert psnr > closed - 0.1
 
 
-def test_untrained_a_noisy_stack_is_the_inverse_variance_average_of_agreeing_exposures(untrained):
+def test_untrained_a_noisy_stack_is_the_inverse_variance_average_of_consistent_exposures(untrained):
     light = smooth_light()
     noisy = stack(noisy_codes(light))
-    assert noisy.clean().max() == 0
-    errors = noisy.level_errors()
+    assert noisy.consistency().max() == 0
+    errors = noisy.log2_errors()
     assert errors.abs().max() < 0.05, "noise is no error of exposure"
-    average, _ = weighted_average(noisy.level - errors[:, :, None, None], noisy.weight)
-    np.testing.assert_allclose(merged(untrained, noisy), level_decode(average[0]).numpy(), rtol=1e-5)
+    average, _ = weighted_average(noisy.log2 - errors[:, :, None, None], noisy.weight)
+    np.testing.assert_allclose(merged(untrained, noisy), log2_decode(average[0]).numpy(), rtol=1e-5)
     closed = inverse_variance_merge(noisy_codes(light), tables())
     assert pu21_psnr(merged(untrained, noisy), light) > pu21_psnr(closed, light) - 0.1
 
 
-def test_errors_of_exposure_and_tint_are_found():
+def test_errors_of_exposure_and_tint_are_estimated():
     light = smooth_light(median=1.0, stops=2.0)
     rng = np.random.default_rng(2)
     stops = rng.normal(0, 0.15, (4, 1)) + rng.normal(0, 0.03, (4, 3))
     stops -= stops.mean(0)
     codes = [quantise8(encoded(light * 2.0**e, ev)) for ev, e in zip(EVS, stops, strict=True)]
     wrong = stack(codes)
-    found = exposure_errors(wrong.level, wrong.weight, wrong.clipped)[0].numpy()
-    np.testing.assert_allclose(found, stops, atol=0.01)
-    np.testing.assert_allclose(found.sum(0), 0, atol=1e-4)
-    np.testing.assert_array_equal(wrong.level_errors()[0].numpy(), found)
+    errors = exposure_errors(wrong.log2, wrong.weight, wrong.clipped)[0].numpy()
+    np.testing.assert_allclose(errors, stops, atol=0.01)
+    np.testing.assert_allclose(errors.sum(0), 0, atol=1e-4)
+    np.testing.assert_array_equal(wrong.log2_errors()[0].numpy(), errors)
 
 
-def test_errors_of_exposure_are_found_beside_a_moving_object_and_clipping():
+def test_errors_of_exposure_are_estimated_beside_a_moving_object_and_clipping():
     light = smooth_light(median=4.0, stops=6.0)
     stops = np.array([0.1, -0.06, 0.05, -0.09])
     codes = [quantise8(encoded(light * 2.0**e, ev)) for ev, e in zip(EVS, stops, strict=True)]
     assert (codes[3] == 255).mean() > 0.01
     codes[2][20:50, 20:50] = 40
     wrong = stack(codes)
-    found = exposure_errors(wrong.level, wrong.weight, wrong.clipped)[0].numpy()
-    np.testing.assert_allclose(found, np.repeat(stops[:, None], 3, 1), atol=0.02)
+    errors = exposure_errors(wrong.log2, wrong.weight, wrong.clipped)[0].numpy()
+    np.testing.assert_allclose(errors, np.repeat(stops[:, None], 3, 1), atol=0.02)
 
 
 def test_a_clean_stack_has_no_errors_and_brackets_that_are_not_there_have_none():
     light = smooth_light()
-    assert not stack(clean_codes(light)).level_errors().any()
-    two = stack(noisy_codes(light, EVS[:2]), EVS[:2]).in_slots(1)[0]
-    errors = two.level_errors()[0]
+    assert not stack(clean_codes(light)).log2_errors().any()
+    two, _ = in_slots(stack(noisy_codes(light, EVS[:2]), EVS[:2]), 1)
+    errors = two.log2_errors()[0]
     assert errors[:2].abs().min() > 0
     np.testing.assert_allclose(errors[2:], 0, atol=1e-6)
 
@@ -148,20 +147,20 @@ def test_a_clean_stack_has_no_errors_and_brackets_that_are_not_there_have_none()
 def test_any_number_of_brackets_goes_in_slots_with_the_reference(evs, slots):
     whole = stack(noisy_codes(smooth_light(32), evs), evs)
     for bracket, slot in enumerate(slots):
-        in_slots, found = whole.in_slots(bracket)
-        assert found == slot == slot_of(bracket, len(evs))
-        assert in_slots.level.shape[1] == SLOTS
+        four, reference = in_slots(whole, bracket)
+        assert reference == slot == slot_of(bracket, len(evs))
+        assert four.log2.shape[1] == SLOTS
     np.testing.assert_allclose(
-        weighted_average(in_slots.level, in_slots.weight)[0],
-        weighted_average(whole.level, whole.weight)[0],
+        weighted_average(four.log2, four.weight)[0],
+        weighted_average(whole.log2, whole.weight)[0],
         rtol=1e-4, atol=1e-4,
     )  # fmt: skip
-    torch.testing.assert_close(in_slots.weight.sum(1), whole.weight.sum(1))
-    for mine, theirs in zip(in_slots.bounds(), whole.bounds(), strict=True):
+    torch.testing.assert_close(four.weight.sum(1), whole.weight.sum(1))
+    for mine, theirs in zip(four.bounds(), whole.bounds(), strict=True):
         assert torch.equal(mine, theirs)
     empty = [slot for slot in range(SLOTS) if slot not in slots]
-    assert not in_slots.weight[:, empty].any()
-    assert in_slots.clipped[:, empty].all()
+    assert not four.weight[:, empty].any()
+    assert four.clipped[:, empty].all()
 
 
 def test_a_hidden_bracket_says_nothing():
@@ -176,17 +175,17 @@ def test_a_hidden_bracket_says_nothing():
 
 
 @pytest.mark.parametrize("code", [0, 255])
-def test_on_a_clean_stack_even_a_loud_network_stays_inside_the_cells(code):
+def test_on_a_clean_stack_even_a_loud_network_stays_inside_the_intervals(code):
     light = smooth_light(stops=8.0)
     codes = clean_codes(light)
     for bracket in codes:
         bracket[:40, :40] = code  # clipped in all
     clean = stack(codes)
     with torch.no_grad():
-        level = loud().merged(clean, torch.tensor([1]))
+        log2 = loud().merged(clean, torch.tensor([1]))
     lower, upper = clean.bounds()
-    assert (level >= lower.clamp(max=15.9) - 1e-4).all()
-    assert (level <= upper + 1e-4).all()
+    assert (log2 >= lower.clamp(max=15.9) - 1e-4).all()
+    assert (log2 <= upper + 1e-4).all()
 
 
 @pytest.mark.parametrize("evs", [EVS, (-8.0, -4.0, 0.0, 4.0), (-4.0, 0.0, 4.0, 8.0)])
@@ -200,7 +199,7 @@ def test_where_only_one_bracket_is_left_it_decides_however_little_it_knows(untra
     hidden = torch.zeros(1, 4, 64, 64, 1, dtype=torch.bool)
     hidden[:, [i for i in range(4) if i != reference], 20:40, 20:40] = True
     left = stack(codes, evs).without(hidden)
-    expected = level_decode(tables(evs)[reference].level[code])
+    expected = log2_decode(tables(evs)[reference].log2[code])
     np.testing.assert_allclose(
         merged(untrained, left, reference)[24:36, 24:36], expected, rtol=0.15, atol=1e-3
     )
@@ -211,7 +210,7 @@ def test_attention_is_that_of_each_place_over_its_neighbourhood(size):
     torch.manual_seed(0)
     attention = NeighbourhoodAttention(8, heads=2, window=3)
     torch.nn.init.normal_(attention.position)
-    torch.nn.init.normal_(attention.leave.weight)
+    torch.nn.init.normal_(attention.output.weight)
     x = torch.randn(1, 8, *size)
     normal = torch.nn.functional.layer_norm(
         x[0].permute(1, 2, 0), (8,), attention.norm.weight, attention.norm.bias
@@ -222,7 +221,7 @@ def test_attention_is_that_of_each_place_over_its_neighbourhood(size):
     expected = x[0].permute(1, 2, 0).clone()
     for y in range(rows):
         for z in range(columns):
-            answers = []
+            attended = []
             for head in range(2):
                 scores, values = [], []
                 for dy in (-1, 0, 1):
@@ -232,9 +231,9 @@ def test_attention_is_that_of_each_place_over_its_neighbourhood(size):
                             position = attention.position[head, (dy + 1) * 3 + dz + 1]
                             scores.append(query[y, z, head] @ key[there] / 2 + position)
                             values.append(value[there])
-                answers.append(torch.stack(scores).softmax(0) @ torch.stack(values))
-            together = torch.cat(answers)
-            expected[y, z] += attention.leave.weight[:, :, 0, 0] @ together + attention.leave.bias
+                attended.append(torch.stack(scores).softmax(0) @ torch.stack(values))
+            together = torch.cat(attended)
+            expected[y, z] += attention.output.weight[:, :, 0, 0] @ together + attention.output.bias
     torch.testing.assert_close(attention(x)[0].permute(1, 2, 0), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -249,11 +248,11 @@ def test_the_loss_has_a_perceptual_a_logarithmic_and_a_linear_term():
     other = light * 1.1
     alone = ExposureFusionLoss(levels_weight=0, linear_weight=0)
     psnr = pu21_psnr(other[0].numpy(), light[0].numpy())
-    decibels = float(exposure_fusion_loss(level_encode(other), light, alone))
+    decibels = float(exposure_fusion_loss(log2_encode(other), light, alone))
     assert decibels == pytest.approx(-psnr, abs=0.05)
-    in_levels = float((level_encode(other) - level_encode(light)).abs().mean())
+    in_levels = float((log2_encode(other) - log2_encode(light)).abs().mean())
     relative = float((0.1 * light / (light + 1)).mean())
-    loss = float(exposure_fusion_loss(level_encode(other), light, ExposureFusionLoss()))
+    loss = float(exposure_fusion_loss(log2_encode(other), light, ExposureFusionLoss()))
     assert loss == pytest.approx(decibels + 4 * in_levels + 2 * relative, abs=1e-3)
 
 
@@ -262,10 +261,10 @@ def test_gradients_are_finite_from_black_to_the_ceiling():
     light = smooth_light(32, stops=20.0)
     light[:8], light[8:16] = 0, 5000
     for codes in (clean_codes(light), noisy_codes(light)):
-        level = net.merged(stack(codes), torch.tensor([1]))
-        exposure_fusion_loss(level, torch.from_numpy(light)[None], ExposureFusionLoss()).sum().backward()
+        log2 = net.merged(stack(codes), torch.tensor([1]))
+        exposure_fusion_loss(log2, torch.from_numpy(light)[None], ExposureFusionLoss()).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
-    assert net.leave.weight.grad.abs().sum() > 0
+    assert net.head.weight.grad.abs().sum() > 0
 
 
 def test_weights_come_back_as_half_floats_with_their_settings(tmp_path):
@@ -277,6 +276,6 @@ def test_weights_come_back_as_half_floats_with_their_settings(tmp_path):
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
-    save_weights(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="bit_depth", settings={})
+    save_model(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="bit_depth", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'bit_depth', not of 'exposure_fusion'"):
         load_exposure_fusion(tmp_path / "w.safetensors")

@@ -7,7 +7,7 @@ from hdrgen.models.group_norm_tiles import decode_in_tiles
 
 @pytest.fixture(scope="module")
 def part():
-    """Return a decoder's last part: it enlarges by 2, has three norms, and an answer is reached from 3 places away."""
+    """Return a decoder's last part: it enlarges by 2, has three norms, and an output depends on 3 places around it."""
     torch.manual_seed(1)
     layers = nn.Sequential(
         nn.GroupNorm(2, 8),

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from hdrgen.models.folded_unet import FoldedUNet
 from hdrgen.models.int8_unet import Affine, Int8UNet, has_ranges, int8_supported, measured_ranges
+from hdrgen.models.pixel_unshuffled_unet import PixelUnshuffledUNet
 
 CONFIGURATIONS = [
     ((16, 24, 32), (1, 1, 2)),
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(
 
 def unet_with_ranges(widths, blocks):
     torch.manual_seed(0)
-    unet = FoldedUNet(12, 10, widths, blocks).eval()
+    unet = PixelUnshuffledUNet(12, 10, widths, blocks).eval()
     for bias in (c.bias for c in unet.convolutions()):
         torch.nn.init.uniform_(bias, -0.3, 0.3)
-    torch.nn.init.normal_(unet.leave.weight, std=0.1)
+    torch.nn.init.normal_(unet.head.weight, std=0.1)
     features = 1.5 * torch.randn(2, 32, 48, 12)
     with torch.no_grad(), measured_ranges(unet):
         unet(features)
@@ -30,14 +30,14 @@ def unet_with_ranges(widths, blocks):
 
 
 @pytest.mark.parametrize(("widths", "blocks"), CONFIGURATIONS)
-def test_it_says_what_the_network_says_to_three_percent(widths, blocks):
+def test_its_output_is_the_networks_to_three_percent(widths, blocks):
     unet, features = unet_with_ranges(widths, blocks)
     int8 = Int8UNet(unet)
     with torch.inference_mode():
-        expected, answer = unet(features), int8(int8.codes(features))
-    assert answer.dtype == torch.bfloat16
-    assert answer.shape == expected.shape
-    error = answer.float() - expected
+        expected, output = unet(features), int8(int8.codes(features))
+    assert output.dtype == torch.bfloat16
+    assert output.shape == expected.shape
+    error = output.float() - expected
     assert error.std() < 0.03 * expected.std()
     # What convolutions pad with is 0 in every tensor's codes.
     assert error[:, [0, -1]].std() < 0.03 * expected.std()
@@ -54,7 +54,7 @@ def test_parts_of_a_picture_come_out_as_in_the_whole_to_the_last_bit():
 
 
 def test_ranges_leave_out_the_tails_and_hold_zero():
-    unet = FoldedUNet(3, 3, (8,), (1,)).eval()
+    unet = PixelUnshuffledUNet(3, 3, (8,), (1,)).eval()
     features = torch.rand(1, 256, 256, 3) + 1
     features[0, 0, 0] = 1e6
     with torch.no_grad(), measured_ranges(unet):
@@ -74,8 +74,8 @@ def test_ranges_leave_out_the_tails_and_hold_zero():
 
 
 @pytest.mark.parametrize("column", [1, 2, 7])
-def test_every_column_of_a_large_tensor_is_looked_at(column):
-    unet = FoldedUNet(8, 8, (8,), (1,)).eval()
+def test_every_column_of_a_large_tensor_is_sampled(column):
+    unet = PixelUnshuffledUNet(8, 8, (8,), (1,)).eval()
     features = torch.zeros(16, 64, 64, 8)
     features[:, :, column] = 3
     with torch.no_grad(), measured_ranges(unet):
@@ -86,7 +86,7 @@ def test_every_column_of_a_large_tensor_is_looked_at(column):
 def test_weights_from_before_ranges_were_measured_are_loaded():
     unet, _ = unet_with_ranges((8,), (1,))
     weights = {name: value for name, value in unet.state_dict().items() if name != "input_ranges"}
-    again = FoldedUNet(12, 10, (8,), (1,))
+    again = PixelUnshuffledUNet(12, 10, (8,), (1,))
     again.load_state_dict(weights)
     assert not has_ranges(again)
     again.load_state_dict(unet.state_dict())
@@ -94,15 +94,15 @@ def test_weights_from_before_ranges_were_measured_are_loaded():
 
 
 def test_the_widest_range_of_several_pictures_counts():
-    unet = FoldedUNet(3, 3, (8,), (1,)).eval()
+    unet = PixelUnshuffledUNet(3, 3, (8,), (1,)).eval()
     with torch.no_grad(), measured_ranges(unet):
         unet(torch.full((1, 8, 8, 3), -2.0))
         unet(torch.full((1, 8, 8, 3), 5.0))
     assert unet.input_ranges[0].tolist() == [-2, 5]
 
 
-def test_without_ranges_it_cannot_be_and_seeing_nothing_leaves_them_as_they_are():
-    unet = FoldedUNet(3, 3, (8,), (1,))
+def test_without_ranges_it_cannot_be_and_running_nothing_leaves_them_as_they_are():
+    unet = PixelUnshuffledUNet(3, 3, (8,), (1,))
     with measured_ranges(unet):
         pass
     assert not has_ranges(unet)

@@ -47,9 +47,9 @@ def all_weights(out):
 
 def test_a_later_stage_finds_a_checkpoint_like_any_other(made):
     out, (checkpoint, figures) = made
-    found = read_reference(out / "checkpoint.json")
-    assert found.figures() == checkpoint.figures() == {k: figures[k] for k in checkpoint.figures()}
-    loaded = Flux2KleinPipeline.from_pretrained(found.path, local_files_only=True)
+    reference = read_reference(out / "checkpoint.json")
+    assert reference.figures() == checkpoint.figures() == {k: figures[k] for k in checkpoint.figures()}
+    loaded = Flux2KleinPipeline.from_pretrained(reference.path, local_files_only=True)
     assert loaded.vae.bn.running_var.std() > 0
     # What training needed to go on is gone.
     assert sorted(p.name for p in out.iterdir()) == [

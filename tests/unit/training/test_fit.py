@@ -123,9 +123,9 @@ def test_an_interrupted_run_with_muon_goes_on_to_the_same_bytes(tmp_path, run):
 
 def test_progress_goes_on_where_it_was(run):
     run.interrupt(8)
-    seen = []
-    run.fit(on_progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(step, 23) for step in range(6, 24)]
+    observed = []
+    run.fit(on_progress=lambda done, total: observed.append((done, total)))
+    assert observed == [(step, 23) for step in range(6, 24)]
 
 
 def test_every_step_draws_a_batch_of_its_own(run):
@@ -179,7 +179,7 @@ def test_averages_and_accumulated_batches_go_on_to_the_same_bytes(run, whole, tm
 
 def test_what_is_validated_and_kept_is_the_average_of_the_weights(run):
     decay = 0.5  # below the decay of the first steps from the eighth on
-    net, seen, kept = new_net(), [], []
+    net, observed, kept = new_net(), [], []
 
     class Watching(BlurTask):
         def validation(self, net):
@@ -189,24 +189,27 @@ def test_what_is_validated_and_kept_is_the_average_of_the_weights(run):
     recipe = RECIPE.model_copy(update={"ema_decay": decay, "steps_per_validation": 23})
     start = net[0].weight.detach().clone()
     run.fit(
-        recipe, on_progress=lambda *_: seen.append(net[0].weight.detach().clone()), task=Watching(), net=net
+        recipe,
+        on_progress=lambda *_: observed.append(net[0].weight.detach().clone()),
+        task=Watching(),
+        net=net,
     )
     expected = start
-    for step, weight in enumerate(seen, start=1):
+    for step, weight in enumerate(observed, start=1):
         share = min(decay, (1 + step) / (10 + step))
         expected = share * expected + (1 - share) * weight
     torch.testing.assert_close(kept[0], expected)
     torch.testing.assert_close(load_file(run.weights)["0.weight"], expected)
-    assert torch.equal(net[0].weight, seen[-1])  # training itself goes on with the weights
+    assert torch.equal(net[0].weight, observed[-1])  # training itself goes on with the weights
 
 
 def test_gradients_of_accumulated_batches_are_those_of_one_large_batch(run, monkeypatch):
     gradients = []
 
-    def seen(self):
+    def observed(self):
         gradients.append([p.grad.clone() for p in self.param_groups[0]["params"]])
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+    monkeypatch.setattr(torch.optim.AdamW, "step", observed)
 
     class Large(BlurTask):
         def batch(self, rng):
@@ -330,11 +333,11 @@ def test_gradients_are_scaled_down_to_the_norm(run, monkeypatch):
     norms = []
     step = torch.optim.AdamW.step
 
-    def seen(self):
+    def observed(self):
         norms.append(float(torch.cat([p.grad.flatten() for p in self.param_groups[0]["params"]]).norm()))
         return step(self)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+    monkeypatch.setattr(torch.optim.AdamW, "step", observed)
     run.fit(RECIPE.model_copy(update={"gradient_norm": 1e-3}))
     np.testing.assert_allclose(norms, 1e-3, rtol=1e-3)
 

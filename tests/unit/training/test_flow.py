@@ -36,7 +36,7 @@ def cached(tmp_path):
 
 @pytest.fixture
 def task(cached, flux, tmp_path):
-    prompts = cache_prompts(tmp_path, cached.asked, flux.embedded, "encoder")
+    prompts = cache_prompts(tmp_path, cached.all_prompts, flux.embedded, "encoder")
     return FlowTask(flux, cached, cached, prompts, RECIPE, None)
 
 
@@ -48,8 +48,8 @@ def test_samples_are_encoded_once_and_mapped_from_a_file(cached, tmp_path):
         np.testing.assert_allclose(samples.tokens[:, 0, :3], PICTURES[:, 0, 0], rtol=1e-3)
         assert list(samples.names) == ["frame 0", "frame 1", "frame 2"]
         assert samples.grid == (2, 2)
-    assert again.asked == cached.asked
-    assert "nothing 2" in again.asked
+    assert again.all_prompts == cached.all_prompts
+    assert "nothing 2" in again.all_prompts
 
 
 @pytest.mark.usefixtures("cached")
@@ -74,35 +74,35 @@ def test_fewer_samples_than_promised_are_an_error(tmp_path):
 
 
 def test_prompts_are_embedded_once_in_the_precision_of_bf16(flux, tmp_path):
-    asked = [f"prompt {i}" for i in range(20)]
-    table = cache_prompts(tmp_path, asked, flux.embedded, "encoder")
-    known = cache_prompts(tmp_path, reversed(asked), refuse, "encoder")
+    prompts = [f"prompt {i}" for i in range(20)]
+    table = cache_prompts(tmp_path, prompts, flux.embedded, "encoder")
+    known = cache_prompts(tmp_path, reversed(prompts), refuse, "encoder")
     expected = flux.embedded(["prompt 7", "prompt 19", "prompt 7"])["encoder_hidden_states"]
-    for prompts in (table, known):
-        states = prompts(["prompt 7", "prompt 19", "prompt 7"])["encoder_hidden_states"]
+    for cached in (table, known):
+        states = cached(["prompt 7", "prompt 19", "prompt 7"])["encoder_hidden_states"]
         torch.testing.assert_close(states, expected, rtol=2**-8, atol=1e-4)
     other = cache_prompts(
-        tmp_path, asked, lambda p: {"encoder_hidden_states": torch.ones(len(p), 2, 3)}, "other"
+        tmp_path, prompts, lambda p: {"encoder_hidden_states": torch.ones(len(p), 2, 3)}, "other"
     )
     assert (other(["prompt 3"])["encoder_hidden_states"] == 1).all()
 
 
 def test_a_batch_mixes_each_picture_with_one_of_its_prompts_or_its_unprompted_words(task, flux):
-    x0, noise, time, told = task.batch(np.random.default_rng(2)).tensors
+    x0, noise, time, conditioning = task.batch(np.random.default_rng(2)).tensors
     every = [prompt for sample in SAMPLES for prompt in (*sample.prompts, sample.unprompted)]
     rows = flux.embedded(every)["encoder_hidden_states"]
-    said = [every[int((rows - one).abs().mean((1, 2)).argmin())] for one in told]
+    prompts_of = [every[int((rows - one).abs().mean((1, 2)).argmin())] for one in conditioning]
     shown = [int(np.abs(PICTURES[:, 0, 0] - one[0, :3].numpy()).sum(1).argmin()) for one in x0]
-    assert [int(prompt[-1]) for prompt in said] == shown
-    assert {prompt[:-2] for prompt in said} == {"short", "a long prompt", "nothing"}
-    assert 0.1 < np.mean([prompt.startswith("nothing") for prompt in said]) < 0.5
+    assert [int(prompt[-1]) for prompt in prompts_of] == shown
+    assert {prompt[:-2] for prompt in prompts_of} == {"short", "a long prompt", "nothing"}
+    assert 0.1 < np.mean([prompt.startswith("nothing") for prompt in prompts_of]) < 0.5
     assert noise.std() == pytest.approx(1, abs=0.05)
     assert 0.4 < time.mean() < 0.6
     assert time.logit().std() == pytest.approx(1, abs=0.3)
 
 
 def test_the_loss_is_0_for_the_velocity_from_picture_to_noise(task):
-    x0, noise, time, told = task.batch(np.random.default_rng(3)).tensors
+    x0, noise, time, conditioning = task.batch(np.random.default_rng(3)).tensors
 
     class Knows(torch.nn.Module):
         """Answer with the true velocity, and check what is asked."""
@@ -113,7 +113,7 @@ def test_the_loss_is_0_for_the_velocity_from_picture_to_noise(task):
             assert torch.equal(timestep, time)
             return type("Output", (), {"sample": noise - x0})
 
-    assert task.loss(Knows(), Batch((x0, noise, time, told), [])) == 0
+    assert task.loss(Knows(), Batch((x0, noise, time, conditioning), [])) == 0
 
 
 def test_validation_is_the_same_every_time_and_of_all_crops_in_pieces(task, flux, monkeypatch):
@@ -121,7 +121,7 @@ def test_validation_is_the_same_every_time_and_of_all_crops_in_pieces(task, flux
     figures = task.validation(transformer)
     assert figures == task.validation(transformer)
     assert figures["train_fixed_noise"] != figures["val_fixed_noise"]  # noise and times of its own
-    monkeypatch.setattr(task, "_recipe", RECIPE.model_copy(update={"batch_crops": 4}))
+    monkeypatch.setattr(task, "recipe", RECIPE.model_copy(update={"batch_crops": 4}))
     assert task.validation(transformer) == pytest.approx(figures, rel=1e-5)
     assert task.score(figures) == figures["train_fixed_noise"]
 

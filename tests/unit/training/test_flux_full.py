@@ -96,30 +96,33 @@ def test_gradient_checkpointing_changes_rounding_alone(made, checkpoint, frames,
 
 
 def test_each_rendition_is_learned_with_its_own_words(checkpoint, frames, tmp_path, monkeypatch):
-    seen = {}
+    encoded = {}
 
     class Watching(FlowTask):
         def __init__(self, flux, train, val, prompts, *rest):
-            seen.update(
-                train=train, names=set(train.names), prompts=set(train.asked), without=set(train.unprompted)
+            encoded.update(
+                train=train,
+                names=set(train.names),
+                prompts=set(train.all_prompts),
+                without=set(train.unprompted),
             )
-            seen["tokens"] = np.array(train.tokens)
+            encoded["tokens"] = np.array(train.tokens)
             super().__init__(flux, train, val, prompts, *rest)
 
     monkeypatch.setattr(flux_full, "FlowTask", Watching)
     train_flux_full(checkpoint, *frames, with_flow(steps=1), tmp_path, tmp_path / "loss.tsv")
     words = ["LogC4, EV -2", "LogC4, EV +2", "reinhard tone map", "log tone map"]
-    assert seen["without"] == set(words)
-    assert {f"{w}: red room" for w in words} <= seen["prompts"]
-    assert {"red_room logc4_ev-2", "blue_sea reinhard"} <= seen["names"]
+    assert encoded["without"] == set(words)
+    assert {f"{w}: red room" for w in words} <= encoded["prompts"]
+    assert {"red_room logc4_ev-2", "blue_sea reinhard"} <= encoded["names"]
     # The tokens of a sample are those of its picture.
     flux = load_flux(checkpoint)
     crop = next(iter(scene_crops(frames[0], frames[1].head(1), SETTINGS.crops)))
     shown = Rendition("logc4", 2.0).encode(crop.linear_awg4) * 2 - 1
     with torch.no_grad():
         tokens = flux.tokens(torch.from_numpy(shown).permute(2, 0, 1)[None])[0]
-    place = list(seen["train"].names).index("red_room logc4_ev+2")
-    np.testing.assert_allclose(seen["tokens"][place], tokens, atol=1e-2)
+    place = list(encoded["train"].names).index("red_room logc4_ev+2")
+    np.testing.assert_allclose(encoded["tokens"][place], tokens, atol=1e-2)
 
 
 def test_a_distilled_checkpoint_is_refused(checkpoint, frames, tmp_path):

@@ -59,9 +59,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(pairs, tmp_path):
     assert has_ranges(load_bit_depth(tmp_path / "whole/w.safetensors").unet)
     with pytest.raises(KeyboardInterrupt):
         train(pairs, tmp_path / "continued", on_progress=stop_after_five)
-    seen = []
-    assert train(pairs, tmp_path / "continued", on_progress=lambda done, _: seen.append(done)) == figures
-    assert seen == [4, 5, 6]
+    steps = []
+    assert train(pairs, tmp_path / "continued", on_progress=lambda done, _: steps.append(done)) == figures
+    assert steps == [4, 5, 6]
     for file in ("w.safetensors", "loss.tsv"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "continued" / file).read_bytes()
 
@@ -73,12 +73,12 @@ def test_a_checkpoint_of_other_pairs_is_not_continued(pairs, tmp_path):
     index = pairs / INDEX_NAME
     before = index.read_bytes()
     index.write_bytes(b"other rows")
-    seen = []
+    steps = []
     try:
-        train(pairs, tmp_path, on_progress=lambda done, _: seen.append(done))
+        train(pairs, tmp_path, on_progress=lambda done, _: steps.append(done))
     finally:
         index.write_bytes(before)
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert steps == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("gradient_share", [0, 1])
@@ -90,7 +90,7 @@ def test_a_few_steps_make_the_loss_smaller(pairs, tmp_path, gradient_share):
     curve = np.genfromtxt(tmp_path / "loss.tsv", names=True)
     assert curve.dtype.names == ("step", "train", "val_clean", "val_generated", "val_gradients")
     assert figures["val_loss"] < np.mean([curve[name][0] for name in curve.dtype.names[2:]])
-    assert (curve["val_clean"] < -55).all(), "a clean answer is inside its cells from the beginning"
+    assert (curve["val_clean"] < -55).all(), "a clean output is inside its intervals from the beginning"
 
 
 def test_what_was_trained_expands(pairs, tmp_path):

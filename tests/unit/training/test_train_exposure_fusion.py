@@ -12,7 +12,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     crop_record,
     moving_scene,
 )
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.inference.exposure_fusion import load_merger
 from hdrgen.training import exposure_fusion
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
@@ -69,9 +69,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(pairs, tmp_path):
     figures = train(pairs, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         train(pairs, tmp_path / "continued", on_progress=stop_after_five)
-    seen = []
-    assert train(pairs, tmp_path / "continued", on_progress=lambda done, _: seen.append(done)) == figures
-    assert seen == [4, 5, 6]
+    steps = []
+    assert train(pairs, tmp_path / "continued", on_progress=lambda done, _: steps.append(done)) == figures
+    assert steps == [4, 5, 6]
     for file in ("w.safetensors", "loss.tsv"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "continued" / file).read_bytes()
 
@@ -82,12 +82,12 @@ def test_a_checkpoint_of_other_pairs_is_not_continued(pairs, tmp_path):
     index = pairs / INDEX_NAME
     before = index.read_bytes()
     index.write_bytes(b"other rows")
-    seen = []
+    steps = []
     try:
-        train(pairs, tmp_path, on_progress=lambda done, _: seen.append(done))
+        train(pairs, tmp_path, on_progress=lambda done, _: steps.append(done))
     finally:
         index.write_bytes(before)
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert steps == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_few_steps_make_the_loss_smaller(pairs, tmp_path):
@@ -103,27 +103,27 @@ def test_a_few_steps_make_the_loss_smaller(pairs, tmp_path):
 
 def test_what_was_trained_merges(pairs, tmp_path):
     train(pairs, tmp_path)
-    cells = [bracket_cells("logc4_awg4", 8, ev, evs=FOUR) for ev in FOUR]
+    tables = [bracket_tables("logc4_awg4", 8, ev, evs=FOUR) for ev in FOUR]
     codes = list(np.random.default_rng(0).integers(60, 200, (4, 40, 50, 3), dtype=np.uint8))
     merger = load_merger(tmp_path / "w.safetensors")
-    merged = merger.merge(codes, cells, FOUR, reference=1, threads=1)
+    merged = merger.merge(codes, tables, FOUR, reference=1, threads=1)
     assert np.isfinite(merged.linear).all()
 
 
 @pytest.mark.parametrize("evs", [FOUR, FIVE, (-2.0, 0.0)])
 def test_any_number_of_brackets_is_learned_from_with_the_reference_in_its_slot(tmp_path, monkeypatch, evs):
     """Stacks of more than four are averaged into four slots, and the reference moves with them."""
-    seen = []
+    steps = []
     forward = exposure_fusion.LuminanceStackProcessor.forward
 
-    def spying(self, level, weight, reference):
-        seen.append((level.shape[1], *reference.tolist()))
-        return forward(self, level, weight, reference)
+    def spying(self, log2, weight, reference):
+        steps.append((log2.shape[1], *reference.tolist()))
+        return forward(self, log2, weight, reference)
 
     monkeypatch.setattr(exposure_fusion.LuminanceStackProcessor, "forward", spying)
     train(write_pairs(tmp_path / "pairs", evs), tmp_path, SMALL.model_copy(update={"steps": 1}), evs=evs)
     slot = {FOUR: 1, FIVE: 1, (-2.0, 0.0): 1}[evs]  # of five, the two darkest share the first slot
-    assert set(seen) == {(4, slot, slot)}
+    assert set(steps) == {(4, slot, slot)}
 
 
 def test_a_bracket_goes_missing_but_never_the_reference(pairs, tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_a_bracket_goes_missing_but_never_the_reference(pairs, tmp_path, monkeyp
 
 
 def test_a_loss_that_is_not_finite_names_the_crops(pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(exposure_fusion, "exposure_fusion_loss", lambda level, *_: level.sum() * torch.nan)
+    monkeypatch.setattr(exposure_fusion, "exposure_fusion_loss", lambda log2, *_: log2.sum() * torch.nan)
     with pytest.raises(TrainingDiverged, match=r"loss is nan at step 1; the batch held frame crop \d"):
         train(pairs, tmp_path)
     assert not (tmp_path / "w.safetensors").exists()

@@ -96,6 +96,6 @@ def test_early_stopping(pairs, tmp_path, monkeypatch):
 
 def test_a_gradient_that_is_not_finite_stops_as_well(pairs, tmp_path, monkeypatch):
     # The square root of zero: a loss of 0 whose gradient is NaN.
-    monkeypatch.setattr(tone_fuser, "tone_fusion_loss", lambda level, *_: (level * 0).sum().sqrt() * 0)
+    monkeypatch.setattr(tone_fuser, "tone_fusion_loss", lambda log2, *_: (log2 * 0).sum().sqrt() * 0)
     with pytest.raises(TrainingDiverged, match=r"gradient is nan at step 1"):
         train_tone_fuser(pairs, FUSER, tmp_path / "w.safetensors", tmp_path / "c.tsv")

@@ -89,7 +89,7 @@ def bit_depth_pictures(
 def bit_depth_frames(frames: pl.DataFrame, frames_dir: Path, settings: MakeBitDepthPairs) -> list[PairFrame]:
     """Return what pairs are cut out of: the usable frames of an index, and the gradients.
 
-    Of a test frame, ``judged_crop(frame.light(), settings.judged_size)`` is the truth that its pictures come from.
+    Of a test frame, ``evaluation_crop(frame.light(), settings.judged_size)`` is the truth that its pictures come from.
     """
     return [*stored_frames(frames, frames_dir), *_gradient_frames(settings)]
 

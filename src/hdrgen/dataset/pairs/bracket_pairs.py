@@ -6,7 +6,7 @@ exposures). All show the same light; in ``motion`` the reference, the bracket at
 light has them.
 
 What moves is drawn before what is damaged, so the light of a test picture can be had again without either
-(`judged_scene`).
+(`evaluation_scene`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,14 +30,14 @@ from hdrgen.dataset.pairs.records import (
     PairSettings,
     crop_corner,
     cut,
+    evaluation_crop,
     frame_rng,
-    judged_crop,
     make_pairs,
     random_exposure,
     stored_frames,
 )
 from hdrgen.exposure.alignment import align_stack
-from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -46,7 +46,7 @@ ENCODING_NAMES = ("logc4_awg4", "srgb_rec709")
 """Curves of the brackets; a record holds the index. They act on the components as they are, whatever the primaries."""
 MARGIN = 32
 """Pixels around a crop that are damaged, moved and aligned with it, and then cut off with their borders."""
-_PARALLAX_CELL = 64
+_PARALLAX_PIXELS = 64
 """Pixels from one node of the parallax to the next."""
 
 Light = NDArray[np.float32]
@@ -102,14 +102,14 @@ class MakeBracketPairs(PairSettings):
 class BracketScene:
     """A scene that moves between the exposures.
 
-    ``linear_awg4`` is what the reference bracket sees, shape ``(H, W, 3)``; ``seen`` what each bracket sees, at EV 0.
+    ``linear_awg4`` is the light of the reference bracket, shape ``(H, W, 3)``; ``by_bracket`` that of each bracket, at EV 0.
     ``flow``, shape ``(E, H, W, 2)``: at each pixel a bracket shows what the reference shows ``flow`` pixels (x, y) from
     there. ``moved``, shape ``(H, W)``, is True where an object is in any of the brackets, in the reference's
     coordinates: outside of it, undoing the flow leaves no difference.
     """
 
     linear_awg4: Light
-    seen: tuple[Light, ...]
+    by_bracket: tuple[Light, ...]
     flow: NDArray[np.float32]
     moved: NDArray[np.bool_]
 
@@ -155,15 +155,17 @@ def moving_scene(
         for bracket, (coverage, texture) in enumerate(_object(linear_awg4, settings, rng)):
             scenes[bracket] += coverage[..., None] * (texture - scenes[bracket])
             moved |= coverage > 0
-    # What the reference sees is stored as halves, and all brackets are made of what is stored.
+    # The light of the reference is stored as halves, and all brackets are made of what is stored.
     scenes = [np.clip(scene, 0, 65504).astype(np.float16).astype(np.float32) for scene in scenes]
     flows = [_flow(height, width, settings.motion, rng) for _ in scenes]
     flows[settings.reference] *= 0
-    seen = tuple(_seen(scene, flow) for scene, flow in zip(scenes, flows, strict=True))
-    return BracketScene(scenes[settings.reference], seen, np.stack(flows), moved)
+    by_bracket = tuple(_displaced(scene, flow) for scene, flow in zip(scenes, flows, strict=True))
+    return BracketScene(scenes[settings.reference], by_bracket, np.stack(flows), moved)
 
 
-def judged_scene(frame: str, linear_awg4: NDArray[np.floating], settings: MakeBracketPairs) -> BracketScene:
+def evaluation_scene(
+    frame: str, linear_awg4: NDArray[np.floating], settings: MakeBracketPairs
+) -> BracketScene:
     """Return the scene that the pictures of a test frame show; ``linear_awg4`` of it is the truth of all three kinds.
 
     Parameters
@@ -175,7 +177,9 @@ def judged_scene(frame: str, linear_awg4: NDArray[np.floating], settings: MakeBr
     settings
         Those the pairs were made with.
     """
-    return _judged(judged_crop(linear_awg4, settings.judged_size), settings, frame_rng(settings.seed, frame))
+    return _evaluated(
+        evaluation_crop(linear_awg4, settings.judged_size), settings, frame_rng(settings.seed, frame)
+    )
 
 
 def bracket_stacks(
@@ -198,7 +202,7 @@ def bracket_stacks(
     return {
         "clean": [quantise8(code) for code in _encoded(still, encoding, settings)],
         "generated": _damaged(still, encoding, settings, rng),
-        "motion": _damaged(scene.seen, encoding, settings, rng),
+        "motion": _damaged(scene.by_bracket, encoding, settings, rng),
     }
 
 
@@ -225,21 +229,23 @@ def picture_suffix(kind: str, ev: float) -> str:
 MASK_SUFFIX = "_motion_mask.png"
 
 
-def _encoded(seen: Sequence[Light], encoding: str, settings: MakeBracketPairs) -> list[NDArray[np.float32]]:
+def _encoded(
+    by_bracket: Sequence[Light], encoding: str, settings: MakeBracketPairs
+) -> list[NDArray[np.float32]]:
     curve = ENCODINGS[encoding]
     return [
         np.clip(curve.encode(light * np.float32(2**ev)), 0, 1).astype(np.float32)
-        for light, ev in zip(seen, settings.evs, strict=True)
+        for light, ev in zip(by_bracket, settings.evs, strict=True)
     ]
 
 
 def _damaged(
-    seen: Sequence[Light], encoding: str, settings: MakeBracketPairs, rng: np.random.Generator
+    by_bracket: Sequence[Light], encoding: str, settings: MakeBracketPairs, rng: np.random.Generator
 ) -> list[Codes]:
     curve = ENCODINGS[encoding]
     return [
         damage(code, curve, settings.generated_like, rng, clip_code=1.0)
-        for code in _encoded(seen, encoding, settings)
+        for code in _encoded(by_bracket, encoding, settings)
     ]
 
 
@@ -247,8 +253,8 @@ def _aligned(
     codes: Sequence[Codes], encoding: str, settings: MakeBracketPairs
 ) -> tuple[list[Codes], tuple[NDArray[np.bool_], ...]]:
     """Return a stack as the product's alignment leaves it to the fusion, in 8 bits, and what is occluded."""
-    cells = [bracket_cells(encoding, 8, ev, evs=settings.evs) for ev in settings.evs]
-    aligned = align_stack(codes, cells, reference=settings.reference)
+    tables = [bracket_tables(encoding, 8, ev, evs=settings.evs) for ev in settings.evs]
+    aligned = align_stack(codes, tables, reference=settings.reference)
     return [code if code.dtype == np.uint8 else clean_code8(code) for code in aligned.codes], aligned.occluded
 
 
@@ -269,7 +275,7 @@ def _object(
     gain = np.float32(2 ** rng.normal(0, motion.object_stops))
     from_x, from_y = int(rng.integers(width)), int(rng.integers(height))
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    seen = []
+    by_bracket = []
     for bracket in range(len(settings.evs)):
         way = (bracket - (len(settings.evs) - 1) / 2) * step
         # Whole pixels, so that the texture is not blurred on the way.
@@ -278,14 +284,14 @@ def _object(
         outline = radius * (1 + np.cos(np.arange(1, 5) * direction[..., None] + phases) @ waves)
         coverage = np.clip((outline - np.hypot(x - dx, y - dy)) / softness, 0, 1).astype(np.float32)
         texture = np.roll(linear_awg4, (dy - from_y, dx - from_x), (0, 1)) * gain
-        seen.append((coverage, texture))
-    return seen
+        by_bracket.append((coverage, texture))
+    return by_bracket
 
 
 def _flow(height: int, width: int, motion: BracketMotion, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return a shift with a smooth parallax, ``(H, W, 2)``: x and y in pixels."""
     shift = rng.normal(0, motion.shift_pixels, 2)
-    nodes = (-(-height // _PARALLAX_CELL), -(-width // _PARALLAX_CELL), 2)
+    nodes = (-(-height // _PARALLAX_PIXELS), -(-width // _PARALLAX_PIXELS), 2)
     parallax = cv2.resize(
         rng.normal(0, motion.parallax_pixels, nodes).astype(np.float32),
         (width, height),
@@ -295,8 +301,8 @@ def _flow(height: int, width: int, motion: BracketMotion, rng: np.random.Generat
     return (np.clip(shift, -limit, limit) + parallax).astype(np.float32)
 
 
-def _seen(scene: Light, flow: NDArray[np.float32]) -> Light:
-    """Return the scene as a bracket sees it that is displaced by this flow."""
+def _displaced(scene: Light, flow: NDArray[np.float32]) -> Light:
+    """Return the scene displaced by a bracket's flow."""
     if not flow.any():
         return scene
     height, width, _ = scene.shape
@@ -313,7 +319,7 @@ def _seen(scene: Light, flow: NDArray[np.float32]) -> Light:
     return light
 
 
-def _judged(
+def _evaluated(
     linear_awg4: NDArray[np.floating], settings: MakeBracketPairs, rng: np.random.Generator
 ) -> BracketScene:
     light = np.clip(linear_awg4.astype(np.float32), 0, 65504)
@@ -352,7 +358,7 @@ def _suffixes(settings: MakeBracketPairs) -> list[str]:
 def _pictures(
     linear_awg4: NDArray[np.floating], settings: MakeBracketPairs, rng: np.random.Generator
 ) -> Mapping[str, Codes]:
-    scene = _judged(linear_awg4, settings, rng)
+    scene = _evaluated(linear_awg4, settings, rng)
     stacks = bracket_stacks(scene, ENCODING_NAMES[0], settings, rng)
     pictures = {
         picture_suffix(kind, ev): code8

@@ -72,9 +72,9 @@ def _slopes_code8(picture: Field) -> Field:
     return 255 * np.hypot(down, across) + 1e-12
 
 
-def _distance(rng: np.random.Generator, y: Field, x: Field, reach: float) -> Field:
-    """Return the distance from a point that lies up to `reach` from the middle."""
-    return np.hypot(y - rng.uniform(-reach, reach), x - rng.uniform(-reach, reach))
+def _distance(rng: np.random.Generator, y: Field, x: Field, farthest: float) -> Field:
+    """Return the distance from a point that lies up to `farthest` from the middle."""
+    return np.hypot(y - rng.uniform(-farthest, farthest), x - rng.uniform(-farthest, farthest))
 
 
 def _ramp(rng: np.random.Generator, y: Field, x: Field) -> Field:

@@ -25,8 +25,8 @@ def with_prompts(index: pl.DataFrame, captions: Path) -> pl.DataFrame:
         The file of captions cannot be read.
     """
     try:
-        said = pl.read_ndjson(captions, schema={"frame": pl.String, PROMPTS: pl.List(pl.String)})
+        prompts = pl.read_ndjson(captions, schema={"frame": pl.String, PROMPTS: pl.List(pl.String)})
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise HdrgenError(f"{captions}: cannot be read ({reason}); run the stage caption") from None
-    return index.join(said, on="frame", how="left", maintain_order="left")
+    return index.join(prompts, on="frame", how="left", maintain_order="left")

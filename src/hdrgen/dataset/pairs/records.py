@@ -2,7 +2,7 @@
 
 For training, each frame becomes one ``.npy`` file of records, a record being one crop with everything that
 belongs to it: a crop is one contiguous read, out of the page cache from the second time on, and neither memory nor
-open files grow with the number of frames. For judging, each frame becomes PNGs that a person can look at.
+open files grow with the number of frames. For evaluation, each frame becomes PNGs that a person can look at.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork
 
 KINDS = ("clean", "generated")
-SMALLEST_JUDGED = 11
+SMALLEST_EVALUATED = 11
 """Side of the smallest picture that SSIM's window fits into."""
 
 PAIR_SCHEMA = pl.Schema(
@@ -92,11 +92,11 @@ class PairMaker(Generic[SettingsT]):
     fill: Callable[[np.void, NDArray[np.floating], SettingsT, np.random.Generator], None]
     """Fills a record with a crop of a frame's light ``(H, W, 3)``."""
     suffixes: Callable[[SettingsT], Sequence[str]]
-    """Returns what the names of a judged picture's files end in."""
+    """Returns what the names of a test picture's files end in."""
     pictures: Callable[
         [NDArray[np.floating], SettingsT, np.random.Generator], Mapping[str, NDArray[np.uint8]]
     ]
-    """Returns 8-bit pictures ``(H, W, 3)`` of judged light, one for each suffix."""
+    """Returns 8-bit pictures ``(H, W, 3)`` of a test frame's light, one for each suffix."""
 
 
 def stored_frames(frames: pl.DataFrame, frames_dir: Path) -> list[PairFrame]:
@@ -194,7 +194,7 @@ def frame_rng(seed: int, frame: str) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(frame.encode()).digest()[:8], "big")])
 
 
-def judged_crop(linear: NDArray[np.floating], largest_side: int) -> NDArray[np.floating]:
+def evaluation_crop(linear: NDArray[np.floating], largest_side: int) -> NDArray[np.floating]:
     """Return the centre of a picture, no side longer than this."""
     height, width, _ = linear.shape
     top, left = max(0, height - largest_side) // 2, max(0, width - largest_side) // 2
@@ -312,8 +312,7 @@ class _Task(Generic[SettingsT]):
     @property
     def stem(self) -> str:
         """What the names of the frame's files begin with, below `out_dir`."""
-        said = self.settings.what_matters()
-        digest = short_digest(self.maker.version, self.frame.content, said)
+        digest = short_digest(self.maker.version, self.frame.content, self.settings.what_matters())
         return f"{self.frame.split}/{self.frame.frame}_{digest}"
 
 
@@ -322,29 +321,29 @@ def _stored_light(path: Path) -> NDArray[np.floating]:
 
 
 def _pairs_of_frame(task: _Task[Any]) -> dict[str, Any]:
-    judged = task.frame.split == "test"
+    evaluated = task.frame.split == "test"
     # The last file written vouches for the others.
-    last = f"{task.stem}{task.maker.suffixes(task.settings)[-1] if judged else '.npy'}"
-    named = task.stem if judged else last
+    last = f"{task.stem}{task.maker.suffixes(task.settings)[-1] if evaluated else '.npy'}"
+    named = task.stem if evaluated else last
     if (
         task.before
         and task.before["file"] == named
         and is_whole(task.out_dir / last, task.before["file_bytes"])
     ):
         return task.before
-    made = {key: getattr(task.frame, key) for key in ("frame", "source", "scene", "split")}
-    crops = (_write_pictures if judged else _write_records)(task, task.frame.light())
+    row = {key: getattr(task.frame, key) for key in ("frame", "source", "scene", "split")}
+    crops = (_write_pictures if evaluated else _write_records)(task, task.frame.light())
     if not crops:
-        return made | {"file": None, "file_bytes": None, "crops": 0}
-    return made | {"file": named, "file_bytes": (task.out_dir / last).stat().st_size, "crops": crops}
+        return row | {"file": None, "file_bytes": None, "crops": 0}
+    return row | {"file": named, "file_bytes": (task.out_dir / last).stat().st_size, "crops": crops}
 
 
 def _write_pictures(task: _Task[Any], linear_awg4: NDArray[np.floating]) -> int:
     settings = task.settings
-    judged = judged_crop(linear_awg4, settings.judged_size)
-    if min(judged.shape[:2]) < SMALLEST_JUDGED:
+    crop = evaluation_crop(linear_awg4, settings.judged_size)
+    if min(crop.shape[:2]) < SMALLEST_EVALUATED:
         return 0
-    pictures = task.maker.pictures(judged, settings, frame_rng(settings.seed, task.frame.frame))
+    pictures = task.maker.pictures(crop, settings, frame_rng(settings.seed, task.frame.frame))
     for suffix in task.maker.suffixes(settings):
         write_png8(task.out_dir / f"{task.stem}{suffix}", pictures[suffix])
     return 1

@@ -16,7 +16,7 @@ from hdrgen.dataset.pairs.bit_depth_pairs import (
     make_bit_depth_pairs,
 )
 from hdrgen.dataset.pairs.generated_like import DecoderLike
-from hdrgen.dataset.pairs.records import CropRecords, judged_crop
+from hdrgen.dataset.pairs.records import CropRecords, evaluation_crop
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import write_exr
 
@@ -86,7 +86,7 @@ def test_the_truth_of_a_test_picture_comes_from_its_frame_again(made):
     tests = pairs.filter(pl.col("split") == "test")
     assert set(tests["source"]) == {"s", GRADIENTS}
     for row in tests.iter_rows(named=True):
-        truth = logc4_code16(judged_crop(light[row["frame"]](), SETTINGS.judged_size))
+        truth = logc4_code16(evaluation_crop(light[row["frame"]](), SETTINGS.judged_size))
         clean = read_code8(folder / "pairs" / f"{row['file']}_clean.png").code
         np.testing.assert_array_equal(clean, clean_code8(truth))
         assert read_code8(folder / "pairs" / f"{row['file']}_generated.png").code.shape == truth.shape

@@ -17,7 +17,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     MakeBracketPairs,
     bracket_stacks,
     crop_record,
-    judged_scene,
+    evaluation_scene,
     make_bracket_pairs,
     moving_scene,
     picture_suffix,
@@ -123,17 +123,17 @@ def test_outside_the_mask_undoing_the_flow_leaves_nothing():
     y, x = np.mgrid[:height, :width].astype(np.float32)
     assert 0.01 < scene.moved.mean() < 0.6
     inner = (slice(16, -16), slice(16, -16))
-    for bracket, seen in enumerate(scene.seen):
+    for bracket, linear in enumerate(scene.by_bracket):
         flow = scene.flow[bracket]
         at = (x + flow[..., 0], y + flow[..., 1])
         expected = cv2.remap(np.log2(scene.linear_awg4 + 0.01), *at, cv2.INTER_CUBIC)
         moved = cv2.remap(scene.moved.astype(np.float32), *at, cv2.INTER_LINEAR)
         moved = cv2.dilate(moved, np.ones((9, 9))) > 0
-        difference = np.abs(np.log2(seen + 0.01) - expected).max(-1)
+        difference = np.abs(np.log2(linear + 0.01) - expected).max(-1)
         assert difference[inner][~moved[inner]].max() < 0.1
         if bracket == SETTINGS.reference:
             assert not flow.any()
-            np.testing.assert_array_equal(seen, scene.linear_awg4)
+            np.testing.assert_array_equal(linear, scene.linear_awg4)
         else:
             assert np.abs(flow).mean() > 0.3
             assert difference[inner][moved[inner]].max() > 0.5, "the object is somewhere else"
@@ -168,7 +168,7 @@ def test_the_pictures_of_a_test_frame_show_the_scene_that_can_be_had_again(made)
     folder, _, pairs = made
     row = pairs.filter(pl.col("split") == "test").row(0, named=True)
     stem = str(folder / "pairs" / row["file"])
-    scene = judged_scene(row["frame"], smooth_light(2).astype(np.float16), SETTINGS)
+    scene = evaluation_scene(row["frame"], smooth_light(2).astype(np.float16), SETTINGS)
     for ev in SETTINGS.evs:
         pictures = {kind: read_code8(Path(stem + picture_suffix(kind, ev))).code for kind in KINDS}
         np.testing.assert_array_equal(pictures["clean"], clean(scene.linear_awg4, "logc4_awg4", ev))

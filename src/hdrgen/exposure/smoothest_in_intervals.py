@@ -1,8 +1,8 @@
 """The smoothest picture that 8-bit codes allow: a closed form for bit depth, which the U-Net starts from.
 
-The picture is smoothed and put back into its quantisation cells, in turns and from coarse to fine: projections onto
+The picture is smoothed and put back into its quantisation intervals, in turns and from coarse to fine: projections onto
 two convex sets (Youla and Webb 1982), of which the second is all pictures with these codes. Smooth gradients come out
-nearly exact. Grain comes out pressed to the edges of its cells, worse than it went in: where to believe it is
+nearly exact. Grain comes out pressed to the edges of its intervals, worse than it went in: where to believe it is
 what the network learns.
 """
 
@@ -20,12 +20,12 @@ PASSES = 4
 """Turns at each scale."""
 
 BAND_VALUES = 1 << 16
-"""Values of a plane that are put back into their cells at a time: few enough to stay in the cache."""
+"""Values of a plane that are put back into their intervals at a time: few enough to stay in the cache."""
 
 Plane = NDArray[np.float32]
 
 
-def smooth_in_cells(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.float32]:
+def smooth_in_intervals(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.float32]:
     """Return how far the smoothest picture is from each code, ``(H, W, 3)`` in codes, -0.5 to 0.5.
 
     Examples
@@ -42,43 +42,43 @@ def smooth_in_cells(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np
 
 
 def _smooth_plane(code8: NDArray[np.uint8]) -> Plane:
-    def cells(rows: slice) -> tuple[Plane, Plane]:
-        nearest = code8[rows].astype(np.float32)
-        return nearest - np.float32(0.5), nearest + np.float32(0.5)
+    def intervals(rows: slice) -> tuple[Plane, Plane]:
+        middle = code8[rows].astype(np.float32)
+        return middle - np.float32(0.5), middle + np.float32(0.5)
 
-    smooth = smoothest(code8.astype(np.float32), cells)
+    smooth = smoothest(code8.astype(np.float32), intervals)
     for rows in _bands(code8.shape):
         smooth[rows] -= code8[rows]
     return smooth
 
 
-def smoothest(start: Plane, cells: Callable[[slice], tuple[Plane, Plane]]) -> Plane:
-    """Return the smoothest plane ``(H, W)`` inside cells.
+def smoothest(start: Plane, intervals: Callable[[slice], tuple[Plane, Plane]]) -> Plane:
+    """Return the smoothest plane ``(H, W)`` inside quantisation intervals.
 
     Parameters
     ----------
     start
         A plane to begin with; its memory is used.
-    cells
+    intervals
         Lowest and highest values of some rows.
     """
     smooth = start
     for halvings in SCALES:
         for _ in range(PASSES):
             once = _through_pyramid(smooth, halvings)
-            _into_cells(once, _through_pyramid(once, halvings), cells, out=smooth)
+            _into_intervals(once, _through_pyramid(once, halvings), intervals, out=smooth)
     return smooth
 
 
-def _into_cells(
-    once: Plane, twice: Plane, cells: Callable[[slice], tuple[Plane, Plane]], *, out: Plane
+def _into_intervals(
+    once: Plane, twice: Plane, intervals: Callable[[slice], tuple[Plane, Plane]], *, out: Plane
 ) -> None:
-    """Put a smoothed plane back into its cells.
+    """Put a smoothed plane back into its intervals.
 
     Smoothed is 2 G - G G, so that a parabola stays one: a plain G would bend every gradient.
     """
     for rows in _bands(out.shape):
-        smoothed, (lower, upper) = 2 * once[rows], cells(rows)
+        smoothed, (lower, upper) = 2 * once[rows], intervals(rows)
         smoothed -= twice[rows]
         np.maximum(smoothed, lower, out=smoothed)
         np.minimum(smoothed, upper, out=out[rows])

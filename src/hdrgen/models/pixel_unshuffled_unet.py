@@ -1,4 +1,4 @@
-"""A small U-Net on folded pictures: blocks of 4x4 pixels become channels before anything else is done.
+"""A small U-Net on pixel-unshuffled pictures: blocks of 4x4 pixels become channels before anything else is done.
 
 Most of the work is then done at a sixteenth of the size with enough channels to keep a processor's multipliers busy:
 on a CPU, convolutions of three or sixteen channels run at a tenth of the speed of those with sixty-four.
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FOLD = 4
-"""The network works on 4x4 blocks of pixels folded into channels."""
+DOWNSCALE = 4
+"""Side of the blocks of pixels that become channels."""
 
-FOLDED = 3 * FOLD**2
-"""Channels of a folded RGB picture."""
+UNSHUFFLED_CHANNELS = 3 * DOWNSCALE**2
+"""Channels of a pixel-unshuffled RGB picture."""
 
 
 class Residual(nn.Module):
@@ -30,8 +30,8 @@ class Residual(nn.Module):
         return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
-class FoldedUNet(nn.Module):
-    """Folded features in, folded corrections out, ``(N, H/4, W/4, C)``; begins as a network that corrects nothing.
+class PixelUnshuffledUNet(nn.Module):
+    """Pixel-unshuffled features in, corrections out, ``(N, H/4, W/4, C)``; begins as a network that corrects nothing.
 
     Parameters
     ----------
@@ -53,15 +53,15 @@ class FoldedUNet(nn.Module):
         if len(widths) != len(blocks):
             raise ValueError(f"{len(widths)} widths but {len(blocks)} numbers of blocks")
         steps = list(pairwise(widths))
-        self.enter = nn.Conv2d(channels_in, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(channels_in, widths[0], 3, padding=1)
         self.down = nn.ModuleList(_residuals(w, b) for w, b in zip(widths, blocks, strict=True))
-        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.grow = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in steps)
+        self.downsample = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
+        self.upsample = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(_residuals(w, b) for w, b in zip(widths[:-1], blocks[:-1], strict=True))
-        self.leave = nn.Conv2d(widths[0], channels_out, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        if self.leave.bias is not None:
-            nn.init.zeros_(self.leave.bias)
+        self.head = nn.Conv2d(widths[0], channels_out, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
         self.register_buffer("input_ranges", torch.full((len(self.convolutions()), 2), torch.nan))
         self.register_load_state_dict_pre_hook(_without_ranges)  # type: ignore[no-untyped-call]
 
@@ -71,28 +71,28 @@ class FoldedUNet(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:  # noqa: D102
         # Channels come last in memory already: to the convolutions this is no copy.
-        x = self.down[0](self.enter(features.permute(0, 3, 1, 2)))
+        x = self.down[0](self.stem(features.permute(0, 3, 1, 2)))
         skips = []
-        for shrink, down in zip(self.shrink, self.down[1:], strict=True):
+        for downsample, down in zip(self.downsample, self.down[1:], strict=True):
             skips.append(x)
-            x = down(shrink(x))
-        for grow, up, skip in zip(*map(reversed, (self.grow, self.up)), reversed(skips), strict=True):
-            x = up(grow(x).add_(skip))
-        corrected: Tensor = self.leave(x)
-        return corrected.permute(0, 2, 3, 1)
+            x = down(downsample(x))
+        for upsample, up, skip in zip(*map(reversed, (self.upsample, self.up)), reversed(skips), strict=True):
+            x = up(upsample(x).add_(skip))
+        correction: Tensor = self.head(x)
+        return correction.permute(0, 2, 3, 1)
 
 
-def _without_ranges(unet: FoldedUNet, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+def _without_ranges(unet: PixelUnshuffledUNet, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Let weights be loaded whose ranges were never measured."""
     weights.setdefault(f"{prefix}input_ranges", torch.full_like(unet.input_ranges, torch.nan))
 
 
 def stride(widths: Sequence[int]) -> int:
     """Return what a picture's sides must be multiples of for a network of these widths."""
-    return FOLD * 2 ** (len(widths) - 1)
+    return DOWNSCALE * 2 ** (len(widths) - 1)
 
 
-def reach(widths: Sequence[int], blocks: Sequence[int]) -> int:
+def receptive_radius(widths: Sequence[int], blocks: Sequence[int]) -> int:
     """Return how far outside a tile pixels can be that move one inside, rounded up to whole strides.
 
     A tile that begins on a multiple of `stride` and is shown with this much picture around it comes out as the whole
@@ -100,14 +100,14 @@ def reach(widths: Sequence[int], blocks: Sequence[int]) -> int:
     """
     whole, farthest = stride(widths), 0
     for pixel in range(whole):
-        first = last = pixel // FOLD
-        first, last = first - 1, last + 1  # leave
+        first = last = pixel // DOWNSCALE
+        first, last = first - 1, last + 1  # head
         for count in blocks[:-1]:
             first, last = (first - 2 * count) // 2, (last + 2 * count) // 2
         first, last = first - 2 * blocks[-1], last + 2 * blocks[-1]
         for count in reversed(blocks[:-1]):
             first, last = 2 * first - 2 * count, 2 * last + 1 + 2 * count
-        first, last = (first - 1) * FOLD, (last + 1) * FOLD + FOLD - 1  # enter
+        first, last = (first - 1) * DOWNSCALE, (last + 1) * DOWNSCALE + DOWNSCALE - 1  # stem
         farthest = max(farthest, -first, last - (whole - 1))
     return -(-farthest // whole) * whole
 
@@ -116,33 +116,36 @@ def _residuals(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Residual(width) for _ in range(count)))
 
 
-def fold(picture: Tensor, side: int = FOLD) -> Tensor:
-    """``(N, H, W, C)`` to ``(N, H/4, W/4, 16 C)``: each block of 4x4 pixels, row by row, becomes channels."""
+def pixel_unshuffle(picture: Tensor, side: int = DOWNSCALE) -> Tensor:
+    """``(N, H, W, C)`` to ``(N, H/4, W/4, 16 C)``: each block of 4x4 pixels, row by row, becomes channels.
+
+    Channels come last, and a pixel's own stay together: torch's `pixel_unshuffle` has them first, plane by plane.
+    """
     n, height, width, channels = picture.shape
     blocks = picture.reshape(n, height // side, side, width // side, side, channels)
     return blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // side, width // side, side**2 * channels)
 
 
-def unfold(folded: Tensor, side: int = FOLD) -> Tensor:
-    """Undo `fold`."""
-    n, rows, columns, channels = folded.shape
-    blocks = folded.reshape(n, rows, columns, side, side, channels // side**2).permute(0, 1, 3, 2, 4, 5)
+def pixel_shuffle(unshuffled: Tensor, side: int = DOWNSCALE) -> Tensor:
+    """Undo `pixel_unshuffle`."""
+    n, rows, columns, channels = unshuffled.shape
+    blocks = unshuffled.reshape(n, rows, columns, side, side, channels // side**2).permute(0, 1, 3, 2, 4, 5)
     return blocks.reshape(n, rows * side, columns * side, channels // side**2)
 
 
-def block_means(folded: Tensor) -> Tensor:
+def block_means(unshuffled: Tensor) -> Tensor:
     """Return the mean of each component over its block: ``(N, H/4, W/4, 16 C)`` to ``(N, H/4, W/4, C)``."""
     # By halves: four times as fast as a mean along an axis inside another of three.
-    total, pixels = folded, FOLD**2
+    total, pixels = unshuffled, DOWNSCALE**2
     while pixels > 1:
         half = total.shape[-1] // 2
         total, pixels = total[..., :half] + total[..., half:], pixels // 2
-    return total / FOLD**2
+    return total / DOWNSCALE**2
 
 
-def block_deviations(folded: Tensor, mean: Tensor) -> Tensor:
+def block_deviations(unshuffled: Tensor, mean: Tensor) -> Tensor:
     """Return how far each pixel is from the mean of its block: ``(N, H/4, W/4, 16 C)`` and `block_means` of it."""
     # Written out by doubling: three times as fast as a difference that is broadcast over an inner axis.
-    while mean.shape[-1] < folded.shape[-1]:
+    while mean.shape[-1] < unshuffled.shape[-1]:
         mean = torch.cat([mean, mean], -1)
-    return folded - mean
+    return unshuffled - mean

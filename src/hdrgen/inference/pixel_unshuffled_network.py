@@ -1,15 +1,15 @@
-"""A network around a `FoldedUNet` as the product runs it: in 8-bit integers, bf16 or fp32."""
+"""A network around a `PixelUnshuffledUNet` as the product runs it: in 8-bit integers, bf16 or fp32."""
 
 import torch
 from torch import Tensor
 
-from hdrgen.models.folded_unet import FoldedUNet
 from hdrgen.models.int8_unet import Int8UNet, has_ranges, int8_supported
+from hdrgen.models.pixel_unshuffled_unet import PixelUnshuffledUNet
 from hdrgen.models.runtime_network import NetT, Network
 
 
-class FoldedNetwork(Network[NetT]):
-    """A network whose convolutions are a `FoldedUNet`: they may run in 8-bit integers as well.
+class PixelUnshuffledNetwork(Network[NetT]):
+    """A network whose convolutions are a `PixelUnshuffledUNet`: they may run in 8-bit integers as well.
 
     Parameters
     ----------
@@ -21,21 +21,21 @@ class FoldedNetwork(Network[NetT]):
 
     def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
         unet = net.unet
-        assert isinstance(unet, FoldedUNet)
+        assert isinstance(unet, PixelUnshuffledUNet)
         if dtype is None and int8_supported() and has_ranges(unet):
             dtype = torch.uint8
         super().__init__(net, digest, dtype)
         self._unet = unet
         self._int8 = Int8UNet(unet) if self._dtype == torch.uint8 else None
 
-    def _as_entered(self, features: Tensor) -> Tensor:
-        """Return folded features as `_answers` takes them."""
+    def _unet_input(self, features: Tensor) -> Tensor:
+        """Return pixel-unshuffled features as `_unet_output` takes them."""
         return self._int8.codes(features) if self._int8 else features.to(self._dtype)
 
-    def _answers(self, entered: Tensor) -> Tensor:
-        """Return what the `FoldedUNet` says of folded features."""
+    def _unet_output(self, unet_input: Tensor) -> Tensor:
+        """Return the U-Net's output for its input."""
         if self._int8:
-            return self._int8(entered)
+            return self._int8(unet_input)
         with self._autocast():
-            answers: Tensor = self._unet(entered)
-        return answers
+            output: Tensor = self._unet(unet_input)
+        return output
