@@ -8,7 +8,7 @@ from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8, logc4_code16
 from hdrgen.images.exr import read_exr
 from hdrgen.inference import bit_depth
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
-from hdrgen.models.weights import save_weights
+from hdrgen.models.weights import save_model
 from hdrgen.routes.write_exr import ACESCG
 from hdrgen.runtime.errors import HdrgenError
 
@@ -177,6 +177,6 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    save_weights(path, torch.nn.Linear(1, 1), model="exposure_fusion", settings={})
+    save_model(path, torch.nn.Linear(1, 1), model="exposure_fusion", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'exposure_fusion', not of 'bit_depth'"):
         bit_depth.load_expander(path)

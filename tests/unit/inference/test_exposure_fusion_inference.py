@@ -16,7 +16,7 @@ from hdrgen.models.exposure_fusion import (
     save_exposure_fusion,
 )
 from hdrgen.models.runtime_network import torch_threads
-from hdrgen.models.weights import save_weights
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
@@ -296,6 +296,6 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    save_weights(path, torch.nn.Linear(1, 1), model="tone_fusion", settings={})
+    save_model(path, torch.nn.Linear(1, 1), model="tone_fusion", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'tone_fusion', not of 'exposure_fusion'"):
         exposure_fusion.load_merger(path)

@@ -5,7 +5,7 @@ import torch
 from hdrgen.inference import tone_fusion as fusion
 from hdrgen.models.int8_unet import int8_supported
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
-from hdrgen.models.weights import released_weights, save_weights
+from hdrgen.models.weights import released_weights, save_model
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
@@ -83,7 +83,7 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    save_weights(path, torch.nn.Linear(1, 1), model="tone_mlp", settings={})
+    save_model(path, torch.nn.Linear(1, 1), model="tone_mlp", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'tone_mlp', not of 'tone_fusion'"):
         fusion.load_fuser(path)
 

@@ -4,7 +4,7 @@ import torch
 
 from hdrgen.inference.tone_mlp import PIECE, load_mlp_fuser
 from hdrgen.models.tone_mlp import MODEL, ToneMlp
-from hdrgen.models.weights import save_weights
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -13,7 +13,7 @@ def weights(tmp_path):
     torch.manual_seed(0)
     net = ToneMlp()
     torch.nn.init.normal_(net.layers[-2].weight, std=0.5)
-    save_weights(tmp_path / "mlp.safetensors", net, model=MODEL, settings={})
+    save_model(tmp_path / "mlp.safetensors", net, model=MODEL, settings={})
     return tmp_path / "mlp.safetensors", net
 
 

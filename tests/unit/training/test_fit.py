@@ -3,7 +3,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hdrgen.models.weights import save_weights
+from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.fit import Batch, Recipe, fit, one_cycle, pairs_digest, turned
 from hdrgen.training.guards import TrainingDiverged
@@ -45,7 +45,7 @@ class BlurTask:
         return figures["val"]
 
     def save(self, path, net):
-        save_weights(path, net, model="blur", settings={})
+        save_model(path, net, model="blur", settings={})
 
 
 def new_net(width=8):
