@@ -34,7 +34,7 @@ def stand_ins(monkeypatch):
             return (code8 / np.float32(255)).astype(np.float32)
 
         def merge(self, codes, cells, _evs, *, reference, **_):
-            linear = 2.0 ** cells[reference].level[codes[reference]] - 0.01
+            linear = 2.0 ** cells[reference].log2[codes[reference]] - 0.01
             return SimpleNamespace(linear=linear, confidence=np.ones(linear.shape[:2], np.float32))
 
     def load(weights, _backend):

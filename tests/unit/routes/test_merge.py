@@ -156,8 +156,8 @@ def test_the_merger_gets_the_stack_darkest_first(bracketed):
     assert (given.evs, given.reference, given.occluded, given.threads) == (EVS, 2, None, 3)
     for code, cell, path in zip(given.codes, given.cells, made.paths, strict=True):
         np.testing.assert_array_equal(code, read_code(path).code)
-        assert len(cell.level) == 256
-    assert given.cells[0].level[255] == pytest.approx(np.log2(4 * LOGC4_CEILING + 0.01), abs=1e-3)
+        assert len(cell.log2) == 256
+    assert given.cells[0].log2[255] == pytest.approx(np.log2(4 * LOGC4_CEILING + 0.01), abs=1e-3)
     image = read_exr(made.out)
     np.testing.assert_allclose(image.rgb, 12.5, rtol=2e-3)
     assert image.attributes["hdrgenWeights"] == "feedfacebeef"
@@ -177,12 +177,12 @@ def test_what_moved_is_aligned_with_the_reference(tmp_path):
     merge_files(paths, tmp_path / "out.exr", lambda: merger)
     given = merger.given
     assert [code.dtype for code in given.codes] == [np.uint8, np.uint16]
-    assert [len(cell.level) for cell in given.cells] == [256, 65536]
-    level = [cell.level[code][:, 30:170] for code, cell in zip(given.codes, given.cells, strict=True)]
+    assert [len(cell.log2) for cell in given.cells] == [256, 65536]
+    level = [cell.log2[code][:, 30:170] for code, cell in zip(given.codes, given.cells, strict=True)]
     assert np.median(np.abs(level[0] - level[1])) < 0.1
     merge_files(paths, tmp_path / "out.exr", lambda: merger, align=False)
     level = [
-        cell.level[code][:, 30:170] for code, cell in zip(merger.given.codes, merger.given.cells, strict=True)
+        cell.log2[code][:, 30:170] for code, cell in zip(merger.given.codes, merger.given.cells, strict=True)
     ]
     assert np.median(np.abs(level[0] - level[1])) > 0.3
 
