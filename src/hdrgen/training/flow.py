@@ -191,7 +191,8 @@ def fine_tune(
     weights: Path,
     curve: Path,
     on_progress: OnProgress | None,
-    *started_from: object,
+    *,
+    started_from: Sequence[object],
 ) -> dict[str, Any]:
     """Train a transformer that is loaded, and draw samples at every validation.
 

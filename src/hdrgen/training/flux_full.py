@@ -115,7 +115,8 @@ def train_flux_full(
     if settings.gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
     task = FlowTask(flux, train, val, prompts, settings.flow, save_state_dict)
-    figures = fine_tune(transformer, task, sheets, weights, curve, on_progress, weights_digest(transformer))
+    base = weights_digest(transformer)
+    figures = fine_tune(transformer, task, sheets, weights, curve, on_progress, started_from=(base,))
     transformer.load_state_dict(load_file(weights))
     save_folder(transformer.cpu(), out_dir / "transformer")
     about = {

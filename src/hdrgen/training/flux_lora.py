@@ -126,7 +126,7 @@ def train_flux_lora(
         out_dir / WEIGHTS_NAME,
         curve,
         on_progress,
-        *(base, settings.rank, settings.alpha, settings.targets),
+        started_from=(base, settings.rank, settings.alpha, settings.targets),
     )
     with replacing(out_dir / "README.md") as temporary:
         temporary.write_text(_model_card(checkpoint, flux, settings, len(train.names)), encoding="utf-8")
