@@ -32,7 +32,7 @@ def error_levels(light, linear_awg4):
 
 
 def without_smoothing(monkeypatch):
-    monkeypatch.setattr(flat_areas, "MOSTLY_CLEAN", 2)
+    monkeypatch.setattr(flat_areas, "MOSTLY_CONSISTENT", 2)
 
 
 def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, linear_awg4):
