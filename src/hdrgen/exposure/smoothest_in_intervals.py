@@ -32,7 +32,7 @@ def smooth_in_intervals(code8: NDArray[np.uint8], *, threads: int = 1) -> NDArra
     --------
     >>> ramp = np.linspace(100, 120, 512).repeat(3).reshape(1, -1, 3).repeat(64, 0)
     >>> code8 = np.rint(ramp).astype(np.uint8)
-    >>> error = code8 + smooth_in_cells(code8) - ramp
+    >>> error = code8 + smooth_in_intervals(code8) - ramp
     >>> bool(error.std() < 0.25 * (code8 - ramp).std())
     True
     """
