@@ -13,7 +13,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from hdrgen.images import code_image
 from hdrgen.images.code_image import read_code
 from hdrgen.images.code_shape import stated_geometry
 
@@ -81,25 +80,30 @@ def test_a_png_whose_transparent_colour_is_broken_has_no_alpha(length):
     np.testing.assert_array_equal(image.code, CODES)
 
 
-@pytest.mark.parametrize("kind", ["png", "tiff", "jpeg"])
+DECODERS = {"png": "cv2.imdecode", "tiff": "tifffile.TiffFile", "jpeg": "PIL.ImageOps.exif_transpose"}
+"""What each format's reader calls."""
+
+
+@pytest.mark.parametrize("kind", DECODERS)
 @pytest.mark.parametrize("error", [IndexError("list index"), KeyError(), ZeroDivisionError("")])
 def test_whatever_a_decoder_raises_names_the_file(cli, monkeypatch, kind, error):
     def raises(*_):
         raise error
 
     Image.fromarray(CODES).save(f"a.{kind}")
-    monkeypatch.setitem(code_image._READERS, kind, raises)
+    monkeypatch.setattr(DECODERS[kind], raises)
     refused(cli, f"a.{kind}", f"is a damaged {kind.upper()} (")
 
 
-def test_want_of_memory_is_not_called_damage(monkeypatch):
+@pytest.mark.parametrize("kind", DECODERS)
+def test_want_of_memory_is_not_called_damage(monkeypatch, kind):
     def raises(*_):
         raise MemoryError
 
-    Image.fromarray(CODES).save("a.png")
-    monkeypatch.setitem(code_image._READERS, "png", raises)
+    Image.fromarray(CODES).save(f"a.{kind}")
+    monkeypatch.setattr(DECODERS[kind], raises)
     with pytest.raises(MemoryError):
-        read_code(Path("a.png"))
+        read_code(Path(f"a.{kind}"))
 
 
 def test_opencvs_want_of_memory_is_not_called_damage(monkeypatch):

@@ -44,7 +44,7 @@ from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 FRAMES = "frames"
 # Raised when a change in this module changes the pixels made from the same frame and settings.
-_REPAIR_VERSION = 1
+REPAIR_VERSION = 1
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 _WIDE_NEIGHBOURS = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if (y, x) != (0, 0)]
@@ -235,7 +235,7 @@ class _Task:
 
 def _sanitize_frame(task: _Task) -> Row:
     row, params = task.row, task.params
-    digest = short_digest(_REPAIR_VERSION, row["frame"], params.what_matters())
+    digest = short_digest(REPAIR_VERSION, row["frame"], params.what_matters())
     if task.before and task.before["repair_digest"] == digest and task.before["file"]:
         made = task.frames_dir / Path(task.before["file"]).name
         if is_whole(made, task.before["file_bytes"]):
