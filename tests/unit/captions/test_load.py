@@ -13,8 +13,6 @@ from hdrgen.captions.captioning import CaptionSettings, caption_frames
 from hdrgen.captions.endpoint import EndpointSettings
 
 COUNT, CONCURRENCY = 5000, 64
-LATENCY_S = 0.25
-"""Of the endpoint's answers: it gives 256 of them in a second."""
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def url(serve):
     said = context.Queue()
 
     def work():
-        said.put(serve(latency_s=LATENCY_S, slots=CONCURRENCY, together=CONCURRENCY).url)
+        said.put(serve(together=CONCURRENCY).url)
         threading.Event().wait()
 
     process = context.Process(target=work, daemon=True)
