@@ -16,15 +16,11 @@ from hdrgen.models.exposure_fusion import (
     NeighbourhoodAttention,
     exposure_errors,
     exposure_fusion_loss,
-    load_exposure_fusion,
-    save_exposure_fusion,
     slot_of,
     stack_of,
     weighted_average,
 )
 from hdrgen.models.tone_cells import level_decode, level_encode
-from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
 SMALL = ExposureFusion(exposure_width=4, widths=(8, 8, 8, 8, 8), heads=2, attention_window=3)
@@ -266,17 +262,3 @@ def test_gradients_are_finite_from_black_to_the_ceiling():
         exposure_fusion_loss(level, torch.from_numpy(light)[None], ExposureFusionLoss()).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
     assert net.leave.weight.grad.abs().sum() > 0
-
-
-def test_weights_come_back_as_half_floats_with_their_settings(tmp_path):
-    net, noisy = loud(), stack(noisy_codes(smooth_light(32)))
-    save_exposure_fusion(tmp_path / "w.safetensors", net)
-    again = load_exposure_fusion(tmp_path / "w.safetensors")
-    assert again.settings == SMALL
-    np.testing.assert_array_equal(merged(again, noisy), merged(net.half().float(), noisy))
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    save_weights(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="bit_depth", settings={})
-    with pytest.raises(HdrgenError, match="holds weights of 'bit_depth', not of 'exposure_fusion'"):
-        load_exposure_fusion(tmp_path / "w.safetensors")
