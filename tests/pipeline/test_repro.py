@@ -90,7 +90,7 @@ def make_small(params):
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
     # VAEs of four steps and eight channels answer with noise, which amplifies rounding.
     params["export"].update(
-        models=["tone_fusion", "flux_vae_decoder"], sizes=[[16, 16], [33, 17]], tolerance=1e-2
+        models=["hdr_vae_decoder", "flux_vae_decoder"], sizes=[[16, 16], [33, 17]], tolerance=1e-2
     )
     params["validate"].update(gradients=1, gradient_size=64)
     params["report"].update(frames=1, generated=1, captions=2)
