@@ -30,8 +30,10 @@ repro: setup ## rebuild whatever params.yaml, data or code changed
 	dvc repro
 	@dvc metrics diff --md 2>/dev/null || true
 
+# Two processes of one thread each: most tests are too small for more threads, and whole files keep their fixtures. The
+# pipeline's file is the longest and the first.
 test: setup ## run the tests
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # vLLM pins versions of its own. torchvision comes built for CUDA and torchaudio and torchcodec cannot do without it.
 .venv-vllm/.installed: pyproject.toml

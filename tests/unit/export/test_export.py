@@ -1,6 +1,7 @@
 """Exported graphs: the same light as eager fp32 at any size, and a header that says what it is."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hdrgen.export import onnx_file
 from hdrgen.export.decoders import hdr_vae_graph
 from hdrgen.export.graphs import Contract, Graph, tone_fusion_graph
 from hdrgen.export.onnx_file import write_onnx
-from hdrgen.export.parity import Export, Exportable, export_models, parity, trained_models
+from hdrgen.export.parity import Export, Exportable, ModelName, export_models, parity, trained_models
 from hdrgen.inference import backends
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
@@ -24,7 +25,7 @@ from hdrgen.models.exposure_fusion import (
     load_exposure_fusion,
     save_exposure_fusion,
 )
-from hdrgen.models.hdr_vae import PublishedHdrVae, PublishedHdrVaeNetwork
+from hdrgen.models.hdr_vae import PublishedHdrVae, PublishedHdrVaeNetwork, save_published_hdr_vae
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
 
@@ -105,6 +106,38 @@ def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
     cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
     answers = [m.merge(codes, cells, evs, reference=1).linear for m in (exported, eager)]
     np.testing.assert_allclose(*answers, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def trained(weights, models, tmp_path_factory):
+    """Return all that is exported, with the smallest VAEs."""
+    path = tmp_path_factory.mktemp("hdr_vae") / "w.safetensors"
+    save_published_hdr_vae(path, published())
+    return trained_models(
+        **{name: weights / name for name in ("tone_fusion", "bit_depth", "exposure_fusion")},
+        hdr_vae=path,
+        flux_vae=models / "train_flux_vae",
+    )
+
+
+@pytest.mark.parametrize("name", get_args(ModelName))
+def test_each_trained_model_is_held_against_itself_on_pictures_as_it_takes_them(trained, name):
+    """Eager fp32 stands in for its graph, which other tests export."""
+    (model,) = (one for one in trained if one.graph.model == name)
+    given = []
+
+    def eager(inputs):
+        given.append({name: value.shape for name, value in inputs.items()})
+        with torch.inference_mode():
+            return model.graph.module(*map(torch.from_numpy, inputs.values())).numpy()
+
+    small = Export(sizes=((33, 17), (16, 16)))
+    found = parity(model, eager, [scene()], small)
+    assert found["relative_error"] == {"33x17": 0, "16x16": 0}
+    for shapes in given:
+        for signal, shape in zip(model.graph.contract.inputs.values(), shapes.values(), strict=True):
+            fixed = [n if isinstance(axis, str) else axis for axis, n in zip(signal.axes, shape, strict=True)]
+            assert tuple(fixed) == shape
 
 
 def published():
