@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import tifffile
 
-from hdrgen.cli import _Lines, run
+from hdrgen.cli import WarningLines, run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.conversion import convert_file
 from hdrgen.images.exr import read_exr, write_exr
@@ -179,7 +179,7 @@ def test_a_bug_of_a_frame_in_a_worker_is_one_line_and_its_traceback_is_in_the_lo
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    handler = _Lines(logging.WARNING)
+    handler = WarningLines(logging.WARNING)
     logging.getLogger("hdrgen").addHandler(handler)
     list(map_frames(_bug, ["R", "R"], workers=1, timeout_s=30.0, memory_bytes=2**30))
     logging.getLogger("hdrgen").removeHandler(handler)

@@ -85,10 +85,10 @@ def hdrgen(
     """Scene-linear, half-float OpenEXR out of AI image models."""
 
 
-class _Lines(logging.Handler):
+class WarningLines(logging.Handler):
     """The library's warnings as lines on stderr, beside a progress bar where there is one."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: D102 - as its base
         from hdrgen.cli.batch import say
 
         error = record.exc_info[1] if record.exc_info else None
@@ -144,7 +144,7 @@ def _keep_stdout() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
-    handler = _Lines(logging.WARNING)
+    handler = WarningLines(logging.WARNING)
     logging.getLogger("hdrgen").addHandler(handler)
     try:
         code = typer.main.get_command(app).main(

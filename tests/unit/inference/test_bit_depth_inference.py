@@ -14,12 +14,16 @@ SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 SHALLOW = BitDepth(widths=(8, 8, 8), blocks=(1, 1, 2))
 
 
-def loud_expander(settings=SMALL, dtype=torch.float32, loudness=5.0):
-    """Make an expander whose network says nonsense, as loudly as is wanted."""
+def loud_network(settings=SMALL, loudness=5.0):
+    """Make a network that says nonsense, as loudly as is wanted."""
     torch.manual_seed(0)
     net = BitDepthUNet(settings)
     torch.nn.init.normal_(net.unet.leave.weight, std=loudness)
-    return bit_depth.Expander(net, "0" * 12, dtype)
+    return net
+
+
+def loud_expander(settings=SMALL, dtype=torch.float32, loudness=5.0):
+    return bit_depth.Expander(loud_network(settings, loudness), "0" * 12, dtype)
 
 
 @pytest.fixture
@@ -79,19 +83,19 @@ def test_what_half_floats_and_primaries_lose_of_saturated_colours_is_one_code(sh
 
 
 def test_strength_goes_from_the_clean_to_the_generated_answer(noise8):
-    expander = loud_expander(loudness=0.3)
+    net = loud_network(loudness=0.3)
+    expander = bit_depth.Expander(net, "", torch.float32)
     clean, half, generated = (expander.expand(noise8, strength=s, threads=1) for s in (0, 0.5, 1))
     np.testing.assert_allclose(half, (clean + generated) / 2, atol=1e-6)
     assert (np.rint(generated * 255) != noise8).mean() > 0.1
     with torch.inference_mode():
         smooth = torch.from_numpy(bit_depth.smooth_in_cells(noise8))[None, :64, :128]
-        expected = expander._net(torch.from_numpy(noise8)[None, :64, :128], smooth)
-    whole = bit_depth.Expander(expander._net, "", torch.float32)
+        expected = net(torch.from_numpy(noise8)[None, :64, :128], smooth)
     top_left = noise8[:64, :128]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bit_depth, "smooth_in_cells", lambda *_, **__: smooth[0].numpy())
         for strength, answer in zip((0, 1), expected, strict=True):
-            found = whole.expand(top_left, strength=strength, threads=1)
+            found = expander.expand(top_left, strength=strength, threads=1)
             np.testing.assert_allclose(found * 255, answer[0].numpy(), atol=1e-4)
 
 
