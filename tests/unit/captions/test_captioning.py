@@ -108,7 +108,7 @@ def test_a_silent_server_is_asked_again(endpoint, frames, tmp_path):
         return "well"
 
     endpoint.behave = silent_at_first
-    done = caption_frames(frames[:2], served(endpoint, timeout_s=0.3), tmp_path, {})
+    done = caption_frames(frames[:2], served(endpoint, timeout_s=1.0), tmp_path, {})
     over.set()
     assert len(done.captions) == 2
     assert endpoint.requests == 4

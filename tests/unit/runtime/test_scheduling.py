@@ -47,8 +47,9 @@ def test_results_keep_the_order_of_items(tmp_path):
     jobs = [(number, tmp_path / f"{number // 2}") for number in range(40)]
     for _, pipe in jobs[::2]:
         os.mkfifo(pipe)
+    patient = LIMITS | {"timeout_s": 60.0}  # a worker waits until there is another
     outcomes = list(
-        map_frames(_square_after_the_next, jobs, **LIMITS, on_progress=lambda *done: progress.append(done))
+        map_frames(_square_after_the_next, jobs, **patient, on_progress=lambda *done: progress.append(done))
     )
     assert [outcome.value for outcome in outcomes] == [x * x for x in range(40)]
     assert progress[-1] == (40, 40)
