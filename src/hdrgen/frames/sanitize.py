@@ -43,8 +43,8 @@ from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 FRAMES = "frames"
-# Raised when a change in this module changes the pixels made from the same frame and settings.
 REPAIR_VERSION = 1
+"""Raised when a change in this module changes the pixels made from the same frame and settings."""
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 _WIDE_NEIGHBOURS = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if (y, x) != (0, 0)]
