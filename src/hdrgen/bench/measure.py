@@ -2,23 +2,18 @@
 
 import importlib.util
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.bench.process_usage import resident_bytes, sampled_peak
-from hdrgen.bench.worker import Kind
+from hdrgen.bench.process import Run, RunProcess, run_process
 from hdrgen.inference.backends import Fastest
 from hdrgen.inference.onnx_graph import PROVIDERS, Runtime, why_absent
 from hdrgen.routes.generation.trained import find_trained
@@ -27,19 +22,6 @@ from hdrgen.runtime.errors import HdrgenError
 GENERATE_STEP = "generate_step"
 GENERATE_STEPS = (2, 52)
 """Two lengths of sampling: their difference is what steps cost without loading and decoding, whose time varies."""
-
-WORKER = """
-import json, sys
-from hdrgen.bench.worker import timed_calls
-from hdrgen.runtime.errors import HdrgenError
-kind, modules, calls, *arguments = sys.argv[1:]
-try:
-    code, figures = timed_calls(kind, modules.split(","), arguments, int(calls))
-except HdrgenError as error:
-    sys.exit(str(error))
-print("\\n" + json.dumps(figures))
-sys.exit(code)
-"""
 
 
 @dataclass(frozen=True)
@@ -104,63 +86,6 @@ class Missing:
         return f"{self.what}: {self.why}"
 
 
-@dataclass(frozen=True)
-class WorkerRun:
-    """A process: the seconds of each of its calls, and what its command said on stdout."""
-
-    seconds: list[float]
-    cpu_seconds: list[float]
-    process_seconds: float
-    peak_mib: float
-    said: str
-
-
-def run_worker(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> WorkerRun:
-    """Time calls in a process of its own, see `worker.timed_calls`.
-
-    Raises
-    ------
-    HdrgenError
-        It failed; the last line that it said is the reason.
-    """
-    if hasattr(os, "sync"):
-        os.sync()  # or what was written before is still being written while this runs
-    start = time.perf_counter()
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            with sampled_peak(lambda: resident_bytes(process.pid)) as sampled_bytes:
-                out, err = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-    process_seconds = time.perf_counter() - start
-    if process.returncode:
-        reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
-        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
-    said, _, last = out.rstrip().rpartition("\n")
-    figures = json.loads(last)
-    return WorkerRun(
-        figures["seconds"],
-        figures["cpu_seconds"],
-        process_seconds,
-        max(figures["peak_mib"], sampled_bytes() / 2**20),
-        said,
-    )
-
-
-class RunWorker(Protocol):
-    """How calls are timed: `run_worker`, or another way to the same."""
-
-    def __call__(  # noqa: D102 - as `run_worker`
-        self, kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1
-    ) -> WorkerRun: ...
-
-
 def measure(
     names: Sequence[str],
     sizes: Sequence[tuple[int, int]],
@@ -168,7 +93,7 @@ def measure(
     ceilings: Ceilings,
     models: Path,
     on_start: Callable[[str], None] = lambda _: None,
-    worker: RunWorker = run_worker,
+    worker: RunProcess = run_process,
 ) -> Iterator[Timing | Missing]:
     """Yield a timing for each operation, size, and way, as soon as it is there, or why there is none.
 
@@ -284,7 +209,7 @@ def _why_absent(backend: Runtime) -> str | None:
     return why_absent(backend)
 
 
-def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunWorker) -> list[WorkerRun]:
+def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunProcess) -> list[Run]:
     """Return so many runs of a way; in memory, one with a first call and as many more."""
     operation = OPERATIONS[name]
     if way.in_memory:
@@ -294,7 +219,7 @@ def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunWorker) ->
     ]
 
 
-def _run_in_files(operation: Operation, way: _Way, pictures: Path, worker: RunWorker) -> WorkerRun:
+def _run_in_files(operation: Operation, way: _Way, pictures: Path, worker: RunProcess) -> Run:
     if way.peer:
         return worker("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
     assert operation.arguments is not None, "what no command runs is measured in memory"
@@ -309,7 +234,7 @@ def _timing(
     name: str,
     way: _Way,
     size: tuple[int, int],
-    found: Sequence[WorkerRun],
+    found: Sequence[Run],
     ceilings: Ceilings,
     ours: float | None,
 ) -> Timing:
@@ -344,13 +269,13 @@ def _peak(operation: Operation, way: _Way, ceilings: Ceilings) -> float:
     return ceilings.int8_ops if operation.int8 and in_torch and ceilings.int8_ops else ceilings.matrix_flops
 
 
-def _generate_step(models: Path, runs: int, worker: RunWorker) -> Timing | Missing:
+def _generate_step(models: Path, runs: int, worker: RunProcess) -> Timing | Missing:
     """Return what a denoising step takes at the size the model was trained at, the four pictures of a bracket together."""
     try:
         find_trained(models, "brackets")
     except HdrgenError as error:
         return Missing(GENERATE_STEP, str(error), failed=False)
-    took: dict[int, list[WorkerRun]] = {steps: [] for steps in GENERATE_STEPS}
+    took: dict[int, list[Run]] = {steps: [] for steps in GENERATE_STEPS}
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder) / "out.exr")
         arguments = ("generate", "night street", "-o", target, "--models", str(models), "--json")

@@ -4,12 +4,10 @@ import importlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from hdrgen.bench.process_usage import cpu_seconds
+from hdrgen.bench.process import Kind, cpu_seconds
 from hdrgen.freed_memory import keep_freed_memory
-
-Kind = Literal["hdrgen", "memory", "peer"]
 
 
 def timed_calls(

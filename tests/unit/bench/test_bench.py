@@ -14,10 +14,10 @@ import pytest
 from hdrgen.bench import measure as bench
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.in_memory import prepared
-from hdrgen.bench.measure import Missing, Timing, WorkerRun, fastest_backends, measure, run_worker
+from hdrgen.bench.measure import Missing, Timing, fastest_backends, measure
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.bench.process_usage import cpu_seconds, resident_bytes, sampled_peak
+from hdrgen.bench.process import Run, cpu_seconds, resident_bytes, run_process, sampled_peak
 from hdrgen.cli import bench as command
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
@@ -62,7 +62,7 @@ def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path)
 
     def worker(*arguments, **calls):
         if not measured:
-            measured.append(run_worker(*arguments, **calls))
+            measured.append(run_process(*arguments, **calls))
         return measured[0]
 
     flop = 64 * 64 * OPERATIONS["fuse_batch"].flop_per_pixel()
@@ -116,16 +116,16 @@ def test_models_alone_are_given_what_the_command_is_given(name, tmp_path):
 
 def test_a_command_that_fails_is_one_line():
     with pytest.raises(HdrgenError, match=r"no-such-file\.exr"):
-        run_worker("hdrgen", ("json",), ("convert", "no-such-file.exr", "-o", "a.exr"))
+        run_process("hdrgen", ("json",), ("convert", "no-such-file.exr", "-o", "a.exr"))
 
 
 def run_of(*seconds):
-    return WorkerRun([*seconds], [2 * s for s in seconds], 9.0, 100.0, "")
+    return Run([*seconds], [2 * s for s in seconds], 9.0, 100.0, "")
 
 
 def test_a_model_in_memory_is_called_again_in_one_process_after_a_first_call(tmp_path):
     OPERATIONS["fuse"].write_pictures(scene(48, 32), tmp_path)
-    run = run_worker("memory", OPERATIONS["fuse"].modules, ("fuse", "torch", str(tmp_path)), calls=4)
+    run = run_process("memory", OPERATIONS["fuse"].modules, ("fuse", "torch", str(tmp_path)), calls=4)
     assert len(run.seconds) == len(run.cpu_seconds) == 4
 
     def worker(kind, _modules, arguments, *, calls=1):
@@ -224,7 +224,7 @@ def test_a_generate_step_is_the_difference_of_two_lengths(tmp_path, monkeypatch)
     said = json.dumps({"files": [{"width": 64, "height": 48}]})
 
     def worker(_kind, _modules, arguments):
-        return WorkerRun([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
+        return Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
     (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path, worker=worker)
