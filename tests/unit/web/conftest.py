@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -23,6 +24,12 @@ from hdrgen.web.work import Bench
 from hdrgen.web.worker import Cancelled
 
 HERE = "http://127.0.0.1:8474"
+
+
+@pytest.fixture(autouse=True)
+def _temporary_files_as_before(monkeypatch):
+    """Undo what `hdrgen serve` says, in the tests' own process, of where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
 
 
 class ThreadWorker:
