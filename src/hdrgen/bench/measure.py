@@ -15,8 +15,8 @@ from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
 from hdrgen.bench.process import Run, RunProcess, run_process
 from hdrgen.inference.backends import Fastest
-from hdrgen.inference.onnx_graph import PROVIDERS, Runtime, why_absent
-from hdrgen.routes.generation.trained import find_trained
+from hdrgen.inference.onnx_session import PROVIDERS, Runtime, why_absent
+from hdrgen.routes.trained_models import find_trained
 from hdrgen.runtime.errors import HdrgenError
 
 GENERATE_STEP = "generate_step"
@@ -282,7 +282,7 @@ def _generate_step(models: Path, runs: int, worker: RunProcess) -> Timing | Miss
         for steps in GENERATE_STEPS * runs:
             try:
                 took[steps].append(
-                    worker("hdrgen", ("hdrgen.routes.generation.load",), (*arguments, "--steps", str(steps)))
+                    worker("hdrgen", ("hdrgen.routes.load_generator",), (*arguments, "--steps", str(steps)))
                 )
             except HdrgenError as error:
                 return Missing(GENERATE_STEP, str(error), failed=True)

@@ -23,7 +23,7 @@ SAMPLED_EVERY_S = 0.1
 
 WORKER = """
 import json, sys
-from hdrgen.bench.worker import timed_calls
+from hdrgen.cli.bench_worker import timed_calls
 from hdrgen.runtime.errors import HdrgenError
 kind, modules, calls, *arguments = sys.argv[1:]
 try:

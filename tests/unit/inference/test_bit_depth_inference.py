@@ -4,11 +4,11 @@ import torch
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
+from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8, logc4_code16
 from hdrgen.images.exr import read_exr
 from hdrgen.inference import bit_depth
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet
-from hdrgen.pairs.bit_depth_pairs import clean_code8, logc4_code16
-from hdrgen.routes.delivery import ACESCG
+from hdrgen.routes.write_exr import ACESCG
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 SHALLOW = BitDepth(widths=(8, 8, 8), blocks=(1, 1, 2))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from hdrgen.exposure.bracket_tables import bracket_cells
 from hdrgen.inference.bit_depth import Expander, load_expander
 from hdrgen.inference.exposure_fusion import StackMerger, load_merger
 from hdrgen.inference.tone_fusion import Fuser, load_fuser
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
-from hdrgen.models.bracket_cells import bracket_cells
 from hdrgen.models.exposure_fusion import (
     ExposureFusion,
     LuminanceStackProcessor,
@@ -20,8 +20,8 @@ from hdrgen.models.exposure_fusion import (
     save_exposure_fusion,
 )
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
+from hdrgen.models.weights import released_weights, save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import released_weights, save_weights
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
 CELLS = [bracket_cells("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]

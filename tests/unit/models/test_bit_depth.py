@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
 from hdrgen.models.bit_depth import (
     CELL,
     BitDepth,
@@ -12,7 +13,6 @@ from hdrgen.models.bit_depth import (
     generated_code,
     overview,
 )
-from hdrgen.models.cell_smoother import smooth_in_cells
 from hdrgen.models.folded_unet import FOLDED, fold
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))

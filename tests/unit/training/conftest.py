@@ -17,14 +17,14 @@ from transformers import (
 )
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.dataset.frame_index import INDEX_NAME
+from hdrgen.dataset.pairs import bit_depth_pairs, bracket_pairs, tone_map_pairs
+from hdrgen.dataset.pairs.generated_like import GeneratedLike
+from hdrgen.dataset.pairs.gradients import gradient_logc4
+from hdrgen.dataset.pairs.records import KINDS
 from hdrgen.flux.checkpoint import verify_checkpoint
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
-from hdrgen.frames.frame_index import INDEX_NAME
 from hdrgen.images.exr import write_exr
-from hdrgen.pairs import bit_depth_pairs, bracket_pairs, tone_map_pairs
-from hdrgen.pairs.generated_like import GeneratedLike
-from hdrgen.pairs.gradients import gradient_logc4
-from hdrgen.pairs.records import KINDS
 
 
 @pytest.fixture(scope="session")

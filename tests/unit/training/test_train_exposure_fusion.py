@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.inference.exposure_fusion import load_merger
-from hdrgen.models.bracket_cells import bracket_cells
-from hdrgen.pairs.bracket_pairs import (
+from hdrgen.dataset.pairs.bracket_pairs import (
     KINDS,
 )
+from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.inference.exposure_fusion import load_merger
 from hdrgen.training import exposure_fusion
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
 

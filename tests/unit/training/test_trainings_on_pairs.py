@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from hdrgen.frames.frame_index import INDEX_NAME
+from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.models.tone_fusion import ToneFusion
 from hdrgen.models.tone_mlp import ToneMlpLoss
 from hdrgen.training import bit_depth, exposure_fusion, tone_fuser, tone_mlp
