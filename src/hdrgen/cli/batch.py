@@ -17,7 +17,7 @@ from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
@@ -134,7 +134,7 @@ def check_present(jobs: Sequence[Job], weights: Path | None) -> None:
 def run_jobs(
     title: str,
     jobs: Sequence[Job],
-    work: Callable[[Job], "Report | Steps[Report]"],
+    work: Callable[[Job], "Report | ReadComputeWrite[Report]"],
     *,
     as_json: bool,
     skip_existing: bool = False,
@@ -144,7 +144,7 @@ def run_jobs(
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
-    Work in steps is overlapped: while one job is worked on, the next is read and the one before is written.
+    Work of three phases is overlapped: while one job is computed, the next is read and the one before is written.
     Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
     many, what `summary` says of those that did not fail; in the JSON, whatever their number, `summary_facts`.
 
@@ -159,13 +159,13 @@ def run_jobs(
     results: list[dict[str, Any]] = []
     failed, good, bug = 0, True, False
 
-    def steps(job: Job) -> "Steps[Report]":
+    def task(job: Job) -> "ReadComputeWrite[Report]":
         done = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
         return done if isinstance(done, Report) else (yield from done)
 
     in_order = _overlapped if isgeneratorfunction(work) and len(jobs) > 1 else _one_by_one
     with _bar(title, len(jobs)) as step:
-        for done, (job, outcome) in enumerate(zip(jobs, in_order(map(steps, jobs)), strict=True), 1):
+        for done, (job, outcome) in enumerate(zip(jobs, in_order(map(task, jobs)), strict=True), 1):
             facts: dict[str, Any] = {"file": str(job.name)}
             if job.outputs:
                 facts["output"] = str(job.outputs[0])
@@ -193,13 +193,13 @@ def run_jobs(
         raise typer.Exit(2 if failed and len(jobs) == 1 and not bug else 1)
 
 
-def _one_by_one(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+def _one_by_one(tasks: Iterable["ReadComputeWrite[Report]"]) -> Iterator[Callable[[], Report]]:
     from hdrgen.runtime.overlap import finish
 
     return (partial(finish, task) for task in tasks)
 
 
-def _overlapped(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+def _overlapped(tasks: Iterable["ReadComputeWrite[Report]"]) -> Iterator[Callable[[], Report]]:
     from hdrgen.runtime.overlap import overlapped
 
     return (future.result for future in overlapped(tasks))

@@ -35,7 +35,7 @@ from hdrgen.images.scene_image import (
 )
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 LINEAR_SPACES: dict[str, Chromaticities] = {
     "acescg": AP1,
@@ -180,7 +180,7 @@ def clamped_notes(clamped_values: int, compression: exr.Compression) -> tuple[st
     return (f"{clamped_values} values {which}",)
 
 
-@in_steps
+@overlappable
 def convert_file(
     source: Path,
     target: Path,
@@ -193,7 +193,7 @@ def convert_file(
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
     threads: int = 2,
-) -> Steps[Converted]:
+) -> ReadComputeWrite[Converted]:
     """Convert a picture file; formats are told by the source's first bytes and the target's suffix.
 
     Alpha goes along into an EXR (multiplied in, as EXR wants it, where the source is a PNG or TIFF), and is

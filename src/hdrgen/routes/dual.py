@@ -24,7 +24,7 @@ from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"
@@ -127,7 +127,7 @@ def tone_map_file(
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above, tuple(notes))
 
 
-@in_steps
+@overlappable
 def fuse_files(
     reinhard_png: Path,
     log_png: Path,
@@ -137,7 +137,7 @@ def fuse_files(
     primaries: str | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Steps[Fused]:
+) -> ReadComputeWrite[Fused]:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
 
     Parameters

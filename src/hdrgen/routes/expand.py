@@ -17,7 +17,7 @@ from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 
 class Expander(Protocol):
@@ -50,7 +50,7 @@ class Expanded:
     notes: tuple[str, ...]
 
 
-@in_steps
+@overlappable
 def expand_file(
     source: Path,
     target: Path,
@@ -60,7 +60,7 @@ def expand_file(
     strength: float = 0.0,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Steps[Expanded]:
+) -> ReadComputeWrite[Expanded]:
     """Write a picture of codes as a scene-linear half-float EXR with provenance.
 
     Alpha goes along, multiplied in as EXR wants it.

@@ -23,7 +23,7 @@ from hdrgen.images.code_image import read_code, read_code8, write_code, write_pn
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.inference.backends import Backend
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import in_steps
+from hdrgen.runtime.overlap import overlappable
 
 COMMANDS = (
     "generate",
@@ -582,7 +582,7 @@ def test_an_interrupted_batch_says_so(cli, monkeypatch):
     """Control-C is no traceback either; what was finished stays."""
     shot("in/a.exr")
 
-    @in_steps
+    @overlappable
     def interrupted(*_, **__):
         yield
         raise KeyboardInterrupt
@@ -643,7 +643,7 @@ cli.main()
 def test_a_bug_is_one_line_unless_asked(cli, place, monkeypatch):
     """Even then a person gets a line, and a developer the way to the traceback."""
 
-    @in_steps
+    @overlappable
     def bug(*_, **__):
         yield
         raise ZeroDivisionError("by zero")
