@@ -17,6 +17,7 @@ from pydantic import Field
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.dataset.pairs.scene_crops import CropSettings, scene_crops
+from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE
 from hdrgen.dataset.simulate import SimulateParams, plan, simulate
 from hdrgen.dataset.simulate.scenes import KINDS
 from hdrgen.evaluation.scene_classifier import (
@@ -187,7 +188,7 @@ def held_out_renders(
             "file": spec.file_name,
             "frame": spec.frame_id,
             "digest": spec.digest,
-            "description": str(read_header(folder / spec.file_name).attributes["hdrgenScene"]),
+            "description": str(read_header(folder / spec.file_name).attributes[SCENE_ATTRIBUTE]),
         }
         for spec in plan(params)
     ]

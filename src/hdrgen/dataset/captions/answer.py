@@ -1,7 +1,7 @@
 """What is known about a frame in words: the JSON that a model must answer with, and what is made of it."""
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from pydantic import (
     AfterValidator,
@@ -13,10 +13,10 @@ from pydantic import (
     create_model,
 )
 
+from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
-TimeOfDay = Literal["dawn", "day", "golden hour", "sunset", "dusk", "evening", "night", "indoors", "unknown"]
 Text = Annotated[str, AfterValidator(lambda text: text.encode("utf-8", "replace").decode())]
 """Text that can be written: half a character out of a header or a file's name is a question mark."""
 TIMES_OF_DAY: tuple[str, ...] = get_args(TimeOfDay)

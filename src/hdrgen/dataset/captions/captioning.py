@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hdrgen.dataset.captions.answer import Answer, Text, TimeOfDay, prompts_of
+from hdrgen.dataset.captions.answer import Answer, Text, prompts_of
 from hdrgen.dataset.captions.batch_files import BatchAnswers
 from hdrgen.dataset.captions.captioner import Answered, Captioner
 from hdrgen.dataset.captions.endpoint import Endpoint, EndpointSettings
@@ -23,6 +23,7 @@ from hdrgen.dataset.captions.metadata import described
 from hdrgen.dataset.captions.overrides import Override
 from hdrgen.dataset.captions.records import Asking, Record, Records
 from hdrgen.dataset.captions.request import Questions
+from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress

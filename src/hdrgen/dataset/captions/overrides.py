@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from hdrgen.dataset.captions.answer import TimeOfDay
+from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 

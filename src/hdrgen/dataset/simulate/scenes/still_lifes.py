@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from hdrgen.dataset.scene_description import Description, TimeOfDay
 from hdrgen.dataset.simulate import materials as m
 from hdrgen.dataset.simulate import meshes as g
 from hdrgen.dataset.simulate import sky
 from hdrgen.dataset.simulate import textures as t
-from hdrgen.dataset.simulate.scene import Description, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.dataset.simulate.scene import Mesh, Node, Scene, Shot, exposure_note, light
 
 RGB = m.RGB
 
@@ -275,7 +276,7 @@ def glass_still_life(rng: np.random.Generator) -> Scene:
         exposure_stops=stops,
         white_balance_kelvin=5000.0,
     )
-    when = "dusk" if dusk else "day"
+    when: TimeOfDay = "dusk" if dusk else "day"
     caption = (
         f"Coloured glass bottles, wine glasses, a tumbler and citrus fruit on a wooden table, backlit by a window at {when} with a bare "
         f"tungsten bulb hanging beside them, {focal:.0f} mm lens."
@@ -437,6 +438,7 @@ def colour_chart(rng: np.random.Generator) -> Scene:
     }
     turbidity = float(rng.choice([2.0, 3.0, 5.0]))
     elevation = float(rng.uniform(25, 55))
+    when: TimeOfDay
     if outdoors:
         azimuth = float(rng.choice([-1, 1]) * rng.uniform(125, 155))
         contents["sky"] = sky.clear_sky(azimuth, elevation, turbidity)
