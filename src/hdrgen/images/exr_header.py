@@ -59,14 +59,14 @@ class Mended:
     ----------
     data
         The whole file, as long as before.
-    said
+    values
         For each part, by the attribute's name in `data`: its true name, and its value or None where it has none.
     notes
         What was veiled, for a person.
     """
 
     data: bytes
-    said: tuple[dict[str, tuple[str, Any]], ...]
+    values: tuple[dict[str, tuple[str, Any]], ...]
     notes: tuple[str, ...]
 
 
@@ -86,9 +86,9 @@ def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None
         return None
     if sum(map(len, parts)) > _ATTRIBUTES_MAX:
         return None
-    whole, said, notes = bytearray(data), [], []
+    whole, values, notes = bytearray(data), [], []
     for part in parts:
-        said_here: dict[str, tuple[str, Any]] = {}
+        of_part: dict[str, tuple[str, Any]] = {}
         by_name = {attribute.name: attribute for attribute in part}
         for attribute in part:
             veiled, note = _accepted(attribute, by_name)
@@ -96,14 +96,14 @@ def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None
                 # No library knows a type of capitals only, so it is carried as bytes.
                 veiled = replace(attribute, name=_ascii(attribute.name), kind=_capitals(attribute.kind))
                 value, note = _value(attribute)
-                said_here[veiled.name.decode()] = (_text(attribute.name), value)
+                of_part[veiled.name.decode()] = (_text(attribute.name), value)
             elif note and attribute.kind == b"string":
-                said_here[_text(attribute.name)] = (_text(attribute.name), _text(attribute.value))
+                of_part[_text(attribute.name)] = (_text(attribute.name), _text(attribute.value))
             if note:
                 whole[veiled.start : veiled.start + len(veiled.stored)] = veiled.stored
                 notes.append(note)
-        said.append(said_here)
-    return Mended(bytes(whole), tuple(said), tuple(dict.fromkeys(notes))) if notes else None
+        values.append(of_part)
+    return Mended(bytes(whole), tuple(values), tuple(dict.fromkeys(notes))) if notes else None
 
 
 def unsupported(data: bytes, *, compressions: int) -> str | None:

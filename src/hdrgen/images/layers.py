@@ -154,22 +154,37 @@ def left_behind(layers: Sequence[Layer], taken: Layer) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def layer_notes(layers: Sequence[Layer], taken: Layer, *, asked: bool) -> tuple[str, ...]:
-    """Return which layer was taken and what was left behind, for a person; nothing where there is but one."""
+def layer_notes(
+    layers: Sequence[Layer], taken: Layer, *, chosen: bool, whole_file: bool = False
+) -> tuple[str, ...]:
+    """Return which layer was taken and what was left behind, for a person; nothing where there is but one.
+
+    Parameters
+    ----------
+    layers, taken
+        All layers of a file, and the one that is its picture.
+    chosen
+        A person named it.
+    whole_file
+        All channels are read, so that those of other layers are not left behind: they are named only where the taken
+        layer has to be told from them.
+    """
     others = left_behind(layers, taken)
     notes = []
-    if taken.kind == "data":
-        notes.append(f"{taken.label or taken.channels[0]} is data, taken as it is")
+    is_data = taken.kind == "data"
     if taken.is_doubtful:
         notes.append(
             f"{taken.label} has a word for data in its name, and is taken as nothing else is a picture"
         )
-    if others:
-        rivals = [found for found in layers if found.kind != "data" and not _holds(found, taken)]
-        held = "data" if taken.kind == "data" else "picture"
-        chosen = f"the {held} is {_what(taken)}; " if rivals or taken.name or taken.part else ""
-        option = " (--layer and --part choose)" if rivals and not asked else ""
-        notes.append(f"{chosen}left behind: {_listed(others)}{option}")
+    rivals = [found for found in layers if found.kind != "data" and not _holds(found, taken)]
+    if is_data:
+        words = f"the data is {_what(taken)}, taken as it is"
+    else:
+        words = f"the picture is {_what(taken)}" if rivals or taken.name or taken.part else ""
+    left = f"left behind: {_listed(others)}" if others and (words or not whole_file) else ""
+    option = " (--layer and --part choose)" if left and rivals and not chosen else ""
+    if is_data or left:
+        notes.append("; ".join(filter(None, (words, left))) + option)
     return tuple(notes)
 
 
