@@ -15,6 +15,7 @@ Window = tuple[int, int, int, int]
 MAX_MEGAPIXELS = 300.0
 """A header of a few bytes can claim a display window of any size; nothing larger is filled with black."""
 _WIDEST = 8.0  # of pixels that a lens squeezes
+_SWAPPED = (5, 6, 7, 8)  # orientations of EXIF whose rows are stored columns
 _SQUARE = 0.005  # what resolutions rounded to whole numbers miss 1 by
 
 
@@ -148,6 +149,29 @@ def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
 def is_meant(aspect: float) -> bool:
     """Tell whether somebody meant the shape of pixels that resolutions state; programs write some that mean nothing."""
     return 1 / _WIDEST <= aspect <= _WIDEST and abs(aspect - 1) > _SQUARE
+
+
+def aspect_of_resolutions(across: float, down: float, orientation: int) -> float:
+    """Return width over height of a pixel, 1 where the resolutions do not mean any other shape.
+
+    Parameters
+    ----------
+    across, down
+        Pixels along a row and along a column as stored, in one unit.
+    orientation
+        Of the stored picture, by EXIF; 5 to 8 swap width and height.
+    """
+    if across <= 0 or down <= 0 or across == down:
+        return 1.0
+    aspect = across / down if orientation in _SWAPPED else down / across
+    return aspect if is_meant(aspect) else 1.0
+
+
+def resolution_notes(geometry: Geometry | None) -> tuple[str, ...]:
+    """Return the shape of pixels that a file states by its resolutions, for a person; nothing of square ones."""
+    if geometry is None:
+        return ()
+    return (f"pixels are {geometry.pixel_aspect_ratio:.4g} times as wide as high, by its resolutions",)
 
 
 def placed_notes(geometry: Geometry) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
-from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import read_for_codes
+from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, Delivery
@@ -197,8 +197,8 @@ def fuse_files(
         log_ceiling=fuser.log_ceiling_linear,
         weights=fuser.digest,
     )
-    geometry = stated_geometry(reinhard_png, reinhard.width, reinhard.height)
-    notes += (*header_notes((*reinhard.header, *log.header)), *shape_notes(geometry))
+    geometry = reinhard.geometry
+    notes += (*header_notes((*reinhard.header, *log.header)), *resolution_notes(geometry))
     yield
     maximum_linear, delivered = delivery.write(
         target,

@@ -587,7 +587,7 @@ def test_an_interrupted_batch_says_so(cli, monkeypatch):
         yield
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", interrupted)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", interrupted)
     said = cli("convert", "in", "-o", "out")
     assert said.code == 130
     assert said.err.startswith("error: interrupted")
@@ -649,7 +649,7 @@ def test_a_bug_is_one_line_unless_asked(cli, place, monkeypatch):
         raise ZeroDivisionError("by zero")
 
     shot()
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", bug)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", bug)
     monkeypatch.setattr("tempfile.tempdir", str(place))
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
     said = cli("convert", "shot.exr", "-o", "a.exr")

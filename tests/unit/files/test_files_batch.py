@@ -15,7 +15,7 @@ import tifffile
 
 from hdrgen.cli import _Lines, run
 from hdrgen.colour.primaries import AWG4
-from hdrgen.images.conversion import convert_file
+from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.overlap import overlappable
@@ -89,7 +89,7 @@ def test_a_file_that_vanishes_a_folder_in_its_place_and_a_link_to_nothing_cost_t
             source.unlink()
         return (yield from task(source, *arguments, **named))
 
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", late)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", late)
     assert run(["convert", "plates", "-o", "out", "--json"]) == 1
     files, _ = _files(capsys)
     assert {name: row.get("error") for name, row in files.items()} == {
@@ -143,7 +143,7 @@ def test_a_bug_is_told_with_the_place_of_its_traceback_and_the_files_after_it_ar
         return (yield from task(source, *arguments, **named))
 
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", bug)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", bug)
     assert run(["convert", "plates", "-o", "out", "--json"]) == 1
     files, said = _files(capsys)
     (log,) = Path().glob("hdrgen-bug-*.log")
