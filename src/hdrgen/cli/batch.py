@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
+from hdrgen.cli.failures import failure, one_line
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def run_jobs(
                 report = outcome()
             except Exception as error:  # noqa: BLE001 - a bug in one file must not cost the others
                 failed += 1
-                facts["error"], is_bug = in_words(error, job.name)
+                facts["error"], is_bug = failure(error, job.name)
                 bug |= is_bug
                 say_error(facts["error"])
             else:
@@ -183,8 +182,8 @@ def run_jobs(
             results.append(facts)
             step(done)
     if as_json:
-        answer = {"files": results, **(summary_facts() if summary_facts else {})}
-        print(json.dumps(answer, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+        document = {"files": results, **(summary_facts() if summary_facts else {})}
+        print(json.dumps(document, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     elif summary and len(jobs) > 1 and failed < len(jobs):
         show(summary())
     if failed and len(jobs) > 1:
@@ -228,23 +227,6 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
-def in_words(error: Exception, name: Path) -> tuple[str, bool]:
-    """Return why what is called by the name failed, in one line, and whether that is a bug, which is raised where asked for."""
-    if is_out_of_memory(error):
-        return f"{name}: needs more memory than there is", False
-    if isinstance(error, OSError):
-        return f"{error.filename or name}: {error.strerror or error}", False
-    if isinstance(error, HdrgenError):
-        return _one_line(str(error)), False
-    if asked_to_raise():
-        raise error
-    return f"{name}: {_one_line(bug_in_words(error))}", True
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 @contextmanager
 def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     if count < 2:
@@ -278,14 +260,14 @@ def show(words: Any, *, above_bar: bool = False) -> None:
 def say(kind: str, text: str) -> None:
     """Say one line on stderr, whatever the text holds."""
     if not sys.stderr.isatty():
-        typer.echo(f"{kind}: {_one_line(text)}", err=True)
+        typer.echo(f"{kind}: {one_line(text)}", err=True)
         return
     from rich.markup import escape
 
     from hdrgen.runtime.console import stderr
 
     colour = {"error": "red", "warning": "yellow"}.get(kind, "cyan")
-    stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(_one_line(text))}", soft_wrap=True, highlight=False)
+    stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(one_line(text))}", soft_wrap=True, highlight=False)
 
 
 def say_error(text: str) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import in_words, say, say_error
+from hdrgen.cli.batch import say, say_error
+from hdrgen.cli.failures import failure
 from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
@@ -100,7 +101,7 @@ def ingest(
             answers.append(answer | {"notes": [*notes, *said]})
         except Exception as error:  # noqa: BLE001 - what is wrong with one source must not cost the others
             failed += 1
-            why, is_bug = in_words(error, source)
+            why, is_bug = failure(error, source)
             bug |= is_bug
             say_error(why)
             answers.append({"source": str(source), "output": str(folder), "error": why})

@@ -16,13 +16,13 @@ from hdrgen.dataset.panorama import rectilinear_view, view_directions, view_size
 from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE
 from hdrgen.dataset.source_encoding import decide_encoding, to_linear_awg4
 from hdrgen.dataset.source_exposure import decide_exposure, sampled_luminance
-from hdrgen.dataset.source_files import content_hash
 from hdrgen.dataset.source_scene import description_and_scene, is_footage, scene_name
 from hdrgen.images.exr import LOSES_NONFINITE, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.light_statistics import awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image, refuse_data
 from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import MachineError
 
 FRAMES = "frames"
@@ -88,9 +88,9 @@ def ingest_file(task: IngestTask) -> IngestedFile:
 
 def _hashed(file: Path) -> str:
     try:
-        return content_hash(file)
+        return file_sha256(file)
     except OSError as error:
-        raise InaccessibleImage(file, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage.because(file, error) from None
 
 
 def _frames(task: IngestTask, file: Path, hashed: str, header: StoredHeader) -> list[Row]:

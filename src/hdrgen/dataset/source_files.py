@@ -1,6 +1,5 @@
 """The files of a source: which are pictures, and whether they are still the same when all are taken in."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from hdrgen.images.scene_image import image_format
 from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError, MachineError
 
 _PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic"))
@@ -123,7 +123,7 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
         path
         for path in touched
         if (
-            content_hash(now.root / path) != content_hashes[path]
+            file_sha256(now.root / path) != content_hashes[path]
             if path in content_hashes
             else now.stamps[path][_WRITTEN] != before.stamps[path][_WRITTEN]
         )
@@ -135,12 +135,6 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
             f"{before.path}: changed while it was taken in ({said}, first {min(new | gone | changed)}); "
             "run it again when nothing writes there any more: what was made is kept"
         )
-
-
-def content_hash(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _raise(error: OSError) -> None:

@@ -20,7 +20,7 @@ from hdrgen.images.exr_messages import (
     reason_printed,
     reason_raised,
 )
-from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage, read_bytes
 
 MAGIC = b"\x76\x2f\x31\x01"
 _NO_MEMORY = "asks for more memory than there is"
@@ -93,12 +93,7 @@ def open_exr(path: Path) -> ExrFile:
     UnreadableImage
         The file is missing, is no EXR, is damaged, or needs what the library does not support.
     """
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
-    if magic != MAGIC:
+    if read_bytes(path, 4) != MAGIC:
         raise UnreadableImage(path, "is not an OpenEXR file")
     try:
         headers = _headers(path)
@@ -119,7 +114,7 @@ def _open_mended(path: Path, reason: str) -> ExrFile:
     except MemoryError:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage.because(path, error) from None
     except Exception as error:  # noqa: BLE001 - as above
         raise UnreadableImage(path, f"has a damaged EXR header ({reason_raised(error, path)})") from None
     if not mend or not headers:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import XYZ_E, Chromaticities, spans_space
 from hdrgen.images.stored_image import (
-    InaccessibleImage,
     SceneImage,
     StoredChannel,
     StoredHeader,
     StoredPart,
     UnreadableImage,
+    read_bytes,
 )
 
 MAGIC = b"#?"
@@ -101,11 +101,7 @@ def read_radiance(path: Path) -> SceneImage:
 
 
 def _bytes(path: Path, limit: int = -1) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(limit)
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    data = read_bytes(path, limit)
     if not data.startswith(MAGIC):
         raise UnreadableImage(path, "is not a Radiance picture")
     return data

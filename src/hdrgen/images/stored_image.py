@@ -28,6 +28,26 @@ class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
 class InaccessibleImage(UnreadableImage, MachineError):  # noqa: N818
     """A picture that the machine does not give: it is missing, or may not or cannot be read."""
 
+    @classmethod
+    def because(cls, path: Path, error: OSError) -> "InaccessibleImage":
+        """Return the error of a file that the system does not give."""
+        return cls(path, f"cannot be read ({error.strerror})")
+
+
+def read_bytes(path: Path, count: int = -1) -> bytes:
+    """Return the first bytes of a file, or all of them.
+
+    Raises
+    ------
+    InaccessibleImage
+        It is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise InaccessibleImage.because(path, error) from None
+
 
 class OwnTypeText(str):
     """An attribute of a type that plain values are not (time code, key code, an opaque one), in words for a person.

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from hdrgen.runtime.documents import read_yaml
 from hdrgen.runtime.errors import HdrgenError
 
 Tree = Mapping[str, Any]
@@ -86,12 +87,7 @@ def pipeline(root: Path) -> dict[str, Any]:
         It is missing or no YAML.
     """
     path = root / "dvc.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    document = read_yaml(path, "run this where dvc.yaml is")
     return {"stages": {}, "plots": []} | (document or {})
 
 

@@ -7,9 +7,9 @@ an error, so a misspelt setting is never silently ignored.
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hdrgen.runtime.documents import read_yaml
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -39,12 +39,7 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     HdrgenError
         The file is missing, is not YAML, lacks the section, or holds a key nobody knows or a value out of range.
     """
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise HdrgenError(f"{path}: must hold one section per stage")
     values = document
@@ -59,5 +54,5 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *map(str, first["loc"])])
-        said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise HdrgenError(f"{path}: {key}: {said} (is {first['input']!r})") from None
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise HdrgenError(f"{path}: {key}: {reason} (is {first['input']!r})") from None

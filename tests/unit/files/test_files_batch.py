@@ -164,7 +164,7 @@ def test_a_bug_on_a_disk_without_room_for_its_log_is_told_all_the_same(plates, c
         raise KeyError("R")
 
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
-    monkeypatch.setattr("hdrgen.cli.bugs._logged", {})
+    monkeypatch.setattr("hdrgen.cli.failures._logged", {})
     monkeypatch.setattr("hdrgen.images.scene_image.read_scene_image", bug)
     monkeypatch.setattr("tempfile.tempdir", str(plates / "nowhere"))
     assert run(["inspect", "plates/a.exr", "--json"]) == 1

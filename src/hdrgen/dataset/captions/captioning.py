@@ -25,6 +25,7 @@ from hdrgen.dataset.captions.records import Asking, Record, Records
 from hdrgen.dataset.captions.request import Questions
 from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.documents import read_text
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
@@ -245,12 +246,11 @@ def read_captions(path: Path) -> dict[str, Caption]:
     HdrgenError
         The file is missing or a line is none.
     """
+    # A caption may hold other ends of lines.
+    lines = read_text(path, "run the stage caption").split("\n")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # a caption may hold other ends of lines
         captions = [Caption.model_validate_json(line) for line in lines if line]
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run the stage caption") from None
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
         reason = str(error).splitlines()[0]
         raise HdrgenError(f"{path}: is no file of captions ({reason}); run the stage caption again") from None
     return {caption.frame: caption for caption in captions}

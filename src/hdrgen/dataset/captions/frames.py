@@ -1,6 +1,5 @@
 """The frames that are to be captioned: rows of an index, or files as they are."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
 from hdrgen.dataset.captions.light import MeasuredLight, light_in_index, light_in_picture
 from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE, parse_description, scene_kind
 from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -103,8 +103,7 @@ def frames_in_files(paths: Sequence[Path]) -> list[Frame]:
 
 def _content(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return path.as_posix()
 
