@@ -66,8 +66,8 @@ for command in (
     command.register(app)
 
 
-def _version(value: bool) -> None:
-    if value:
+def _version(wanted: bool) -> None:
+    if wanted:
         from hdrgen import __version__
 
         typer.echo(f"hdrgen {__version__}")

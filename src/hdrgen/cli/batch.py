@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isgeneratorfunction
@@ -14,6 +14,7 @@ import typer
 
 from hdrgen.cli.failures import failure, one_line
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.runtime.overlap import ReadComputeWrite
@@ -56,10 +57,10 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     HdrgenError
         A folder holds none.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = sorted(
             file
@@ -68,8 +69,8 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
         )
         if not inside:
             raise HdrgenError(f"{path}: holds no {', '.join(suffixes)} files")
-        found += inside
-    return found
+        files += inside
+    return files
 
 
 def _is_or_was_a_file(path: Path) -> bool:
@@ -228,14 +229,26 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
 
 
 @contextmanager
+def progress(title: str) -> Iterator[OnProgress | None]:
+    """Show a bar while the block runs; a program that reads stderr wants none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from hdrgen.runtime.console import progress_bar
+
+    with progress_bar(title) as on_progress:
+        yield on_progress
+
+
+@contextmanager
 def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     if count < 2:
         yield lambda _: None
         return
-    from hdrgen.runtime.console import progress_bar
-
-    # A program that reads stderr wants no bar; rich draws one only for a terminal.
-    with progress_bar(title) if sys.stderr.isatty() else nullcontext(lambda _d, _t: None) as on_progress:
+    with progress(title) as on_progress:
+        if on_progress is None:
+            yield lambda _: None
+            return
         on_progress(0, count)
         yield lambda done: on_progress(done, count)
 

@@ -64,6 +64,7 @@ def ingest(
     params: IngestParams,
     out_dir: Path,
     *,
+    files: SourceFiles | None = None,
     on_progress: OnProgress | None = None,
     on_notes: OnNotes | None = None,
     schedule: MapFrames = map_frames,
@@ -78,6 +79,8 @@ def ingest(
         See `IngestParams`.
     out_dir
         Gets ``frames/*.exr`` and ``index.parquet``. Every file in ``frames`` belongs to this function.
+    files
+        The source's files, where `find_pictures` has just listed them; None lists them here.
     on_progress
         Called with (files done, files in all).
     on_notes
@@ -102,7 +105,7 @@ def ingest(
     """
     source = params.sources[source_name]
     _check_folder(source, source_name, out_dir)
-    files = find_pictures(source.path)
+    files = files or find_pictures(source.path)
     if not files.stamps:
         raise HdrgenError(f"{source.path}: no OpenEXR or Radiance files found")
     frames_dir = out_dir / FRAMES

@@ -77,6 +77,14 @@ class StoredPart:
     storage: str
     channels: tuple[StoredChannel, ...]
 
+    @property
+    def by_layer(self) -> dict[str, list[StoredChannel]]:
+        """The channels by what their names have before the last dot: layer and view; empty for the part's own."""
+        layers: dict[str, list[StoredChannel]] = {}
+        for channel in self.channels:
+            layers.setdefault(channel.name.rpartition(".")[0], []).append(channel)
+        return layers
+
 
 @dataclass(frozen=True)
 class StoredHeader:

@@ -1,5 +1,6 @@
 """A network with its weights as the product runs it: in the precision that the processor has in hardware."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 
 from hdrgen.models.weights import released_weights
-from hdrgen.runtime.documents import file_sha256
 
 NetT = TypeVar("NetT", bound=nn.Module)
 
@@ -39,7 +39,7 @@ class Network(Generic[NetT]):
 def net_and_digest(weights: Path | None, model: str, load: Callable[[Path], NetT]) -> tuple[NetT, str]:
     """Load the network with these weights, or with the released ones of the model; and their digest."""
     path = weights or released_weights(model)
-    return load(path), file_sha256(path)[:12]
+    return load(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def fastest_dtype() -> torch.dtype:

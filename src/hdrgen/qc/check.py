@@ -15,12 +15,12 @@ from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.qc.banding import eight_bit_encoding, stairs_share
 from hdrgen.qc.channels import File, PictureFile, channel_numbers, finite, overflow, pixels, readable
-from hdrgen.qc.findings import Delivery, Finding, broken
+from hdrgen.qc.findings import CheckReport, Finding, broken
 from hdrgen.qc.rules import Clipping, DeliveryRules, Rule
 from hdrgen.qc.sequences import check_sequence
 from hdrgen.qc.statistics import at_maximum_share, statistics
 
-__all__ = ["Delivery", "Finding", "check_delivery", "check_sequence"]
+__all__ = ["CheckReport", "Finding", "check_delivery", "check_sequence"]
 
 _CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000.0: "the latent route ends"}
 """Where encodings that pictures are generated in have code 1.0."""
@@ -32,7 +32,7 @@ def check_delivery(
     *,
     layer: str | None = None,
     part: int | str | None = None,
-) -> Delivery:
+) -> CheckReport:
     """Check an EXR against what compositors and their programs expect.
 
     What is asked of light is asked of the picture; NaN and Inf are looked for in every channel of every part, except
@@ -71,9 +71,9 @@ def check_delivery(
             findings = [finding for check in _CHECKS for finding in check(with_picture)]
     except UnreadableImage as error:
         way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
-        return Delivery(path, (Finding("readable", "fail", error.reason, way_out),))
+        return CheckReport(path, (Finding("readable", "fail", error.reason, way_out),))
     findings.append(_naming(path, rules))
-    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
+    return CheckReport(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
 
 
 def _asked(finding: Finding, rules: DeliveryRules) -> bool:

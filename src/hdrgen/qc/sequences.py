@@ -9,7 +9,7 @@ from math import gcd
 from pathlib import Path
 from typing import Literal
 
-from hdrgen.qc.findings import Delivery, Finding, broken
+from hdrgen.qc.findings import CheckReport, Finding, broken
 from hdrgen.qc.rules import DeliveryRules, Frames
 
 _DATE = re.compile(
@@ -75,7 +75,7 @@ class OtherNumbers:
     count: int
 
 
-def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> Delivery:
+def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> CheckReport:
     """Check the names of a folder's files as sequences: no frame is missing, numbers are padded alike.
 
     The number may stand anywhere in the name: ``a.1001.exr``, ``a.1001_v02.exr``, ``a.1001.left.exr``,
@@ -86,7 +86,7 @@ def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | N
     """
     rule = (rules or DeliveryRules()).sequence
     if rule.breach == "ignore":
-        return Delivery(folder, ())
+        return CheckReport(folder, ())
     findings: list[Finding] = []
     sequences: list[FrameSequence] = []
     for found in numbered_files([file.name for file in files], rule.frame):
@@ -97,7 +97,7 @@ def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | N
             sequences.append(found)
             findings.extend(_findings(found, rule))
     findings.extend(_unequal_views(sequences))
-    return Delivery(folder, tuple(findings))
+    return CheckReport(folder, tuple(findings))
 
 
 def numbered_files(names: Iterable[str], frame: str | None = None) -> list[FrameSequence | OtherNumbers]:

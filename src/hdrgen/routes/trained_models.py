@@ -1,12 +1,12 @@
 """What the pipeline trained, in one folder: which parts a route needs, whether they fit, and what made them."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from hdrgen.flux.checkpoint import Checkpoint, read_reference
-from hdrgen.runtime.documents import file_sha256, read_json
 from hdrgen.runtime.errors import HdrgenError
 
 Route = Literal["brackets", "dual", "latent"]
@@ -48,7 +48,7 @@ class Trained:
     @property
     def pixels_per_token(self) -> int:
         """Side of the square of pixels that one token stands for; pictures are multiples of it."""
-        config = _config(self.checkpoint.path / "vae" / "config.json")
+        config = _read_json(self.checkpoint.path / "vae" / "config.json")
         return int(2 ** len(config["block_out_channels"]))  # as `hdrgen.flux.latents.pixels_per_token`
 
     def made_with(self) -> dict[str, str | None]:
@@ -114,12 +114,12 @@ def _require(path: Path, stage: str) -> None:
 
 def _about(folder: Path) -> dict[str, Any]:
     path = folder / "about.json"
-    return _config(path) if path.is_file() else {}
+    return _read_json(path) if path.is_file() else {}
 
 
 def _differ(config: Path, other: Path) -> bool:
     """Tell whether two configs contradict each other; each may lack what its version of diffusers did not know."""
-    ours, theirs = _config(config), _config(other)
+    ours, theirs = _read_json(config), _read_json(other)
     shared = {key for key in ours.keys() & theirs.keys() if not key.startswith("_")}
     return any(ours[key] != theirs[key] for key in shared)
 
@@ -130,9 +130,16 @@ def _digest(path: Path | None) -> str | None:
     files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
     whole = hashlib.sha256()
     for file in files:
-        whole.update(bytes.fromhex(file_sha256(file)))
+        with file.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
     return whole.hexdigest()[:12]
 
 
-def _config(path: Path) -> dict[str, Any]:
-    return read_json(path, "run `dvc repro` again")
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HdrgenError(f"{path}: cannot be read ({error}); run `dvc repro` again") from None
+    if not isinstance(document, dict):
+        raise HdrgenError(f"{path}: not an object of JSON; run `dvc repro` again")
+    return document

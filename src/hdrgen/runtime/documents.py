@@ -1,7 +1,6 @@
-"""Small files read as a whole: text, YAML, JSON and digests. Whatever is wrong with one, the error names it."""
+"""Small files read as a whole: text, YAML and digests. Whatever is wrong with one, the error names it."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +38,6 @@ def read_yaml(path: Path, way_out: str = "") -> Any:
         return yaml.safe_load(read_text(path, way_out))
     except yaml.YAMLError as error:
         raise HdrgenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-
-
-def read_json(path: Path, way_out: str = "") -> dict[str, Any]:
-    """Read a JSON object; parameters and errors as of `read_text`, and where it is none."""
-    try:
-        document = json.loads(read_text(path, way_out))
-    except ValueError as error:
-        raise HdrgenError(_with_way_out(f"{path}: not valid JSON: {error}", way_out)) from None
-    if not isinstance(document, dict):
-        raise HdrgenError(_with_way_out(f"{path}: not an object of JSON", way_out))
-    return document
 
 
 def file_sha256(path: Path) -> str:
