@@ -108,15 +108,15 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     """Return a journal's lines, but for what a run that was killed had half written."""
     if not path.is_file():
         return []
-    found = []
+    documents = []
     for line in path.read_bytes().split(b"\n"):
         try:
             document = json.loads(line)
         except ValueError:
             continue
         if isinstance(document, dict):
-            found.append(document)
-    return found
+            documents.append(document)
+    return documents
 
 
 def _as_text(value: Any) -> Any:

@@ -237,8 +237,8 @@ def _sanitize_frame(task: _Task) -> Row:
     row, params = task.row, task.params
     digest = short_digest(_REPAIR_VERSION, row["frame"], params.what_matters())
     if task.before and task.before["repair_digest"] == digest and task.before["file"]:
-        made = task.frames_dir / Path(task.before["file"]).name
-        if is_whole(made, task.before["file_bytes"]):
+        file = task.frames_dir / Path(task.before["file"]).name
+        if is_whole(file, task.before["file_bytes"]):
             # What is no pixel may have changed: the scene is decided anew at every run.
             return {**task.before, "scene": row["scene"]}
     source = task.ingest_dir / row["file"]
@@ -343,8 +343,8 @@ def _defects(linear_awg4: Half, params: SanitizeParams) -> tuple[Mask, Mask]:
     telling = (low > params.dead_least) & (low > 0.2 * low.max(axis=-1, keepdims=True))
     firefly = (linear > params.firefly_least) & (linear > params.firefly_ratio * high) & agree_or_dark
     dead = (params.dead_ratio * linear < low) & agree & telling
-    for mask, found in zip(masks, (firefly, dead), strict=True):
-        y, x = pixels[found.any(axis=-1)].T
+    for mask, defect in zip(masks, (firefly, dead), strict=True):
+        y, x = pixels[defect.any(axis=-1)].T
         mask[y, x] = True
     return _alone(masks[0]), _alone(masks[1])
 

@@ -55,8 +55,12 @@ def decide_encoding(image: SceneImage, source: Source) -> tuple[str, Encoding, s
                     Encoding(space),
                     f"{attribute} attribute: {_SPACE_NAMES[key]}{decoded}",
                 )
-        stated = " ".join(f"{value:g}" for value in np.ravel(image.chromaticities))
-        return "linear_custom", Encoding(image.chromaticities), f"{attribute} attribute: {stated}{decoded}"
+        coordinates = " ".join(f"{value:g}" for value in np.ravel(image.chromaticities))
+        return (
+            "linear_custom",
+            Encoding(image.chromaticities),
+            f"{attribute} attribute: {coordinates}{decoded}",
+        )
     make, model = (str(image.attributes.get(key, "")) for key in ("cameraMake", "cameraModel"))
     if make.upper().startswith("ARRI"):
         space_key, space = ("awg4", AWG4) if _LOGC4_MODELS.search(model) else ("awg3", AWG3)

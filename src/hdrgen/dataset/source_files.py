@@ -130,9 +130,9 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
     }
     if new or gone or changed:
         counts = ((new, "added"), (gone, "removed"), (changed, "changed"))
-        said = ", ".join(f"{len(paths)} {what}" for paths, what in counts if paths)
+        differences = ", ".join(f"{len(paths)} {what}" for paths, what in counts if paths)
         raise MachineError(
-            f"{before.path}: changed while it was taken in ({said}, first {min(new | gone | changed)}); "
+            f"{before.path}: changed while it was taken in ({differences}, first {min(new | gone | changed)}); "
             "run it again when nothing writes there any more: what was made is kept"
         )
 

@@ -183,12 +183,18 @@ def write_code(
             _write(path, _with_aspect(_png_bytes(code, text), pixel_aspect_ratio))
         case ".tif" | ".tiff":
             buffer = io.BytesIO()
-            said = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
+            description = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
             shape: dict[str, Any] = {}
             if pixel_aspect_ratio != 1.0:
                 shape = {"resolution": _resolutions(pixel_aspect_ratio), "resolutionunit": "NONE"}
             tifffile.imwrite(
-                buffer, code, photometric="rgb", metadata=None, software="hdrgen", description=said, **shape
+                buffer,
+                code,
+                photometric="rgb",
+                metadata=None,
+                software="hdrgen",
+                description=description,
+                **shape,
             )
             _write(path, buffer.getbuffer())
         case suffix:

@@ -107,10 +107,10 @@ def read_for_codes(
         The file cannot be read, holds NaN or Inf, or is data.
     """
     image = in_display(source, read_finite_scene_image(source, layer=layer, part=part))
-    chromaticities, stated = assumed_chromaticities(image)
-    left = header_notes(left_behind(image.attributes, kept=()))
-    notes = [*image.notes, *aspect_notes(image.geometry), *left]
-    if not stated:
+    chromaticities, is_stated = assumed_chromaticities(image)
+    header = header_notes(left_behind(image.attributes, kept=()))
+    notes = [*image.notes, *aspect_notes(image.geometry), *header]
+    if not is_stated:
         notes.append("the file states no primaries, so Rec.709 by convention")
     if image.alpha is not None:
         notes.append("alpha was dropped")

@@ -252,12 +252,12 @@ class _Source:
 
 def _from_scene(image: SceneImage, space: str | None) -> _Source:
     space = space or _id_of_the_configuration(image)
-    chromaticities, stated = assumed_chromaticities(image)
+    chromaticities, is_stated = assumed_chromaticities(image)
     notes, attributes = image.notes, carried(image.attributes)
     if space is not None:
         name = ocio.space_name(space)
         return _Source(image.rgb, image.alpha, None, name, image.geometry, notes, attributes)
-    if not stated:
+    if not is_stated:
         notes = (*notes, "the file states no primaries, so Rec.709 by convention; say --from if not")
     name = describe(chromaticities)
     return _Source(image.rgb, image.alpha, chromaticities, name, image.geometry, notes, attributes)

@@ -258,22 +258,22 @@ def stored_header(header: Any, taken: Layer, notes: tuple[str, ...] = ()) -> Sto
 
 def interop_chromaticities(name: str) -> Chromaticities | None:
     """Return what a `colorInteropID` stands for, None where the library does not know it."""
-    stated = OpenEXR.colorInteropIDToChromaticities(name)
-    return None if stated is None else _known(stated)
+    coordinates = OpenEXR.colorInteropIDToChromaticities(name)
+    return None if coordinates is None else _known(coordinates)
 
 
 def _chromaticities(header: dict[str, Any]) -> tuple[Chromaticities | None, tuple[str, ...]]:
     """Return what a header states, None where that is no colour space, and a note on that."""
-    stated = header.get("chromaticities")
-    if stated is None:
+    coordinates = header.get("chromaticities")
+    if coordinates is None:
         name = header.get("colorInteropID")
         return (interop_chromaticities(name) if isinstance(name, str) else None), ()
-    if isinstance(stated, tuple) and len(stated) == 8:
-        known = _known(stated)
+    if isinstance(coordinates, tuple) and len(coordinates) == 8:
+        known = _known(coordinates)
         if spans_space(known):
             return known, ()
-        stated = " ".join(f"{x:g}" for xy in known for x in xy)
-    return None, (f"the chromaticities stated ({stated}) span no colour space: taken as if none were",)
+        coordinates = " ".join(f"{x:g}" for xy in known for x in xy)
+    return None, (f"the chromaticities stated ({coordinates}) span no colour space: taken as if none were",)
 
 
 def _sampling_notes(header: dict[str, Any], taken: Layer) -> tuple[str, ...]:
@@ -291,9 +291,9 @@ def _sampling_notes(header: dict[str, Any], taken: Layer) -> tuple[str, ...]:
     )
 
 
-def _known(stated: Any) -> Chromaticities:
+def _known(coordinates: Any) -> Chromaticities:
     """Return what a header states, a known space exactly where it agrees to float32's precision."""
-    values = np.array(stated, np.float64)
+    values = np.array(coordinates, np.float64)
     for space in SPACES.values():
         if np.abs(np.ravel(space) - values).max() < 1e-5:
             return space

@@ -92,7 +92,7 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
     layers = layers_in(file)
     notes: tuple[str, ...] = ()
     channels: tuple[ChannelPixels, ...] = ()
-    if layer is None and part is None and layers and all(found.kind == "data" for found in layers):
+    if layer is None and part is None and layers and all(other.kind == "data" for other in layers):
         taken = layers[0]
     else:
         taken, notes = choose_picture(file, layer, part, whole_file=True)

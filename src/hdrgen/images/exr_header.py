@@ -141,12 +141,12 @@ def _sampling_unsupported(
         if x_sampling < 1 or y_sampling < 1:
             return None
         if tiled and (x_sampling, y_sampling) != (1, 1):
-            return f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in tiles, which OpenEXR has not"
+            return f"has channel {_printable(name)} for every {x_sampling}x{y_sampling} pixels in tiles, which OpenEXR has not"
         edges = (window[0], window[2] + 1), (window[1], window[3] + 1)
         if any(edge % by for by, ends in zip((x_sampling, y_sampling), edges, strict=True) for edge in ends):
             size = f"{window[2] - window[0] + 1}x{window[3] - window[1] + 1}{window[0]:+d}{window[1]:+d}"
             return (
-                f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
+                f"has channel {_printable(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
                 "which they do not fill evenly; that is not supported"
             )
     return None
@@ -193,13 +193,13 @@ def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_
 
     The note is None where the attribute may become bytes.
     """
-    value, shown = attribute.value, _shown(attribute.name)
+    value, name = attribute.value, _printable(attribute.name)
     match attribute.name, attribute.kind:
         case b"channels", b"chlist":
             plain = _with_ascii_names(attribute)
             return replace(attribute, value=plain), _CHANNELS_NOTE if plain != value else ""
         case ((b"name" | b"view"), b"string"):
-            note = "" if _is_utf8(value) else f"{shown} is not UTF-8: read as Latin-1"
+            note = "" if _is_utf8(value) else f"{name} is not UTF-8: read as Latin-1"
             return replace(attribute, value=_ascii(value)), note
         case b"displayWindow", b"box2i":
             data_window = others.get(b"dataWindow")
@@ -210,9 +210,9 @@ def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_
         case ((b"pixelAspectRatio" | b"screenWindowWidth"), b"float") if len(value) == 4:
             (number,) = struct.unpack("<f", value)
             if not _MAGNITUDES[attribute.name](number):
-                note = f"{shown} is {number:g}, which is none: 1 was taken"
+                note = f"{name} is {number:g}, which is none: 1 was taken"
                 return replace(attribute, value=struct.pack("<f", 1)), note
-        case name, _ if name not in _REQUIRED:
+        case stored, _ if stored not in _REQUIRED:
             return attribute, None
     return attribute, ""
 
@@ -254,17 +254,17 @@ def _with_ascii_names(attribute: _Attribute) -> bytes:
 
 def _value(attribute: _Attribute) -> tuple[Any, str]:
     """Return what an attribute says that the library cannot digest, None where that is nothing, and a note."""
-    value, shown, kind = attribute.value, _shown(attribute.name), _shown(attribute.kind)
+    value, name, kind = attribute.value, _printable(attribute.name), _printable(attribute.kind)
     match attribute.kind:
         case b"string":
-            return _text(value), f"{shown} is not UTF-8: read as Latin-1"
+            return _text(value), f"{name} is not UTF-8: read as Latin-1"
         case b"stringvector" if (texts := _texts(value)) is not None:
-            return [_text(text) for text in texts], f"{shown} is not UTF-8: read as Latin-1"
+            return [_text(text) for text in texts], f"{name} is not UTF-8: read as Latin-1"
         case b"rational" if len(value) == 8:
             numerator, denominator = struct.unpack("<iI", value)
-            return f"{numerator}/{denominator}", f"{shown} is {numerator}/{denominator}, which is no number"
+            return f"{numerator}/{denominator}", f"{name} is {numerator}/{denominator}, which is no number"
     why = f"its value is no {kind}" if _is_utf8(attribute.name + attribute.kind) else "it is not UTF-8"
-    return None, f"attribute {shown} is left behind: {why}"
+    return None, f"attribute {name} is left behind: {why}"
 
 
 def _texts(value: bytes) -> list[bytes] | None:
@@ -293,7 +293,7 @@ def _text(text: bytes) -> str:
     return text.decode() if _is_utf8(text) else text.decode("latin-1")
 
 
-def _shown(text: bytes) -> str:
+def _printable(text: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in _text(text))
 
 

@@ -116,7 +116,7 @@ def placed(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     return frame
 
 
-def seen(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+def visible(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     """Return the pixels that are there and are looked at: overscan is cut off, nothing is filled in.
 
     Parameters
@@ -208,15 +208,15 @@ def described(window: Window) -> str:
 def _aspect(attributes: Mapping[str, Any]) -> float:
     try:
         # Radiance states height over width.
-        stated = attributes.get("pixelAspectRatio") or 1 / float(attributes.get("PIXASPECT", 1.0))
-        aspect = float(stated)
+        ratio = attributes.get("pixelAspectRatio") or 1 / float(attributes.get("PIXASPECT", 1.0))
+        aspect = float(ratio)
     except (TypeError, ValueError, ZeroDivisionError):
         return 1.0
     return aspect if np.isfinite(aspect) and aspect > 0 else 1.0
 
 
-def _window(stated: Any, whole: Window) -> Window:
-    if not isinstance(stated, Sequence) or len(stated) != 4:
+def _window(edges: Any, whole: Window) -> Window:
+    if not isinstance(edges, Sequence) or len(edges) != 4:
         return whole
-    x0, y0, x1, y1 = (int(edge) for edge in stated)
+    x0, y0, x1, y1 = (int(edge) for edge in edges)
     return (x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else whole

@@ -200,5 +200,5 @@ def beauty_rank(component: str) -> int | None:
         return 2 * BEAUTY.index(component.lower())
     if is_pass(component):
         return None
-    found = [100 + BEAUTY.index(word) for word in words_in(component) if word in _BEAUTY_WORDS]
-    return min(found, default=None)
+    ranks = [100 + BEAUTY.index(word) for word in words_in(component) if word in _BEAUTY_WORDS]
+    return min(ranks, default=None)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.images import exr, radiance
-from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, seen
+from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, visible
 from hdrgen.images.interop_id import NotLinear, linear_light
 from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage, read_bytes
 from hdrgen.runtime.errors import HdrgenError
@@ -151,7 +151,7 @@ def cut_to_display(path: Path, image: SceneImage) -> SceneImage:
     """
     geometry = image.geometry
     shared = overlap([geometry.data_window, geometry.display_window]) or geometry.data_window
-    return _in_window(path, image, seen, shared, ())
+    return _in_window(path, image, visible, shared, ())
 
 
 def _in_window(

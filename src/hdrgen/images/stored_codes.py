@@ -102,10 +102,10 @@ def first_stated(
     notes = []
     for statement in statements:
         try:
-            stated = statement()
+            colour = statement()
         except NotUnderstood as error:
             notes.append(f"what the file says of its colour is not understood: {error}")
             continue
-        if stated is not None:
-            return stated, tuple(notes)
+        if colour is not None:
+            return colour, tuple(notes)
     return None, tuple(notes)

@@ -15,7 +15,7 @@ from hdrgen.qc.findings import Finding, broken
 from hdrgen.qc.rules import DeliveryRules, Pixels
 from hdrgen.qc.statistics import Statistics
 
-_NAMES_SAID = 6
+_NAMES_LISTED = 6
 _OVERSHOOTING = ("dwaa", "dwab")
 
 
@@ -39,10 +39,10 @@ class ChannelNumbers:
         """Its NaN and Inf in words, empty where there are none; bits are no numbers."""
         if self.kind == "bits" or not (self.nan_values or self.inf_values):
             return ""
-        said = f"{self.nan_values} NaN and {self.inf_values} Inf values"
+        words = f"{self.nan_values} NaN and {self.inf_values} Inf values"
         if self.first_bad:
-            said += f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}"
-        return f"{self.name}: {said}" if self.name else said
+            words += f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}"
+        return f"{self.name}: {words}" if self.name else words
 
     @property
     def at_the_end(self) -> str:
@@ -116,14 +116,14 @@ class PictureFile(File):
             y, x = np.argwhere(~np.isfinite(rgb).all(axis=-1))[0]
             first_bad = int(x), int(y)
         counts = light.nan_values, light.inf_values, light.half_max_values
-        found = [ChannelNumbers("", "picture", self.pixel_type, *counts, first_bad)]
+        channels = [ChannelNumbers("", "picture", self.pixel_type, *counts, first_bad)]
         if alpha is not None:
-            found.append(
+            channels.append(
                 channel_numbers(
                     ChannelPixels(self.image.part, "", self.picture.alpha or "A", alpha, "picture")
                 )
             )
-        return [*found, *super().numbers]
+        return [*channels, *super().numbers]
 
     @property
     def picture_names(self) -> list[str]:
@@ -134,12 +134,12 @@ class PictureFile(File):
 
 def readable(file: File) -> Iterator[Finding]:
     """Say what was read, and what of it is judged as the picture."""
-    said = f"{file.stored.width}x{file.stored.height}, {file.stored.storage}"
+    words = f"{file.stored.width}x{file.stored.height}, {file.stored.storage}"
     if not isinstance(file, PictureFile):
-        said += ", data without a picture"
+        words += ", data without a picture"
     elif file.channels:
-        said += f", the picture is {_listed(file.picture_names)}"
-    yield Finding("readable", "pass", said)
+        words += f", the picture is {_listed(file.picture_names)}"
+    yield Finding("readable", "pass", words)
 
 
 def pixels(file: File) -> Iterator[Finding]:
@@ -208,11 +208,11 @@ def overflow(file: File) -> Iterator[Finding]:
         why = f"{_listed(beside, '; ')} {ends}"
         yield Finding("overflow", "warn", why, "cut off there? store such a channel as float")
     else:
-        said = f"largest value {light.maximum_linear:.4g}" if light else f"nothing {ends}"
-        yield Finding("overflow", "pass", said)
+        words = f"largest value {light.maximum_linear:.4g}" if light else f"nothing {ends}"
+        yield Finding("overflow", "pass", words)
 
 
-def _listed(said: Sequence[str], between: str = ", ") -> str:
+def _listed(words: Sequence[str], between: str = ", ") -> str:
     """Return the first few, and how many more there are."""
-    more = len(said) - _NAMES_SAID
-    return between.join(said[:_NAMES_SAID]) + (f"{between}and {more} more" if more > 0 else "")
+    more = len(words) - _NAMES_LISTED
+    return between.join(words[:_NAMES_LISTED]) + (f"{between}and {more} more" if more > 0 else "")

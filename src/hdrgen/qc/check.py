@@ -73,10 +73,10 @@ def check_delivery(
         way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
         return CheckReport(path, (Finding("readable", "fail", error.reason, way_out),))
     findings.append(_naming(path, rules))
-    return CheckReport(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
+    return CheckReport(path, tuple(finding for finding in findings if _applies(finding, rules)), notes)
 
 
-def _asked(finding: Finding, rules: DeliveryRules) -> bool:
+def _applies(finding: Finding, rules: DeliveryRules) -> bool:
     """Tell whether a finding belongs to a rule that is not ignored."""
     rule: Rule | None = getattr(rules, finding.rule.replace(" ", "_").lower(), None)
     return rule is None or rule.breach != "ignore"
@@ -84,11 +84,11 @@ def _asked(finding: Finding, rules: DeliveryRules) -> bool:
 
 def _size(file: File) -> Iterator[Finding]:
     stored, rule = file.stored, file.rules.size
-    said = f"{stored.width}x{stored.height}"
+    size = f"{stored.width}x{stored.height}"
     if (rule.width or stored.width, rule.height or stored.height) == (stored.width, stored.height):
-        yield Finding("size", "pass", said)
+        yield Finding("size", "pass", size)
     else:
-        why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
+        why = f"{size}, not {rule.width or 'any'}x{rule.height or 'any'}"
         yield broken(rule, "size", why, "render it at the size asked for")
 
 
@@ -175,25 +175,25 @@ def _banding(file: PictureFile) -> Iterator[Finding]:
 
 def _primaries(file: PictureFile) -> Iterator[Finding]:
     image, rule = file.image, file.rules.primaries
-    stated = image.chromaticities
-    name = next((key for key, space in SPACES.items() if space == stated), None)
-    said = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
-    if stated is None:
+    chromaticities = image.chromaticities
+    name = next((key for key, space in SPACES.items() if space == chromaticities), None)
+    full_names = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
+    if chromaticities is None:
         why = "no chromaticities: every program guesses"
         yield Finding("primaries", "fail", why, "hdrgen convert --to acescg")
     elif name in rule.allowed:
-        yield Finding("primaries", "pass", said.get(name, name))
+        yield Finding("primaries", "pass", full_names.get(name, name))
     else:
-        wanted = " or ".join(said.get(space, space) for space in rule.allowed)
+        wanted = " or ".join(full_names.get(space, space) for space in rule.allowed)
         why = f"{name or 'unnamed primaries'}, not {wanted}"
         yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
 
 def _interop_id(file: PictureFile) -> Iterator[Finding]:
-    stated = file.image.chromaticities
+    chromaticities = file.image.chromaticities
     interop = file.image.attributes.get("colorInteropID")
     if interop is None:
-        if stated is not None and interop_id(stated) is not None:
+        if chromaticities is not None and interop_id(chromaticities) is not None:
             why = "colorInteropID is not there"
             yield broken(file.rules.interop_id, "interop id", why, "hdrgen convert writes it")
         else:
@@ -201,7 +201,7 @@ def _interop_id(file: PictureFile) -> Iterator[Finding]:
     elif holds_codes(str(interop)):
         why = f"colorInteropID is {interop!r}, which names codes, not linear light"
         yield Finding("interop id", "fail", why, "hdrgen convert decodes them")
-    elif interop_chromaticities(str(interop)) not in (None, stated):
+    elif interop_chromaticities(str(interop)) not in (None, chromaticities):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")
     else:
@@ -213,8 +213,8 @@ def _aces_container(file: PictureFile) -> Iterator[Finding]:
     if not image.attributes.get("acesImageContainerFlag"):
         return
     reasons = [
-        said
-        for wrong, said in (
+        reason
+        for wrong, reason in (
             (image.chromaticities != AP0, "the primaries are not AP0"),
             (image.compression not in ("no", "none"), f"it is compressed with {image.compression}"),
             (file.pixel_type != "half", f"its pixels are {file.pixel_type}"),
@@ -277,10 +277,10 @@ def _attribute_names(file: File) -> Iterator[Finding]:
 
 
 def _provenance(file: File) -> Iterator[Finding]:
-    made = file.stored.attributes.get("hdrgenVersion")
-    if made:
+    version = file.stored.attributes.get("hdrgenVersion")
+    if version:
         route = file.stored.attributes.get("hdrgenRoute", "unknown")
-        yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
+        yield Finding("provenance", "pass", f"hdrgen {version}, route {route}")
     else:
         why = "does not say what made it"
         yield broken(file.rules.provenance, "provenance", why, "hdrgen convert adds it")

@@ -102,12 +102,12 @@ def read_answer(text: str, finish_reason: str | None, model: type[Answer]) -> An
             f"the answer did not end ({finish_reason}); raise caption.sampling.max_tokens or lower caption.limits"
         )
     try:
-        said = model.model_validate_json(text)
+        parsed = model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "answer"
         raise InvalidAnswer(f"the answer keeps to no schema ({where}: {first['msg']})") from None
-    answer = without_exposure(Answer(**said.model_dump()))
+    answer = without_exposure(Answer(**parsed.model_dump()))
     if not answer.caption:
         raise InvalidAnswer("the answer says nothing")
     return answer

@@ -287,13 +287,13 @@ def _recorded(key: str, captioner: Captioner, answered: Answered) -> Record:
     )
 
 
-def _corrected(frame: Frame, said: Said | None, override: Override | None) -> Caption | None:
+def _corrected(frame: Frame, description: Said | None, override: Override | None) -> Caption | None:
     """Return a frame's caption with a person's word in it, None where nobody has said anything."""
-    if said is None:
+    if description is None:
         if override is None or override.caption is None:
             return None
-        said = (OVERRIDE, Answer(caption=override.caption), frame.measured())
-    source, answer, light = said
+        description = (OVERRIDE, Answer(caption=override.caption), frame.measured())
+    source, answer, light = description
     if override is not None:
         source, answer = OVERRIDE, answer.model_copy(update=override.model_dump(exclude_none=True))
     return Caption(

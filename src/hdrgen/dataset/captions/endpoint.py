@@ -202,7 +202,7 @@ class Endpoint:
             )
         except httpx.RequestError as error:
             self._count_lost()
-            raise _Transient(f"{url}: {_in_words(error)}") from None
+            raise _Transient(f"{url}: {_reason(error)}") from None
         self._lost_in_a_row = 0
         if response.status_code in _TRANSIENT_STATUS:
             raise _Transient(_refusal(url, response), after_s=_retry_after_s(response))
@@ -230,7 +230,7 @@ class Endpoint:
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HdrgenError(
-                f"{url}: {_in_words(error)}; start `vllm serve` there or set caption.openai.urls"
+                f"{url}: {_reason(error)}; start `vllm serve` there or set caption.openai.urls"
             ) from None
         except (ValueError, LookupError, TypeError):
             raise HdrgenError(
@@ -254,7 +254,7 @@ class Endpoint:
 _WAIT = wait_random_exponential(multiplier=0.5)
 
 
-def _in_words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}" + (f" ({error})" if str(error) else "")
 
 
