@@ -107,7 +107,9 @@ def _pinned(file: PictureFile) -> Iterator[Finding]:
     share = at_maximum_share(linear_awg4)
     if share > _limit(rule, file.image):
         largest = float(linear_awg4.max())
-        known = [f", where {said}" for c, said in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3]
+        known = [
+            f", where {encoding}" for c, encoding in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3
+        ]
         why = f"{share:.2%} of pixels within 0.1 % of {largest:.5g} in AWG4{''.join(known)}"
         yield broken(rule, "pinned", why, "generate it again, darker, or by another route")
     else:

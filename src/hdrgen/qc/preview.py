@@ -94,7 +94,7 @@ def write_preview(
     space = _source_space(image)
     text = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
     write_png8(target, code8, text=text)
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, display_notes(image))
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, shown_notes(image))
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def write_hdr_preview(
         paper_white_nits=white_nits,
         brightest_nits=brightest_nits,
         exposure_stops=exposure_stops,
-        notes=display_notes(image),
+        notes=shown_notes(image),
     )
 
 
@@ -287,7 +287,7 @@ def write_strip(
     text = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
     write_png8(target, code8, text=text)
     space = _source_space(image)
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, display_notes(image))
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, shown_notes(image))
 
 
 def exposure_sheet(
@@ -328,7 +328,7 @@ def _listed(stops: Sequence[int]) -> str:
     return " ".join(f"{ev:+d}" for ev in stops)
 
 
-def display_notes(image: SceneImage) -> tuple[str, ...]:
+def shown_notes(image: SceneImage) -> tuple[str, ...]:
     """Return what a person should know of what `linear_ap1` shows of a picture."""
     notes = list(image.notes)
     size, square = (image.width, image.height), _square(image)

@@ -12,7 +12,8 @@ from hdrgen.dataset.encode import _ENCODE_VERSION, EncodeParams, encode_logc4, e
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.ingest import ingest
 from hdrgen.dataset.ingest_params import IngestParams, Source
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import Outcome

@@ -21,7 +21,8 @@ from hdrgen.dataset.encode import EncodeParams, encode_logc4
 from hdrgen.dataset.ingest import ingest
 from hdrgen.dataset.ingest_params import IngestParams, Source
 from hdrgen.dataset.journal import JOURNAL_NAME, Journal, journal_is_about
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.dataset.source_files import check_unchanged, find_pictures
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError, MachineError
