@@ -1,4 +1,4 @@
-"""What `ingest` is told: where frames are, and how they become ours."""
+"""The settings of `ingest`: where frames are, and how they are converted."""
 
 import re
 from pathlib import Path
@@ -84,7 +84,7 @@ class PanoramaParams(Section):
 
 
 class IngestParams(FrameWork):
-    """Where frames come from and how they become ours."""
+    """Where frames come from and how they are converted."""
 
     sources: dict[str, Source] = Field(min_length=1)
     """Folders of frames by name."""

@@ -46,7 +46,7 @@ class SourceFiles:
         return tuple(f"{self.root / path}: {why}" for path, why in self.left_out.items())
 
     def why_out_of_reach(self, path: str) -> str | None:
-        """Return why what was there may be there still and only is not seen; None where that is not so."""
+        """Return why a picture that was there may still exist and only cannot be reached; None where it is gone."""
         place = self.root / path
         if path in self.left_out or path == "." or self.root != self.path:
             return self.left_out.get(path)

@@ -1,4 +1,4 @@
-"""OpenEXR files as scene-linear pictures: the way to all that reads and writes them."""
+"""OpenEXR files as scene-linear pictures. Other rooms import all that reads and writes them from here."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -12,7 +12,7 @@ from typing import Any
 
 import OpenEXR
 
-from hdrgen.images.exr_header import mended, unsupported
+from hdrgen.images.exr_header import masked_file, unsupported
 from hdrgen.images.exr_messages import (
     is_lack_of_memory,
     is_of_several_types,
@@ -45,7 +45,7 @@ class ExrFile:
     path: Path
     headers: list[dict[str, Any]]
     notes: tuple[str, ...]
-    _mended: bytes | None = None
+    _masked: bytes | None = None
 
     def parts(self, *, separate: bool) -> list[Any]:
         """Decode the pixels and return the library's parts.
@@ -64,7 +64,7 @@ class ExrFile:
         printed: list[str] = []
         try:
             with printed_output() as printed:
-                file = library_file(self._mended or self.path, separate_channels=separate)
+                file = library_file(self._masked or self.path, separate_channels=separate)
                 parts = list(file.parts)
         except MemoryError:
             raise UnreadableImage(self.path, _NO_MEMORY) from None
@@ -100,31 +100,31 @@ def open_exr(path: Path) -> ExrFile:
     except MemoryError:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
-        return _open_mended(path, reason_raised(error, path))
+        return _open_masked(path, reason_raised(error, path))
     return ExrFile(path, _whole(path, headers), ())
 
 
-def _open_mended(path: Path, reason: str) -> ExrFile:
-    """Open a file whose header the library could not digest."""
+def _open_masked(path: Path, reason: str) -> ExrFile:
+    """Open a file whose header the library could not read, with what it cannot read masked."""
     try:
         data = path.read_bytes()
         lacking = unsupported(data[:_HEADER_MAX], compressions=_COMPRESSIONS)
-        mend = None if lacking else mended(data, _is_digestible)
-        headers = _headers(mend.data) if mend else []
+        masked = None if lacking else masked_file(data, _is_readable)
+        headers = _headers(masked.data) if masked else []
     except MemoryError:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except OSError as error:
         raise InaccessibleImage.because(path, error) from None
     except Exception as error:  # noqa: BLE001 - as above
         raise UnreadableImage(path, f"has a damaged EXR header ({reason_raised(error, path)})") from None
-    if not mend or not headers:
+    if not masked or not headers:
         raise UnreadableImage(path, lacking or f"has a damaged EXR header ({reason})")
-    for header, values in zip(headers, mend.values, strict=False):
+    for header, values in zip(headers, masked.values, strict=False):
         for name, (true_name, value) in values.items():
             header.pop(name, None)
             if value is not None:
                 header[true_name] = value
-    return ExrFile(path, _whole(path, headers), mend.notes, mend.data)
+    return ExrFile(path, _whole(path, headers), masked.notes, masked.data)
 
 
 def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -169,7 +169,7 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def _is_digestible(data: bytes) -> bool:
+def _is_readable(data: bytes) -> bool:
     """Tell whether the library reads these bytes, and every value of the header can be shown."""
     try:
         with printed_output() as printed:

@@ -1,8 +1,8 @@
-"""The bytes of an EXR's header: what the OpenEXR binding cannot digest is told, and veiled so that it reads the rest.
+"""Header attributes of an EXR that the OpenEXR binding cannot read: they are masked, so that it reads the rest.
 
 One text in Latin-1 or a frame rate of 24/0 makes the binding refuse a whole file. Here such an attribute gets a type
-that no library knows, of the same length, so that it is carried as bytes and every offset in the file stays right; what
-it says is decoded here.
+that no library knows, of the same length, so that it is carried as bytes and every offset in the file stays right; its
+value is decoded here.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Mended", "mended", "unsupported"]
+__all__ = ["MaskedFile", "masked_file", "unsupported"]
 
 _TILED, _MULTI_PART = 0x200, 0x1000
 _VERSION = 2
@@ -52,8 +52,8 @@ class _Attribute:
 
 
 @dataclass(frozen=True)
-class Mended:
-    """A file that the library can read, and what of its header it must not be asked.
+class MaskedFile:
+    """A file that the library can read, and the values of the attributes that were masked.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Mended:
     values
         For each part, by the attribute's name in `data`: its true name, and its value or None where it has none.
     notes
-        What was veiled, for a person.
+        What was masked, for a person.
     """
 
     data: bytes
@@ -70,14 +70,14 @@ class Mended:
     notes: tuple[str, ...]
 
 
-def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None:
-    """Return a file's bytes with all veiled that the library cannot digest; None where there is nothing to veil.
+def masked_file(data: bytes, is_readable: Callable[[bytes], bool]) -> MaskedFile | None:
+    """Return a file with all attributes masked that the library cannot read; None where there is none.
 
     Parameters
     ----------
     data
         The whole file.
-    is_digestible
+    is_readable
         Whether the library reads an EXR of these few bytes.
     """
     try:
@@ -91,19 +91,19 @@ def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None
         of_part: dict[str, tuple[str, Any]] = {}
         by_name = {attribute.name: attribute for attribute in part}
         for attribute in part:
-            veiled, note = _accepted(attribute, by_name)
-            if note is None and not is_digestible(_smallest_file(attribute.stored)):
+            masked, note = _accepted(attribute, by_name)
+            if note is None and not is_readable(_smallest_file(attribute.stored)):
                 # No library knows a type of capitals only, so it is carried as bytes.
-                veiled = replace(attribute, name=_ascii(attribute.name), kind=_capitals(attribute.kind))
+                masked = replace(attribute, name=_ascii(attribute.name), kind=_capitals(attribute.kind))
                 value, note = _value(attribute)
-                of_part[veiled.name.decode()] = (_text(attribute.name), value)
+                of_part[masked.name.decode()] = (_text(attribute.name), value)
             elif note and attribute.kind == b"string":
                 of_part[_text(attribute.name)] = (_text(attribute.name), _text(attribute.value))
             if note:
-                whole[veiled.start : veiled.start + len(veiled.stored)] = veiled.stored
+                whole[masked.start : masked.start + len(masked.stored)] = masked.stored
                 notes.append(note)
         values.append(of_part)
-    return Mended(bytes(whole), tuple(values), tuple(dict.fromkeys(notes))) if notes else None
+    return MaskedFile(bytes(whole), tuple(values), tuple(dict.fromkeys(notes))) if notes else None
 
 
 def unsupported(data: bytes, *, compressions: int) -> str | None:
@@ -166,7 +166,7 @@ def _parts(data: bytes) -> list[list[_Attribute]]:
 
 
 def _attributes(data: bytes, position: int) -> tuple[list[_Attribute], int]:
-    """Return the attributes up to the empty name that ends them, and where that is behind."""
+    """Return the attributes up to the empty name that ends them, and the position behind it."""
     attributes = []
     while data[position : position + 1] != b"\0":
         start = position
@@ -189,7 +189,7 @@ def _word(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_Attribute, str | None]:
-    """Return an attribute that must stay of its type as the library accepts it, and a note where that is another value.
+    """Return an attribute whose type must stay with a value that the library accepts, and a note if that is another one.
 
     The note is None where the attribute may become bytes.
     """
@@ -253,7 +253,7 @@ def _with_ascii_names(attribute: _Attribute) -> bytes:
 
 
 def _value(attribute: _Attribute) -> tuple[Any, str]:
-    """Return what an attribute says that the library cannot digest, None where that is nothing, and a note."""
+    """Return the value of an attribute that the library cannot read, None where it has none, and a note."""
     value, name, kind = attribute.value, _printable(attribute.name), _printable(attribute.kind)
     match attribute.kind:
         case b"string":

@@ -26,11 +26,11 @@ class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
 
 
 class InaccessibleImage(UnreadableImage, MachineError):  # noqa: N818
-    """A picture that the machine does not give: it is missing, or may not or cannot be read."""
+    """A picture file that is missing, or that the system cannot or may not read."""
 
     @classmethod
     def because(cls, path: Path, error: OSError) -> "InaccessibleImage":
-        """Return the error of a file that the system does not give."""
+        """Return the error of a file that the system could not read."""
         return cls(path, f"cannot be read ({error.strerror})")
 
 

@@ -1,4 +1,4 @@
-"""From frames to the file of captions: what was said before, what has to be asked, what a person corrected."""
+"""From frames to the file of captions: answers kept from earlier runs, a model's new ones, a person's corrections."""
 
 import logging
 import time
@@ -37,10 +37,10 @@ _WRITERS = 2
 
 
 class CaptionSettings(Questions):
-    """Who is asked about the frames, and what."""
+    """Which captioner describes the frames, and what it is asked."""
 
     captioner: Literal["metadata", "openai", "vllm", "batch"] = "metadata"
-    """Nobody, a served model, a model that vLLM runs in this process, or a file of answers."""
+    """The frames' own descriptions, a served model, a model that vLLM runs in this process, or a file of answers."""
     model: str | None = None
     """Folder, hub id or served name; None takes the only one that an endpoint serves."""
     revision: str | None = None
@@ -58,7 +58,7 @@ class Caption(BaseModel):
 
     frame: Text
     source: str
-    """Who said it: a captioner, or `override` where a person had a word in it."""
+    """The captioner, or `override` where a person corrected it."""
     caption: Text
     prompts: tuple[Text, ...]
     """From a few words to the whole caption."""
@@ -72,7 +72,7 @@ class Caption(BaseModel):
 
 @dataclass
 class Captions:
-    """What came of a run.
+    """The captions of a run, and the frames that have none.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def caption_frames(
 
 @contextmanager
 def open_captioner(settings: CaptionSettings) -> Iterator[Captioner]:
-    """Yield who is asked.
+    """Yield the captioner.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def ask(
 
 
 def check_all(done: Captions, overrides: str) -> None:
-    """See to it that every frame has a caption.
+    """Check that every frame has a caption.
 
     Parameters
     ----------
@@ -256,12 +256,12 @@ def read_captions(path: Path) -> dict[str, Caption]:
     return {caption.frame: caption for caption in captions}
 
 
-Said = tuple[str, Answer, MeasuredLight]
+Described = tuple[str, Answer, MeasuredLight]
 
 
 def _described(
     frames: Sequence[Frame], failures: dict[str, str], on_progress: OnProgress | None
-) -> Iterator[tuple[str, Said]]:
+) -> Iterator[tuple[str, Described]]:
     for done, frame in enumerate(frames, 1):
         try:
             light = frame.measured()
@@ -287,8 +287,8 @@ def _recorded(key: str, captioner: Captioner, answered: Answered) -> Record:
     )
 
 
-def _corrected(frame: Frame, description: Said | None, override: Override | None) -> Caption | None:
-    """Return a frame's caption with a person's word in it, None where nobody has said anything."""
+def _corrected(frame: Frame, description: Described | None, override: Override | None) -> Caption | None:
+    """Return a frame's caption with a person's corrections, None where there is neither."""
     if description is None:
         if override is None or override.caption is None:
             return None

@@ -183,8 +183,8 @@ class Endpoint:
     def _wait_s(self, state: RetryCallState) -> float:
         """Return how long to wait: what the server says, else twice as long each time, drawn so as not to meet."""
         failure = state.outcome.exception() if state.outcome else None
-        said = failure.after_s if isinstance(failure, _Transient) else 0.0
-        return min(max(said, _WAIT(state)), self._settings.longest_wait_s)
+        after_s = failure.after_s if isinstance(failure, _Transient) else 0.0
+        return min(max(after_s, _WAIT(state)), self._settings.longest_wait_s)
 
     def _post(self, url: str, body: bytes) -> Any:
         """Return a completion.
@@ -261,10 +261,10 @@ def _reason(error: Exception) -> str:
 def _refusal(url: str, response: httpx.Response) -> str:
     """Return what a server said against a request, in one line."""
     try:
-        said = response.json()
+        body = response.json()
         for name in ("error", "message"):
-            said = said.get(name, said) if isinstance(said, dict) else said
-        text = str(said)
+            body = body.get(name, body) if isinstance(body, dict) else body
+        text = str(body)
     except ValueError:
         text = response.text
     return f"{url}: HTTP {response.status_code} {' '.join(text.split())[:_REFUSAL_MAX]}".strip()

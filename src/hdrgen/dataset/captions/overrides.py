@@ -1,4 +1,4 @@
-"""What a person says about a frame: it wins over every model."""
+"""Corrections that a person makes to captions; they win over every model."""
 
 from collections.abc import Mapping
 from pathlib import Path
