@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.dataset.ingest_params import IngestParams
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.dataset.repair import SanitizeParams
 from hdrgen.dataset.sanitize import repairs_in_all, sanitize
 from hdrgen.runtime.console import progress_bar, run_stage

@@ -14,7 +14,7 @@ import polars as pl
 
 from hdrgen.dataset.frame_index import INDEX_NAME, read_index, remove_stale
 from hdrgen.dataset.ingest_file import FRAMES, IngestedFile, IngestTask, Row, ingest_file, quarantined
-from hdrgen.dataset.ingest_params import IngestParams, Source
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.journal import Journal, journal_is_about
 from hdrgen.dataset.source_files import SourceFiles, check_unchanged, find_pictures
 from hdrgen.images.light_statistics import PERCENTILES

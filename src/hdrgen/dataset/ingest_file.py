@@ -11,7 +11,7 @@ from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.half_floats import NEGATIVE, all_finite, to_single
 from hdrgen.colour.primaries import AWG4, rgb_to_rgb
 from hdrgen.dataset.frame_index import file_stem, is_whole, short_digest
-from hdrgen.dataset.ingest_params import IngestParams, Source
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.panorama import rectilinear_view, view_directions, view_size, wraps_around
 from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE
 from hdrgen.dataset.source_encoding import decide_encoding, to_linear_awg4

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.dataset.ingest_params import PanoramaParams
+from hdrgen.dataset.ingest_settings import PanoramaParams
 
 Direction = tuple[float, float]
 """Yaw and pitch in degrees: yaw grows to the right of the panorama's middle, pitch grows upwards."""

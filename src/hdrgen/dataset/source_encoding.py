@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.encodings import ENCODINGS, Encoding
 from hdrgen.colour.half_floats import to_single
 from hdrgen.colour.primaries import AWG3, AWG4, REC709, SPACES, rgb_to_rgb
-from hdrgen.dataset.ingest_params import Source
+from hdrgen.dataset.ingest_settings import Source
 from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage
 

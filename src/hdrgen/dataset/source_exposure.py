@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.encodings import Encoding
-from hdrgen.dataset.ingest_params import AnchorParams, Source
+from hdrgen.dataset.ingest_settings import AnchorParams, Source
 from hdrgen.dataset.source_encoding import to_linear_awg4
 from hdrgen.images.light_statistics import awg4_luminance
 

@@ -92,8 +92,8 @@ def write_preview(
         threads=threads,
     )
     space = _source_space(image)
-    text = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
-    write_png8(target, code8, text=text)
+    said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
+    write_png8(target, code8, text=said)
     return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, shown_notes(image))
 
 
@@ -284,8 +284,8 @@ def write_strip(
     image = in_display(source, read_scene_image(source, layer=layer, part=part))
     linear = linear_ap1(image, longest_side=longest_side)
     code8 = exposure_sheet(linear, columns=len(STRIP_STOPS), display=display, view=view, threads=threads)
-    text = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
-    write_png8(target, code8, text=text)
+    said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
+    write_png8(target, code8, text=said)
     space = _source_space(image)
     return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, shown_notes(image))
 
@@ -333,8 +333,8 @@ def shown_notes(image: SceneImage) -> tuple[str, ...]:
     notes = list(image.notes)
     size, square = (image.width, image.height), _square(image)
     if (aspect := image.geometry.pixel_aspect_ratio) != 1.0:
-        how = f"shown as {square[0]}x{square[1]}" if square != size else "shown as if they were square"
-        notes.append(f"pixels are {aspect:g} times as wide as high; {how}")
+        shown = f"shown as {square[0]}x{square[1]}" if square != size else "shown as if they were square"
+        notes.append(f"pixels are {aspect:g} times as wide as high; {shown}")
     if image.alpha is not None:
         notes.append("alpha is not shown")
     return tuple(notes)

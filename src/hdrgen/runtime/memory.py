@@ -1,4 +1,4 @@
-"""How malloc hands out memory in a command that works on many pictures of one size and then ends."""
+"""How this process's memory is handed out: for commands that work on files, which are of one size, and then end."""
 
 import ctypes
 import sys

@@ -11,7 +11,7 @@ from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import _ENCODE_VERSION, EncodeParams, encode_logc4, encode_logc4_picture
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.ingest import ingest
-from hdrgen.dataset.ingest_params import IngestParams, Source
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.repair import SanitizeParams
 from hdrgen.dataset.sanitize import sanitize
 from hdrgen.images.exr import write_exr

@@ -16,7 +16,7 @@ from hdrgen.colour.primaries import AP0, AP1, AWG3, AWG4, REC709, convert_primar
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.ingest import ingest
 from hdrgen.dataset.ingest_file import CONVERSION_VERSION
-from hdrgen.dataset.ingest_params import AnchorParams, IngestParams, Source
+from hdrgen.dataset.ingest_settings import AnchorParams, IngestParams, Source
 from hdrgen.dataset.source_encoding import decide_encoding, to_linear_awg4
 from hdrgen.dataset.source_exposure import decide_exposure
 from hdrgen.images.exr import read_exr, write_exr

@@ -8,7 +8,7 @@ import pytest
 from hdrgen.colour.primaries import AWG4, REC709
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.ingest import ingest
-from hdrgen.dataset.ingest_params import IngestParams, Source
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.repair import SanitizeParams, repair
 from hdrgen.dataset.sanitize import _REPAIR_VERSION, sanitize
 from hdrgen.images.exr import read_exr, write_exr

@@ -19,7 +19,7 @@ from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import EncodeParams, encode_logc4
 from hdrgen.dataset.ingest import ingest
-from hdrgen.dataset.ingest_params import IngestParams, Source
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.journal import JOURNAL_NAME, Journal, journal_is_about
 from hdrgen.dataset.repair import SanitizeParams
 from hdrgen.dataset.sanitize import sanitize

@@ -40,7 +40,7 @@ class CaptionSettings(Questions):
     """Which captioner describes the frames, and what it is asked."""
 
     captioner: Literal["metadata", "openai", "vllm", "batch"] = "metadata"
-    """The frames' own descriptions, a served model, a model that vLLM runs in this process, or a file of answers."""
+    """Nobody, a served model, a model that vLLM runs in this process, or a file of answers."""
     model: str | None = None
     """Folder, hub id or served name; None takes the only one that an endpoint serves."""
     revision: str | None = None

@@ -1,10 +1,10 @@
-"""The settings of `ingest`: where frames are, and how they are converted."""
+"""What `ingest` is told: its section of params.yaml. Stages that only ask for its sources do not run its code."""
 
+import math
 import re
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from hdrgen.colour.encodings import ENCODINGS
@@ -52,20 +52,9 @@ class Source(Section):
     @field_validator("exposure")
     @classmethod
     def _positive(cls, exposure: str | float) -> str | float:
-        if isinstance(exposure, float) and not 0 < exposure < np.inf:
+        if isinstance(exposure, float) and not 0 < exposure < math.inf:
             raise ValueError("a factor must be positive")
         return exposure
-
-
-class AnchorParams(Section):
-    """When and how a picture in arbitrary units is brought to the exposure of a camera."""
-
-    lowest_key: float = Field(default=0.0225, gt=0)
-    """Geometric mean of luminance below which a picture is in arbitrary units; 0.0225 is 3 stops under grey."""
-    highest_key: float = Field(default=1.44, gt=0)
-    """The same above; 1.44 is 3 stops over grey."""
-    brightest: float = Field(default=100.0, gt=0)
-    """What a picture's brightest thousandth may be raised to."""
 
 
 class PanoramaParams(Section):
@@ -83,8 +72,19 @@ class PanoramaParams(Section):
     """How far up or down the first view may look for its light."""
 
 
+class AnchorParams(Section):
+    """When and how a picture in arbitrary units is brought to the exposure of a camera."""
+
+    lowest_key: float = Field(default=0.0225, gt=0)
+    """Geometric mean of luminance below which a picture is in arbitrary units; 0.0225 is 3 stops under grey."""
+    highest_key: float = Field(default=1.44, gt=0)
+    """Geometric mean of luminance above which it is, too; 1.44 is 3 stops over grey."""
+    brightest: float = Field(default=100.0, gt=0)
+    """What a picture's brightest thousandth may be raised to."""
+
+
 class IngestParams(FrameWork):
-    """Where frames come from and how they are converted."""
+    """Where frames come from and how they become ours."""
 
     sources: dict[str, Source] = Field(min_length=1)
     """Folders of frames by name."""
