@@ -81,8 +81,8 @@ def make_small(params):
     params["validate"].update(gradients=2, gradient_size=64)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
-    judged["renders"].update(per_kind=2, width=48, height=32)
-    judged["classifier"].update(steps=4, batch=4, folds=2)
+    judged.setdefault("renders", {}).update(per_kind=2, width=48, height=32)
+    judged.setdefault("classifier", {}).update(steps=4, batch=4, folds=2)
 
 
 def clone(folder):

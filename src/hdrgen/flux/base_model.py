@@ -27,8 +27,9 @@ class BaseModelSettings(Section):
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     tiny: TinyKlein
+    """The tiny model: FLUX.2 Klein's own classes, small, learning 8-bit sRGB pictures of the frames."""
     samples: JudgedSamples = JudgedSamples()
-    """What the tiny one is judged by."""
+    """Samples that tell whether the prompt decides what the tiny model paints."""
 
 
 def make_base_model(

@@ -163,7 +163,7 @@ class AnchorParams(Section):
     lowest_key: float = Field(default=0.0225, gt=0)
     """Geometric mean of luminance below which a picture is in arbitrary units; 0.0225 is 3 stops under grey."""
     highest_key: float = Field(default=1.44, gt=0)
-    """The same above; 1.44 is 3 stops over grey."""
+    """Geometric mean of luminance above which it is, too; 1.44 is 3 stops over grey."""
     brightest: float = Field(default=100.0, gt=0)
     """What a picture's brightest thousandth may be raised to."""
 

@@ -24,8 +24,9 @@ class JudgedSamples(Section):
     """Which samples are made, of each kind of scene."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
+    """Seeds of the samples of each kind of scene."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of classifier-free guidance; 1 is none."""
 

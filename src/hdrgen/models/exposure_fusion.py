@@ -92,7 +92,7 @@ class ExposureFusion(Section):
     widths: tuple[int, int, int, int, int] = (32, 64, 96, 128, 128)
     """Channels at half of the picture's size, a quarter, and so on."""
     heads: int = 4
-    """Of the self-attention."""
+    """Heads of the self-attention."""
     attention_window: int = Field(5, ge=1)
     """Side of the neighbourhood, in places of 32x32 pixels, that each place attends to. Bounded, so that tiles agree."""
 

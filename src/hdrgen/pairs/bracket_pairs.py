@@ -59,7 +59,7 @@ class BracketMotion(Section):
     shift_pixels: float = Field(2.5, ge=0)
     """Standard deviation of a bracket's shift, along each axis."""
     most_shift_pixels: float = Field(8.0, ge=0, le=16)
-    """Where the shift is clipped."""
+    """Largest shift; larger ones are clipped to it."""
     parallax_pixels: float = Field(0.7, ge=0)
     """Standard deviation of the smooth warp that is added to the shift, along each axis."""
     object_share: float = Field(0.5, ge=0, le=1)
@@ -82,8 +82,9 @@ class MakeBracketPairs(PairSettings):
     srgb_share: float = Field(0.25, ge=0, le=1)
     """Share of crops with sRGB brackets; the others, and all judged pictures, are LogC4."""
     generated_like: GeneratedLike = GeneratedLike(exposure_stops=0.1)
-    """A generator that is asked for an exposure misses it by more than two pictures of one exposure differ."""
+    """Damage of the generated-like stacks: a generator misses an exposure by more than two pictures of one differ."""
     motion: BracketMotion = BracketMotion()
+    """What moves between the exposures."""
 
     @field_validator("evs")
     @classmethod

@@ -46,13 +46,13 @@ class ReportSettings(Section):
     sheet_frames: int = Field(48, ge=1)
     """Frames on the contact sheet, evenly among all."""
     captions: int = Field(10, ge=1)
-    """Frames with their captions."""
+    """Frames with their captions; those that contradict their measured light come first."""
     changes: int = Field(60, ge=1)
     """Changed figures in the table."""
     exposure_side: int = Field(160, ge=32)
     """Longest side of one exposure, in pixels."""
     quality: int = Field(80, ge=1, le=100)
-    """Of the pictures' compression."""
+    """Quality of the pictures' compression, 1 to 100."""
 
 
 @dataclass(frozen=True)

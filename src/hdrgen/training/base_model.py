@@ -52,11 +52,11 @@ class VaeRecipe(Recipe):
     """How the VAE learns; the squared error is of codes from -1 to 1."""
 
     gradient_weight: float = Field(0.1, ge=0)
-    """Of the absolute error of differences between neighbours, which keeps edges sharp."""
+    """Weight of the absolute error of differences between neighbours, which keeps edges sharp."""
     light_weight: float = Field(8.0, ge=0)
     """How many times more an error counts for each code that a place is brighter than around it: small lights are few."""
     kl_weight: float = Field(2.5e-5, ge=0)
-    """Of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
+    """Weight of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
 
 
 class TinyKlein(Section):
@@ -69,8 +69,11 @@ class TinyKlein(Section):
     prompt_tokens: int = Field(40, ge=16)
     """Tokens that a prompt is padded or cut to."""
     network: TinyNetwork = TinyNetwork()
+    """Sizes of the networks."""
     vae: VaeRecipe
+    """How the VAE learns."""
     flow: FlowRecipe
+    """How the transformer learns."""
 
 
 def train_tiny_klein(

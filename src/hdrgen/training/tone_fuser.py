@@ -24,6 +24,7 @@ class TrainToneFuser(Recipe):
     generated_share: float = Field(0.8, ge=0, le=1)
     """Share of generated-like crops; the rest are clean."""
     network: ToneFusion = ToneFusion()
+    """Size of the network."""
 
 
 def train_tone_fuser(

@@ -9,4 +9,6 @@ class TrainToneFusion(Section):
     """Recipes of the published perceptron and of the product's fuser."""
 
     mlp: TrainToneMlp
+    """The published perceptron, by the published recipe."""
     fuser: TrainToneFuser
+    """The product's own network."""

@@ -30,17 +30,21 @@ class GenerateSettings(Section):
     """What is asked for, and how it is sampled."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
+    """What is painted by each route; file names begin with the prompts' numbers."""
     seeds: tuple[int, ...] = Field((1, 2), min_length=1)
+    """Seeds of each prompt."""
     size: int = Field(64, ge=8)
     """Side of the pictures in pixels, a multiple of the model's token."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     negative_prompt: str = ""
+    """What guidance leads away from."""
     strength: float = Field(1.0, ge=0, le=1)
-    """How noisy the route `brackets` takes its 8-bit pictures to be."""
+    """How noisy the route `brackets` takes its 8-bit pictures to be: 0 trusts them to half a code."""
     device: Device = "cpu"
+    """Where pictures are made."""
 
 
 def generate_evaluation(
