@@ -40,6 +40,7 @@ COMMANDS = (
     "preview",
     "serve",
     "bench",
+    "params",
     "caption",
 )
 

@@ -28,6 +28,7 @@ from hdrgen.cli import (
     ingest,
     inspect,
     merge,
+    params,
     preview,
     serve,
     tonemap,
@@ -64,6 +65,7 @@ for command in (
     preview,
     serve,
     bench,
+    params,
 ):
     command.register(app)
 

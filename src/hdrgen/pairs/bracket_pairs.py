@@ -74,6 +74,12 @@ class BracketMotion(Section):
     """Standard deviation of an object's brightness over that of the place its texture comes from."""
 
 
+class GeneratedBrackets(GeneratedLike):
+    """Strengths of the damage; a generator misses an exposure by more than two pictures of one exposure differ."""
+
+    exposure_stops: float = Field(0.1, ge=0)
+
+
 class MakeBracketPairs(PairSettings):
     """What is cut out of each frame, at which exposures, and how two of the three stacks are damaged."""
 
@@ -81,8 +87,8 @@ class MakeBracketPairs(PairSettings):
     """Exposure values of the brackets: each shows ``linear * 2**ev``."""
     srgb_share: float = Field(0.25, ge=0, le=1)
     """Share of crops with sRGB brackets; the others, and all judged pictures, are LogC4."""
-    generated_like: GeneratedLike = GeneratedLike(exposure_stops=0.1)
-    """Damage of the generated-like stacks: a generator misses an exposure by more than two pictures of one differ."""
+    generated_like: GeneratedBrackets = GeneratedBrackets()
+    """Damage of the generated-like stacks; strengths are assumptions, no real generator was measured."""
     motion: BracketMotion = BracketMotion()
     """What moves between the exposures."""
 

@@ -58,7 +58,9 @@ def read_plots(entries: Sequence[Any]) -> list[Plot]:
             template = axes.get("template", "linear")
             found.append(Plot(table, axes["x"], y, x_label, axes.get("y_label", ""), template))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise HdrgenError(f"dvc.yaml: plots: {entry!r} must be a table with its columns x and y") from None
+            raise HdrgenError(
+                f"dvc.yaml: plots: {entry!r} must be a table with its columns x and y"
+            ) from None
     return found
 
 

@@ -110,7 +110,9 @@ class PackageCode:
 
     def _module_file(self, name: str) -> Path | None:
         base = self._package.parent.joinpath(*name.split("."))
-        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+        return next(
+            (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None
+        )
 
     def _data_in(self, folder: Path) -> Iterator[Path]:
         for path in folder.iterdir():

@@ -9,7 +9,9 @@ from hdrgen.runtime.console import run_stage
 def main() -> None:
     """Write them. The released weights are no code: stages that read them depend on them."""
     scripts = [path for path in Path("stages").glob("*.py") if path.name != Path(__file__).name]
-    write_code_digests(scripts, Path("src/hdrgen"), Path("data/code"), apart=[Path("src/hdrgen/weights")])
+    write_code_digests(
+        scripts, Path("src/hdrgen"), Path("data/code_digests"), apart=[Path("src/hdrgen/weights")]
+    )
 
 
 if __name__ == "__main__":
