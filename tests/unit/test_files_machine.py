@@ -16,7 +16,8 @@ import yaml
 from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.frames.encode import EncodeParams, encode_logc4
-from hdrgen.frames.ingest import IngestParams, Source, ingest
+from hdrgen.frames.ingest import ingest
+from hdrgen.frames.ingest_settings import IngestParams, Source
 from hdrgen.frames.sanitize import SanitizeParams, sanitize
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.written_exr import check_whole

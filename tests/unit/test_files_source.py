@@ -18,7 +18,8 @@ import hdrgen.frames.ingest
 from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.frames.encode import EncodeParams, encode_logc4
-from hdrgen.frames.ingest import IngestParams, Source, ingest
+from hdrgen.frames.ingest import ingest
+from hdrgen.frames.ingest_settings import IngestParams, Source
 from hdrgen.frames.journal import JOURNAL_NAME, Journal, journal_is_about
 from hdrgen.frames.sanitize import SanitizeParams, sanitize
 from hdrgen.frames.source_files import check_unchanged, find_pictures

@@ -52,9 +52,9 @@ def ingest(
     """
     from pydantic import ValidationError
 
-    from hdrgen.frames.ingest import IngestParams
     from hdrgen.frames.ingest import ingest as take_in
     from hdrgen.frames.ingest_notes import ingest_notes
+    from hdrgen.frames.ingest_settings import IngestParams
     from hdrgen.frames.source_files import find_pictures
 
     names = _names(sources)

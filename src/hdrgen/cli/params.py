@@ -52,7 +52,7 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.export.parity import Export
     from hdrgen.flux.base_model import BaseModelSettings
     from hdrgen.frames.encode import EncodeParams
-    from hdrgen.frames.ingest import IngestParams
+    from hdrgen.frames.ingest_settings import IngestParams
     from hdrgen.frames.sanitize import SanitizeParams
     from hdrgen.frames.simulate import SimulateParams
     from hdrgen.frames.split import SplitParams
