@@ -111,11 +111,11 @@ def test_one_name_in_five_places():
     assert scripts == set(PIPELINE)
     for name in PIPELINE:
         written = [next(iter(o)) if isinstance(o, dict) else o for o in stage(name).get("outs", [])]
-        data = [out for out in written if out != f"metrics/{name}"]  # that are tables
+        figures = f"metrics/{name}" + {"ingest": "_${key}", "make_pairs": "_${item}"}.get(name, "")
+        data = [out for out in written if out != figures]  # where its tables are
         assert all(out == f"data/{name}" or out.startswith(f"data/{name}/") for out in data), data
-        figures = [next(iter(m)) for m in stage(name).get("metrics", [])]
-        items = {"ingest": "_${key}", "make_pairs": "_${item}"}
-        assert figures in ([], [f"metrics/{name}{items.get(name, '')}.json"]), figures
+        metrics = [next(iter(m)) for m in stage(name).get("metrics", [])]
+        assert metrics in ([], [f"{figures}.json"]), metrics
 
 
 @pytest.mark.parametrize("name", STAGES)
