@@ -2,7 +2,8 @@
 
 import ast
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hdrgen.runtime.atomic import replacing
@@ -43,6 +44,14 @@ def write_code_digests(
         path.unlink()
 
 
+@dataclass(frozen=True)
+class _Module:
+    """A module's source: the modules of the package that it imports, and whether it holds more than a docstring."""
+
+    imports: Sequence[Path]
+    has_code: bool
+
+
 class PackageCode:
     """What scripts run of a package, by its source alone: nothing is imported, and each module is parsed once.
 
@@ -57,7 +66,7 @@ class PackageCode:
     def __init__(self, package: Path, apart: Collection[Path] = ()) -> None:
         self._package = package
         self._apart = apart
-        self._imports: dict[Path, frozenset[Path]] = {}
+        self._modules: dict[Path, _Module] = {}
 
     def files_of(self, script: Path) -> list[Path]:
         """Return the script, the modules it needs and the data beside them, sorted by path.
@@ -71,32 +80,35 @@ class PackageCode:
         HdrgenError
             A file is not valid Python.
         """
-        modules: set[Path] = set()
+        paths: set[Path] = set()
         waiting = [script]
         while waiting:
             path = waiting.pop()
-            if path not in modules:
-                modules.add(path)
-                waiting += self._imports_of(path)
-        code = {path for path in modules if _has_code(_parsed(path))}
+            if path not in paths:
+                paths.add(path)
+                waiting += self._module(path).imports
+        code = {path for path in paths if self._module(path).has_code}
         folders = {path.parent for path in code if self._package in path.parents}
         data = {path for folder in folders for path in self._data_in(folder)}
         return sorted(code | data)
 
-    def _imports_of(self, path: Path) -> frozenset[Path]:
-        if path not in self._imports:
-            found: set[Path] = set()
-            for name in self._imported_names(path):
-                parts = name.split(".")
-                if parts[0] == self._package.name:
-                    ways = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-                    found.update(file for way in ways if (file := self._module_file(way)))
-            self._imports[path] = frozenset(found)
-        return self._imports[path]
+    def _module(self, path: Path) -> _Module:
+        if path not in self._modules:
+            tree = _parsed(path)
+            names = [name.split(".") for name in self._imported_names(path, tree)]
+            ways = {
+                tuple(parts[:end])
+                for parts in names
+                if parts[0] == self._package.name
+                for end in range(1, len(parts) + 1)
+            }
+            files = [self._module_file(way) for way in ways]
+            self._modules[path] = _Module([file for file in files if file], _has_code(tree))
+        return self._modules[path]
 
-    def _imported_names(self, path: Path) -> Iterator[str]:
+    def _imported_names(self, path: Path, tree: ast.Module) -> Iterator[str]:
         """Yield dotted names that a file imports; of ``from a import b`` both, as ``b`` may be a module."""
-        for node in _nodes_that_run(_parsed(path)):
+        for node in _nodes_that_run(tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -108,8 +120,8 @@ class PackageCode:
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in node.names)
 
-    def _module_file(self, name: str) -> Path | None:
-        base = self._package.parent.joinpath(*name.split("."))
+    def _module_file(self, parts: Sequence[str]) -> Path | None:
+        base = self._package.parent.joinpath(*parts)
         return next(
             (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None
         )
