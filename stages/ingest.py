@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hdrgen.frames.ingest import ingest, taken_in
-from hdrgen.frames.ingest_settings import IngestParams
+from hdrgen.dataset.ingest import ingest, taken_in
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hdrgen.bench import operations
-from hdrgen.frames.simulate.scenes import streets
+from hdrgen.dataset.simulate.scenes import streets
 from hdrgen.report import page
 from hdrgen.runtime import errors
 from hdrgen.runtime.code_digests import PackageCode

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from hdrgen.cli.params import sections
-from hdrgen.pairs.bracket_pairs import MakeBracketPairs
+from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
 from hdrgen.runtime.params import Section, read_section
 from hdrgen.runtime.params_reference import settings_of
 

@@ -48,24 +48,25 @@ def params(
 
 def sections() -> "dict[str, type[Section]]":
     """Return the class of each section of ``params.yaml``, in the order of the pipeline."""
-    from hdrgen.captions.captioning import CaptionSettings
-    from hdrgen.export.parity import Export
+    from hdrgen.dataset.captions.captioning import CaptionSettings
+    from hdrgen.dataset.encode import EncodeParams
+    from hdrgen.dataset.ingest_settings import IngestParams
+    from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs
+    from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
+    from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
+    from hdrgen.dataset.sanitize import SanitizeParams
+    from hdrgen.dataset.simulate import SimulateParams
+    from hdrgen.dataset.split import SplitParams
+    from hdrgen.evaluation.bit_depth import EvaluateBitDepth
+    from hdrgen.evaluation.export_parity import Export
+    from hdrgen.evaluation.exposure_fusion import EvaluateExposureFusion
+    from hdrgen.evaluation.hdr_vae import EvaluateHdrVae
+    from hdrgen.evaluation.production import ValidateSettings
+    from hdrgen.evaluation.text_to_exr import EvaluateFlux
+    from hdrgen.evaluation.tone_fusion import EvaluateToneFusion
     from hdrgen.flux.base_model import BaseModelSettings
-    from hdrgen.frames.encode import EncodeParams
-    from hdrgen.frames.ingest_settings import IngestParams
-    from hdrgen.frames.sanitize import SanitizeParams
-    from hdrgen.frames.simulate import SimulateParams
-    from hdrgen.frames.split import SplitParams
-    from hdrgen.metrics.bit_depth import EvaluateBitDepth
-    from hdrgen.metrics.exposure_fusion import EvaluateExposureFusion
-    from hdrgen.metrics.flux import EvaluateFlux
-    from hdrgen.metrics.hdr_vae import EvaluateHdrVae
-    from hdrgen.metrics.tone_fusion import EvaluateToneFusion
-    from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs
-    from hdrgen.pairs.bracket_pairs import MakeBracketPairs
-    from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
     from hdrgen.report.page import ReportSettings
-    from hdrgen.routes.generation.evaluation import GenerateSettings
+    from hdrgen.routes.evaluation_prompts import GenerateSettings
     from hdrgen.training.bit_depth import TrainBitDepth
     from hdrgen.training.exposure_fusion import TrainExposureFusion
     from hdrgen.training.flux_full import TrainFluxFull
@@ -73,7 +74,6 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.training.flux_vae import TrainFluxVae
     from hdrgen.training.hdr_vae import TrainHdrVae
     from hdrgen.training.tone_fusion import TrainToneFusion
-    from hdrgen.validation.judged import ValidateSettings
 
     return {
         "simulate": SimulateParams,
