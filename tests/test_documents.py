@@ -163,6 +163,19 @@ def test_a_link_leads_somewhere(page, target):
     assert not anchor or anchor in anchors(path.read_text())
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        code
+        for code in re.findall(r"`([\w./]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+        if "/" in code and "NAME" not in code and not code.startswith("data/")
+    ],
+)
+def test_a_path_that_contributors_are_sent_to_is_there(path):
+    """From the root, or from the package where it says so of its rooms."""
+    assert (ROOT / path).exists() or (ROOT / "src/hdrgen" / path).exists()
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
 def test_every_page_is_reached_from_the_readme(page):
     assert any(

@@ -90,6 +90,12 @@ def test_every_extra_is_in_the_table():
     assert named == set(extras)
 
 
+def test_every_room_is_on_the_map():
+    rooms = {path.parent.name for path in (ROOT / "src/hdrgen").glob("*/__init__.py")}
+    named = [name for row in rows(README, "A map of the rooms") for name in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(named) == sorted(rooms)
+
+
 def row_of(text, model, columns):
     """Return the figures of a model's row; a model of one name may be in tables of other widths."""
     found = (
