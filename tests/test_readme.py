@@ -90,10 +90,13 @@ def test_every_extra_is_in_the_table():
     assert named == set(extras)
 
 
-def test_every_room_is_on_the_map():
-    rooms = {path.parent.name for path in (ROOT / "src/hdrgen").glob("*/__init__.py")}
-    named = [name for row in rows(README, "A map of the rooms") for name in re.findall(r"`(\w+)`", row[1])]
-    assert sorted(named) == sorted(rooms)
+def test_the_map_of_the_rooms_is_the_one_that_imports_are_held_to():
+    """Rooms floor by floor, from the top; the contract names every folder of the package."""
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    floors = [layer.split(" | ") for layer in contract["layers"]]
+    shown = rows(README, "A map of the rooms")
+    assert [sorted(re.findall(r"`(\w+)`", row[1])) for row in shown] == [sorted(floor) for floor in floors]
+    assert [int(row[0]) for row in shown] == list(range(len(floors), 0, -1))
 
 
 def row_of(text, model, columns):
