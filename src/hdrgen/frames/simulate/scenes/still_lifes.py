@@ -396,7 +396,7 @@ def draped_cloth(rng: np.random.Generator) -> Scene:
 @cache
 def colour_checker() -> tuple[RGB, ...]:
     """Return the 24 patches of the ColorChecker of November 2014, row by row, under D65; out of gamut is 0."""
-    # Loading it sets numpy's way of printing numbers, for the whole process, and takes as long as many a frame.
+    # Loaded where it is used: it takes a second, and sets numpy's way of printing numbers for the whole process.
     with np.printoptions():
         import colour  # noqa: PLC0415
 
