@@ -12,7 +12,7 @@ import pytest
 from hdrgen.cli.batch import CODE_SUFFIXES, SCENE_SUFFIXES
 from hdrgen.images import layers
 from hdrgen.images.exr import Compression
-from hdrgen.qc.preview import HDR_SUFFIXES
+from hdrgen.qc.hdr_preview import HDR_SUFFIXES
 
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = (TESTS.parent / "docs/formats.md").read_text(encoding="utf-8")
