@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.flux import (
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.scene_crops import split_frames
+from hdrgen.evaluation.text_to_exr import (
     EvaluateFlux,
     asked_kinds,
     held_out_renders,
@@ -11,8 +12,7 @@ from hdrgen.metrics.flux import (
     training_crops,
     write_judgement,
 )
-from hdrgen.metrics.trained_routes import TrainedRoutes
-from hdrgen.pairs.scene_crops import split_frames
+from hdrgen.evaluation.trained_routes import TrainedRoutes
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.evaluation.hdr_vae import EvaluateHdrVae, hdr_vae_summary, judge_hdr_vae, round_trips, write_plots
 from hdrgen.flux.checkpoint import read_reference
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.hdr_vae import EvaluateHdrVae, hdr_vae_summary, judge_hdr_vae, round_trips, write_plots
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section

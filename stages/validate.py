@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from hdrgen.evaluation.production import ValidateSettings, summary, validate_all, write_tables
+from hdrgen.evaluation.production_pictures import Models
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
-from hdrgen.validation.delivered import Models
-from hdrgen.validation.judged import ValidateSettings, summary, validate_all, write_tables
 
 
 def main() -> None:

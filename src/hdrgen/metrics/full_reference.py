@@ -5,7 +5,7 @@
 >>> round(found.correction.exposure_stops, 3), round(found.figures["stops_rmse"], 3)
 (1.0, 0.0)
 
-All metrics take scene-linear AWG4 with 18 % grey at 0.18 and read 1.0 as 100 nit; `hdrgen.comparison` brings files
+All metrics take scene-linear AWG4 with 18 % grey at 0.18 and read 1.0 as 100 nit; `hdrgen.metrics.compare_files` brings files
 there. A metric may have several figures, such as an error by luminance band.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.pu21 import MAX_NITS
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.metrics import quality
 from hdrgen.metrics.correction import SCALES, ScaleBy, crf_corrected, scale_stops
 from hdrgen.metrics.delta_e_itp import delta_e_itp
@@ -27,7 +28,7 @@ from hdrgen.runtime.errors import HdrgenError
 Picture = NDArray[np.floating]
 SMALLEST_SIDE = 11
 """Pixels that the window of SSIM needs."""
-CEILING_LINEAR = MAX_NITS / quality.NITS_PER_UNIT
+CEILING_LINEAR = MAX_NITS / NITS_PER_UNIT
 """10,000 nit, where PU21 and PQ end: metrics over them see no difference between what is above."""
 
 
@@ -74,7 +75,7 @@ METRICS: dict[str, Metric] = {
         Metric("stops_rmse", "stops", "lower", True, "log2 of luminance", _stops),
         Metric("peak_ratio", "", "nearer 1", True, "99.99th percentiles", quality.peak_ratio),
         Metric("delta_e_itp", "", "lower", True, "ITU-R BT.2124-0, 2019", _delta_e, CEILING_LINEAR),
-        Metric("jod", "JOD", "higher", True, _CVVDP, jod, PEAK_NITS / quality.NITS_PER_UNIT, is_installed),
+        Metric("jod", "JOD", "higher", True, _CVVDP, jod, PEAK_NITS / NITS_PER_UNIT, is_installed),
         Metric("psnr_mu", "dB", "higher", False, _MU_LAW, psnr_mu),
         Metric("psnr_linear", "dB", "higher", False, f"PSNR-L: linear RGB {_PEAK}", quality.psnr_linear),
         Metric("ssim_linear", "", "higher", False, f"{_SSIM}, {_PEAK}", quality.ssim_linear),

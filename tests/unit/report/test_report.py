@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from hdrgen.colour.primaries import AP1
-from hdrgen.frames.frame_index import write_index
+from hdrgen.dataset.frame_index import write_index
+from hdrgen.evaluation import text_to_exr
 from hdrgen.images.exr import write_exr
 from hdrgen.inference.backends import Backend
-from hdrgen.metrics import flux
 from hdrgen.report import figures
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
@@ -288,7 +288,7 @@ def test_text_to_exr_is_in_how_it_stands(run):
 
 
 def test_routes_are_named_as_they_are_written():
-    assert (figures.BASE, figures.FRAMES) == (flux.BASE, flux.FRAMES)
+    assert (figures.BASE, figures.FRAMES) == (text_to_exr.BASE, text_to_exr.FRAMES)
 
 
 def test_the_page_says_how_fast_it_is(run):
