@@ -35,8 +35,8 @@ from hdrgen.cli import (
 )
 from hdrgen.cli.batch import say_error
 from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.memory import is_out_of_memory
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"

@@ -64,16 +64,16 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.evaluation.production import ValidateSettings
     from hdrgen.evaluation.text_to_exr import EvaluateFlux
     from hdrgen.evaluation.tone_fusion import EvaluateToneFusion
-    from hdrgen.flux.base_model import BaseModelSettings
-    from hdrgen.report.page import ReportSettings
+    from hdrgen.report.settings import ReportSettings
     from hdrgen.routes.evaluation_prompts import GenerateSettings
+    from hdrgen.training.base_model import BaseModelSettings
     from hdrgen.training.bit_depth import TrainBitDepth
     from hdrgen.training.exposure_fusion import TrainExposureFusion
     from hdrgen.training.flux_full import TrainFluxFull
     from hdrgen.training.flux_lora import TrainFluxLora
     from hdrgen.training.flux_vae import TrainFluxVae
     from hdrgen.training.hdr_vae import TrainHdrVae
-    from hdrgen.training.tone_fusion import TrainToneFusion
+    from hdrgen.training.tone_fuser import TrainToneFusion
 
     return {
         "simulate": SimulateParams,

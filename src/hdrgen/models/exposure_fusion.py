@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.exposure.bracket_tables import BracketCells
 from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.models.clean_share import clean_share
@@ -71,8 +72,6 @@ TRUST_INSIDE_CELL = 0.25
 
 AGREEMENT_LEVELS = 1.0
 """Differences between two brackets above this are motion, not exposure."""
-
-NITS_PER_UNIT = 100.0
 
 
 class ExposureFusionLoss(Section):

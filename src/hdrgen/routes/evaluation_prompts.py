@@ -12,8 +12,8 @@ from pydantic import Field
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import read_exr
 from hdrgen.images.stored_image import SceneImage
-from hdrgen.qc.preview import linear_ap1, preview_code8
-from hdrgen.qc.statistics import CONTACT_SHEET_STOPS, statistics
+from hdrgen.qc.preview import STRIP_STOPS, linear_ap1, preview_code8
+from hdrgen.qc.statistics import statistics
 from hdrgen.routes.load_generator import Device, load_generator
 from hdrgen.routes.requests import Sampling, Wish, file_name
 from hdrgen.routes.trained_models import ROUTES, Route
@@ -121,7 +121,7 @@ def _generate(
         images[first : first + len(settings.seeds)] for first in range(0, len(images), len(settings.seeds))
     ]
     write_png8(folder / "sheet.png", np.concatenate([_row([_shown(i) for i in row]) for row in rows]))
-    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in CONTACT_SHEET_STOPS]))
+    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in STRIP_STOPS]))
     return _figures(images) | {
         "prompts": {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
     }

@@ -19,8 +19,9 @@ from hdrgen.inference.backends import Backend
 from hdrgen.report import figures
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
 from hdrgen.report.pipeline import read_stages
+from hdrgen.report.settings import ReportSettings
 from hdrgen.report.speed import OURS, read_speed
 from hdrgen.runtime.errors import HdrgenError
 
