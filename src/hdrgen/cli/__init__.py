@@ -28,6 +28,7 @@ from hdrgen.cli import (
     ingest,
     inspect,
     merge,
+    params,
     preview,
     serve,
     tonemap,
@@ -62,6 +63,7 @@ for command in (
     preview,
     serve,
     bench,
+    params,
 ):
     command.register(app)
 

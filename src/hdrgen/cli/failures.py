@@ -4,8 +4,8 @@ import os
 import traceback
 from pathlib import Path
 
-from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.memory import is_out_of_memory
 
 _logged: dict[str, str] = {}
 """The file of each traceback that was written, so that a bug that a thousand pictures meet is written once."""

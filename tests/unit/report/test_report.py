@@ -19,8 +19,9 @@ from hdrgen.inference.backends import Backend
 from hdrgen.report import figures
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
 from hdrgen.report.pipeline import read_stages
+from hdrgen.report.settings import ReportSettings
 from hdrgen.report.speed import OURS, read_speed
 from hdrgen.runtime.errors import HdrgenError
 
@@ -120,7 +121,7 @@ def run(tmp_path):
         name: {"cmd": "true", "metrics": [{f"metrics/{name}.json": {"cache": False}}]}
         for name in ("sanitize", "train", "judge", "caption", "flux", "validate", "report")
     }
-    curve = {"loss": {"x": "step", "y": {"metrics/train/loss.tsv": ["train", "val"]}, "y_label": "dB"}}
+    curve = {"metrics/train/loss.tsv": {"x": "step", "y": ["train", "val"], "y_label": "dB"}}
     lock = {"train": {"params": {"params.yaml": {"train": {"steps": 400}}}, "outs": [
         {"path": "data/train", "md5": "0123456789abcdef", "size": 5000, "nfiles": 2}]}}  # fmt: skip
     (tmp_path / "stages").mkdir()
@@ -362,15 +363,22 @@ def test_kinds_that_are_no_better_than_their_8_bit_input_are_marked_and_those_li
     assert table.marked == {"footage", "sRGB 8-bit", "LogC4 8-bit"}
 
 
-def test_every_plot_of_the_pipeline_is_understood(request):
-    document = yaml.safe_load((request.config.rootpath / "dvc.yaml").read_text())
-    plots = read_plots(document["plots"])
+def test_every_table_of_the_pipeline_has_a_plot_of_columns_that_it_has(request):
+    root = request.config.rootpath
+    document = yaml.safe_load((root / "dvc.yaml").read_text())
+    plots = {plot.table: plot for plot in read_plots(document["plots"])}
     blocks = [stage.get("do", stage) for stage in document["stages"].values()]
-    listed = {next(iter(plot)) for block in blocks for plot in block.get("plots", [])}
+    outs = [next(iter(out)) for block in blocks for out in block.get("outs", []) if isinstance(out, dict)]
+    folders = [root / out for out in outs if out.startswith("metrics/")]
+    tables = {str(path.relative_to(root)) for folder in folders for path in folder.iterdir()}
     # Its rows have different units, which no one axis has.
-    assert listed - {plot.table for plot in plots} == {"metrics/validate/figures.tsv"}
-    with pytest.raises(HdrgenError, match="must be a title with x and y"):
-        read_plots([{"loss": {"x": "step"}}])
+    assert tables - set(plots) == {"metrics/validate/figures.tsv"}
+    for table in tables & set(plots):
+        columns = (root / table).read_text().splitlines()[0].split("\t")
+        assert {plots[table].x, *plots[table].y} <= set(columns), table
+    assert {table for table in set(plots) - tables if table.startswith("metrics/")} == set()
+    with pytest.raises(HdrgenError, match="must be a table with its columns x and y"):
+        read_plots([{"metrics/train/loss.tsv": {"x": "step"}}])
 
 
 def test_a_curve_of_a_stage_that_was_not_run_is_left_out(run):
