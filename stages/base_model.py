@@ -8,7 +8,7 @@ from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.frames.frame_index import read_index
 from hdrgen.pairs.prompts import with_prompts
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 log = logging.getLogger("base_model")
@@ -23,9 +23,14 @@ def main() -> None:
             Path("data/sanitize"),
             with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl")),
             Path("data/base_model"),
+            Path("metrics/base_model"),
             on_progress,
         )
-    write_metrics(Path("metrics/base_model.json"), figures)
+    write_metrics(
+        Path("metrics/base_model.json"),
+        picked(figures, "vae/val_code_psnr", "flow/val_loss", "prompts/prompt_accuracy"),
+    )
+    write_figures(Path("metrics/base_model"), figures, ("part", "figure"))
     if note := check_memory(checkpoint, available_memory()):
         log.warning(note)
 

@@ -46,7 +46,7 @@ QUANTITIES: dict[str, Quantity] = {
     "stops_rmse_over": Quantity("ratio", "lower"),
     # Generated pictures: `metrics.generated`, `metrics.flux`.
     "adherence": Quantity(_PICTURES, "higher"),
-    "pinned_share": Quantity(_PIXELS, "lower"),
+    "clipped_fraction": Quantity(_PIXELS, "lower"),
     "consistency_pu21_psnr": Quantity("dB", "higher"),
     "exposure_error_stops": Quantity("stops", "lower"),
     "compared_share": Quantity("of components"),
@@ -64,12 +64,11 @@ QUANTITIES: dict[str, Quantity] = {
     "finite_share": Quantity(_PIXELS, "higher"),
     "negative_share": Quantity("of components", "lower"),
     # What fine-tuning changed: more light or more range is not better in itself.
-    "pinned_ratio": Quantity("ratio", "lower"),
+    "clipped_ratio": Quantity("ratio", "lower"),
     "base_against_brackets_peak_ratio": Quantity("ratio"),
     # Whether a picture survives production: `validation`.
     "way_to_footage": Quantity("", "nearer 1"),
     **{name: Quantity(figure.unit, figure.better) for name, figure in FIGURES.items()},
-    "clipped_share": Quantity(_PIXELS),
     # Training, captions and exports.
     "loss": Quantity("", "lower"),
     "bytes": Quantity("bytes"),

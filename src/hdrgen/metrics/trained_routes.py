@@ -9,7 +9,8 @@ import torch
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.family import load_flux
-from hdrgen.metrics.flux import BASE, EvaluateFlux, RoutePicture, read_as_logc4
+from hdrgen.metrics.flux import EvaluateFlux, RoutePicture, read_as_logc4
+from hdrgen.metrics.flux_tables import BASE
 from hdrgen.metrics.generated import Code8
 from hdrgen.routes.generation.load import load_generator
 from hdrgen.routes.generation.trained import Route

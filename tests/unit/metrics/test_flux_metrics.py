@@ -120,13 +120,13 @@ def test_a_perfect_generator_is_as_good_as_the_frames(perfect):
 def test_pinned_is_what_no_bracket_holds_and_the_base_is_read_as_logc4(perfect):
     judgement, _ = perfect
     lamp = 4 / SIZE**2  # 600 is more than LogC4 can say, and EV -2 holds it
-    assert mean(judgement, "brackets", "pinned_share_logc4_ev+0") == pytest.approx(lamp)
-    assert mean(judgement, "brackets", "pinned_share") == 0
+    assert mean(judgement, "brackets", "clipped_fraction_logc4_ev+0") == pytest.approx(lamp)
+    assert mean(judgement, "brackets", "clipped_fraction") == 0
     against = judgement.figures["base_against_brackets"]
-    assert against["pinned_share_base"] == pytest.approx(lamp)
-    assert against["pinned_ratio"] == 0
+    assert against["clipped_fraction_base"] == pytest.approx(lamp)
+    assert against["clipped_ratio"] == 0
     assert mean(judgement, BASE, "peak_linear") < 470
-    assert "pinned_share" not in judgement.figures["routes"]["latent"]
+    assert "clipped_fraction" not in judgement.figures["routes"]["latent"]
     # What the base meant for a monitor is judged as a monitor shows it.
     assert mean(judgement, BASE, "adherence") > 0.95
 

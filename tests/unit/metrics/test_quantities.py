@@ -35,7 +35,7 @@ def test_sections_say_what_their_entries_are():
 
 
 def test_what_follows_a_name_changes_nothing():
-    assert quantity_of("pinned_share_logc4_ev-2") == quantity_of("pinned_share")
+    assert quantity_of("clipped_fraction_logc4_ev-2") == quantity_of("clipped_fraction")
     assert quantity_of("consistency_exposure_error_stops").better == "lower"
     assert quantity_of("tone_distance_stops") != quantity_of("stops") == Quantity("stops")
     assert quantity_of("stopsgap") == Quantity()

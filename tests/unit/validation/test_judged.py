@@ -202,8 +202,8 @@ def test_differences_that_nobody_sees_are_no_verdict():
 
 def test_generated_pictures_are_judged_by_what_codes_left_and_not_by_what_they_show():
     good, bad = (
-        {"comb": FRAMES, "clipped_share_-4": FRAMES},
-        {"comb": FRAMES + 9, "clipped_share_-4": FRAMES + 9},
+        {"comb": FRAMES, "clipped_fraction_-4": FRAMES},
+        {"comb": FRAMES + 9, "clipped_fraction_-4": FRAMES + 9},
     )
     pictures = [*of_kind(FOOTAGE, good), *of_kind(LOGC4_8BIT, bad), *of_kind("brackets", bad, GENERATED)]
     assert summary(pictures)["mine"]["falls_short"]["brackets"] == ["comb"]
@@ -219,7 +219,7 @@ def test_tables_have_a_column_for_each_kind(validated, tmp_path):
     }
     for name, table in written.items():
         assert set(table.columns) >= set((FOOTAGE, *RECONSTRUCTED) if name in of_frames else KINDS), name
-    assert written["clipped_share_by_exposure"]["exposure_stops"].to_list() == [-4, -2, 0, 2, 4]
+    assert written["clipped_fraction_by_exposure"]["exposure_stops"].to_list() == [-4, -2, 0, 2, 4]
     levels = continuity_table(validated[1], "levels")
     assert {"levels_half_float", "levels_logc4_8bit"} <= set(levels.columns)
     assert levels["stop"].is_sorted()
