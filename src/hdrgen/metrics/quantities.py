@@ -44,6 +44,7 @@ QUANTITIES: dict[str, Quantity] = {
     "psnr": Quantity("dB", "higher"),
     "same_code8_share": Quantity("of codes", "higher"),
     "stops_rmse_over": Quantity("ratio", "lower"),
+    "margin": Quantity("dB", "higher"),
     # Generated pictures: `metrics.generated`, `metrics.flux`.
     "adherence": Quantity(_PICTURES, "higher"),
     "clipped_fraction": Quantity(_PIXELS, "lower"),
@@ -68,6 +69,9 @@ QUANTITIES: dict[str, Quantity] = {
     "base_against_brackets_peak_ratio": Quantity("ratio"),
     # Whether a picture survives production: `validation`.
     "way_to_footage": Quantity("", "nearer 1"),
+    "falls_short": Quantity("figures", "lower"),
+    "as_footage": Quantity("figures", "higher"),
+    "levels": Quantity("half floats that occur"),
     **{name: Quantity(figure.unit, figure.better) for name, figure in FIGURES.items()},
     # Training, captions and exports.
     "loss": Quantity("", "lower"),

@@ -1,9 +1,10 @@
 """What a run of the pipeline left: its stages in order, their figures, and what DVC and git know of how they came."""
 
 import ast
+import csv
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import yaml
 
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import read_figures
 
 Tree = Mapping[str, Any]
-"""Figures as a metrics file holds them: mappings in mappings."""
+"""Figures or parameters: mappings in mappings."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Output:
 class Stage:
     """One stage.
 
-    ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items.
+    ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items. ``figures`` are
+    all figures by the same names, from the tables beside them, and ``verdicts`` the rows of its table of verdicts.
     ``parameters`` are those it last ran with, which may not be those of ``params.yaml``.
     """
 
@@ -38,6 +41,8 @@ class Stage:
     about: str
     has_metrics: bool
     metrics: Mapping[str, Tree]
+    figures: Mapping[str, Tree]
+    verdicts: Sequence[Mapping[str, str]]
     parameters: Tree
     outputs: tuple[Output, ...]
 
@@ -72,27 +77,9 @@ def read_stages(root: Path, own_name: str) -> list[Stage]:
     HdrgenError
         A file cannot be read.
     """
-    blocks = {name: block for name, block in pipeline(root)["stages"].items() if name != own_name}
+    blocks = {name: block for name, block in _pipeline(root)["stages"].items() if name != own_name}
     lock = _lock(_text(root / "dvc.lock"))
     return [_stage(root, name, block, lock) for name, block in blocks.items()]
-
-
-def pipeline(root: Path) -> dict[str, Any]:
-    """Return ``dvc.yaml`` as it is written.
-
-    Raises
-    ------
-    HdrgenError
-        It is missing or no YAML.
-    """
-    path = root / "dvc.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
-    return {"stages": {}, "plots": []} | (document or {})
 
 
 def read_revision(root: Path) -> Revision | None:
@@ -137,6 +124,17 @@ def committed_parameters(root: Path, commit: str) -> dict[str, Tree]:
     return {name: _parameters(_entries(stages, name)) for name in names}
 
 
+def _pipeline(root: Path) -> dict[str, Any]:
+    path = root / "dvc.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
+    except yaml.YAMLError as error:
+        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    return {"stages": {}} | (document or {})
+
+
 def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:
     entries = _entries(lock, name)
     script = _text(root / "stages" / f"{name}.py")
@@ -147,6 +145,8 @@ def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:
         (ast.get_docstring(ast.parse(script)) or "").split("\n")[0] if script else "",
         bool(block.get("do", block).get("metrics")),
         {file.stem: _metrics(file) for file in files},
+        {file.stem: read_figures(file.with_suffix("")) for file in files},
+        _rows(root / "metrics" / name / "verdicts.tsv"),
         _parameters(entries),
         tuple(Output(out["path"], out["md5"], out.get("size", 0), out.get("nfiles", 1)) for out in outputs),
     )
@@ -183,6 +183,10 @@ def _metrics(path: Path) -> Tree:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise HdrgenError(f"{path}: is no metrics file; run its stage again") from None
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader((_text(path) or "").splitlines(), delimiter="\t")]
 
 
 def _text(path: Path) -> str | None:

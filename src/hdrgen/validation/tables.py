@@ -15,7 +15,8 @@ from hdrgen.validation.verdicts import Verdict, verdict
 
 KEYS = ("source", "kind", "figure")
 """What the table of figures is keyed by."""
-FALLS_SHORT, BETWEEN, AS_FOOTAGE = "falls_short", "between", "as_footage"
+FALLS_SHORT, BETWEEN, AS_FOOTAGE, OPEN = "falls_short", "between", "as_footage", "open"
+"""Verdicts; the last is none."""
 VERDICTS = {
     **dict.fromkeys(("source", "kind", "input", "figure"), pl.String),
     "way_to_footage": pl.Float64,
@@ -52,13 +53,14 @@ def all_verdicts(validated: Sequence[Validated]) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each figure that tells these two apart: ``source``, ``kind``, ``input``, ``figure``; ``way_to_footage``, 0
-        as the 8-bit input and 1 as footage; and ``verdict``: `FALLS_SHORT` where the kind is not better than its input,
-        `AS_FOOTAGE` where it is not worse than footage, else `BETWEEN`, always by more than chance (see `verdicts`).
+        A row for each figure that may judge a kind: ``source``, ``kind``, ``input``, ``figure``; ``way_to_footage``, 0 as the
+        8-bit input and 1 as footage; and ``verdict``: `FALLS_SHORT` where the kind is not better than its input,
+        `AS_FOOTAGE` where it is not worse than footage, else `BETWEEN`, always by more than chance (see `verdicts`). Where
+        nothing can be said, the verdict is `OPEN` and ``way_to_footage`` null.
     """
     return pl.DataFrame(
         [
-            (source, kind, INPUT_OF[kind], figure, found.way, _word(found))
+            (source, kind, INPUT_OF[kind], figure, found and found.way, _word(found))
             for source, here in _by_source(validated).items()
             for kind in KINDS
             if kind in INPUT_OF and any(one.kind == kind for one in here)
@@ -94,16 +96,16 @@ def _by_source(validated: Sequence[Validated]) -> dict[str, list[Validated]]:
     }
 
 
-def _word(found: Verdict) -> str:
+def _word(found: Verdict | None) -> str:
+    if found is None:
+        return OPEN
     return FALLS_SHORT if found.falls_short else AS_FOOTAGE if found.as_footage else BETWEEN
 
 
-def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict]:
-    """Return the verdict on a kind by each figure that may judge it."""
+def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict | None]:
+    """Return the verdict on a kind by each figure that it has and that may judge it."""
     found = {}
     for name, figure in FIGURES.items():
-        if not figure.better or (figure.of_content and kind in ROUTES):
-            continue
         of_kind, footage, input_8bit = (
             {
                 (one.source, one.name): figure.goodness(one.figures[name])
@@ -112,9 +114,8 @@ def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict]:
             }
             for which in (kind, FOOTAGE, INPUT_OF[kind])
         )
-        said = verdict(of_kind, footage, input_8bit, least=figure.least)
-        if said is not None:
-            found[name] = said
+        if figure.better and of_kind and not (figure.of_content and kind in ROUTES):
+            found[name] = verdict(of_kind, footage, input_8bit, least=figure.least)
     return found
 
 
