@@ -68,7 +68,6 @@ QUANTITIES: dict[str, Quantity] = {
     "clipped_ratio": Quantity("ratio", "lower"),
     "base_against_brackets_peak_ratio": Quantity("ratio"),
     # Whether a picture survives production: `validation`.
-    "way_to_footage": Quantity("", "nearer 1"),
     "falls_short": Quantity("figures", "lower"),
     "as_footage": Quantity("figures", "higher"),
     "levels": Quantity("half floats that occur"),

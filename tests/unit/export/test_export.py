@@ -121,8 +121,8 @@ def test_a_decoder_is_itself_at_every_size_and_says_what_it_gives(tmp_path):
     model = Exportable(hdr_vae_graph(published()), "0123456789ab", latents)
     small = Export(sizes=((1, 1), (3, 2), (9, 7)))
     figures = export_models([model], [scene()], small, tmp_path)["hdr_vae_decoder"]
-    assert 0 <= figures["onnx"]["largest_relative_error"] <= 1e-4
-    assert list(figures["onnx"]["relative_error"]) == ["1x1", "3x2", "9x7"]
+    assert 0 <= figures["onnx"]["relative_error"] <= 1e-4
+    assert [size for size, of in figures["onnx"].items() if isinstance(of, dict)] == ["1x1", "3x2", "9x7"]
 
     onnx = pytest.importorskip("onnx")
     said = {p.key: p.value for p in onnx.load(tmp_path / "hdr_vae_decoder.onnx").metadata_props}
@@ -175,7 +175,7 @@ def test_tone_fusion_parity_counts_noisy_pairs_too(weights):
     model = Exportable(graph, "0" * 12, inputs)
     file = backends.exported(graph, backends.load_fuser(weights / "tone_fusion", "torch").digest)
     found = parity(model, OnnxGraph(file), [scene()], SETTINGS)
-    assert found["largest_relative_error"] <= 1e-4
+    assert found["relative_error"] <= 1e-4
     assert made == [0, 3, 0, 3, 0]
 
 

@@ -7,8 +7,8 @@ from hdrgen.metrics.generated import (
     ToneStatistics,
     at_maximum_share,
     bracket_consistency,
-    light_figures,
     clipped_fraction,
+    light_figures,
     spread_stops,
 )
 
