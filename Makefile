@@ -28,7 +28,7 @@ setup: $(VENV)/.installed ## make .venv and install everything
 
 repro: setup ## rebuild whatever params.yaml, data or code changed
 	dvc repro
-	@dvc metrics diff --md 2>/dev/null || true
+	@dvc metrics diff 2>/dev/null || true
 
 test: setup ## run the tests
 	python -m pytest

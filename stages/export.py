@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hdrgen.export.parity import Export, export_models, judged_scenes, trained_models
+from hdrgen.export.parity import Export, decisive_export, export_models, judged_scenes, trained_models
 from hdrgen.frames.frame_index import read_index
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     scenes = judged_scenes(Path("data/sanitize"), read_index(Path("data/split")))
     with progress_bar("export (models)") as on_progress:
         figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
-    write_metrics(Path("metrics/export.json"), picked(figures, "*/*/relative_error"))
+    write_metrics(Path("metrics/export.json"), decisive_export(figures))
     write_figures(Path("metrics/export"), figures, ("model", "runtime", "size", "figure"))
 
 

@@ -1,6 +1,7 @@
 """What `dvc.yaml` promises: every stage depends on all the code it runs and on its parameters."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,16 @@ def test_one_name_in_five_places():
         assert all(out == f"data/{name}" or out.startswith(f"data/{name}/") for out in written), written
         figures = [next(iter(m)) for m in stage(name).get("metrics", [])]
         assert all(f.startswith(f"metrics/{name}") for f in figures), figures
+        # Beside each JSON stands a folder of tables.
+        folders = [next(iter(plot)) for plot in stage(name).get("plots", [])]
+        assert [f"{folder}.json" for folder in folders] == figures
+
+
+def test_the_figures_that_decide_are_few():
+    def numbers(tree):
+        return sum(numbers(one) if isinstance(one, dict) else 1 for one in tree.values())
+
+    assert sum(numbers(json.loads(file.read_text())) for file in (ROOT / "metrics").glob("*.json")) <= 120
 
 
 @pytest.mark.parametrize("name", PIPELINE)

@@ -4,7 +4,7 @@ An export that differs is no export: it is refused, and nothing is left of it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +32,7 @@ from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_publi
 from hdrgen.models.tone_fusion import load_tone_fuser
 from hdrgen.pairs.scene_crops import split_frames
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import Figures
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -146,6 +147,16 @@ def export_models(
     if on_progress:
         on_progress(len(models), len(models))
     return figures
+
+
+def decisive_export(figures: Figures) -> dict[str, Any]:
+    """Return each model's largest relative error over all runtimes, in parts per million."""
+    return {
+        model: {
+            "error_ppm": 1e6 * max(one["relative_error"] for one in of.values() if isinstance(one, Mapping))
+        }
+        for model, of in figures.items()
+    }
 
 
 def parity(model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], settings: Export) -> dict[str, Any]:

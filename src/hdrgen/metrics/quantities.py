@@ -81,6 +81,7 @@ QUANTITIES: dict[str, Quantity] = {
     "contradictions": Quantity("captions", "lower"),
     "quarantined": Quantity("files", "lower"),
     "relative_error": Quantity("", "lower"),
+    "error_ppm": Quantity("parts per million", "lower"),
 }
 """Every quantity by its name in a metrics file, those that say most first in each group."""
 

@@ -107,7 +107,7 @@ def unit_of(figure: str) -> str:
 
     Examples
     --------
-    >>> unit_of("pu21_psnr"), unit_of("tone_distance_stops"), unit_of("routes / base / pinned_share")
+    >>> unit_of("pu21_psnr"), unit_of("tone_distance_stops"), unit_of("routes / base / clipped_fraction")
     ('dB', '', 'of pixels')
     """
     unit = quantity_of(figure).unit

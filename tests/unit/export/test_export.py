@@ -10,7 +10,7 @@ from hdrgen.export import onnx_file
 from hdrgen.export.decoders import hdr_vae_graph
 from hdrgen.export.graphs import Contract, Graph, tone_fusion_graph
 from hdrgen.export.onnx_file import write_onnx
-from hdrgen.export.parity import Export, Exportable, export_models, parity, trained_models
+from hdrgen.export.parity import Export, Exportable, decisive_export, export_models, parity, trained_models
 from hdrgen.inference import backends
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
@@ -122,6 +122,9 @@ def test_a_decoder_is_itself_at_every_size_and_says_what_it_gives(tmp_path):
     small = Export(sizes=((1, 1), (3, 2), (9, 7)))
     figures = export_models([model], [scene()], small, tmp_path)["hdr_vae_decoder"]
     assert 0 <= figures["onnx"]["relative_error"] <= 1e-4
+    assert decisive_export({"some": figures}) == {
+        "some": {"error_ppm": 1e6 * figures["onnx"]["relative_error"]}
+    }
     assert [size for size, of in figures["onnx"].items() if isinstance(of, dict)] == ["1x1", "3x2", "9x7"]
 
     onnx = pytest.importorskip("onnx")
