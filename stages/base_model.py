@@ -23,7 +23,6 @@ def main() -> None:
             Path("data/sanitize"),
             with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl")),
             Path("data/base_model"),
-            Path("metrics/base_model"),
             on_progress,
         )
     write_metrics(

@@ -18,7 +18,7 @@ from hdrgen.frames.frame_index import write_index
 from hdrgen.images.exr import write_exr
 from hdrgen.metrics.captions import write_tag_frequencies
 from hdrgen.pairs.prompts import with_prompts
-from hdrgen.report.curves import plot_svg, read_plot
+from hdrgen.report.curves import plot_svg, read_plots
 from hdrgen.report.page import ReportSettings, write_report
 from hdrgen.routes.generation.wishes import read_prompts
 
@@ -121,7 +121,10 @@ def test_tags_come_back_from_their_table_and_can_be_drawn(tmp_path, text):
         rows = [*csv.reader(stream, delimiter="\t")]
     plain = " ".join(text.replace("\0", " ").split())
     assert rows == [["tag", "frames"], ["plain", "2"], *sorted([["other", "1"], [plain, "1"]])]
-    drawn = ET.fromstring(plot_svg(read_plot(path)))  # noqa: S314 - our own drawing
+    (plot,) = read_plots(
+        [{"metrics/caption/tags.tsv": {"x": "frames", "y": "tag", "template": "bar_horizontal"}}]
+    )
+    drawn = ET.fromstring(plot_svg(plot, tmp_path))  # noqa: S314 - our own drawing
     assert plain in [
         "".join(one.itertext()).strip() for one in drawn.iter("{http://www.w3.org/2000/svg}text")
     ]

@@ -136,7 +136,7 @@ def by_kind(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
-    """Write tables in full precision; one whose columns are numbers, but for the first, is a plot of these over the first."""
+    """Write tables in full precision."""
     for name, table in tables.items():
         with replacing(folder / f"{name}.tsv") as temporary:
             table.write_csv(temporary, separator="\t")

@@ -1,19 +1,17 @@
-"""Curves as SVG, by matplotlib: the tables of a stage that are plots, and histograms."""
+"""Curves as SVG, by matplotlib: those that ``dvc.yaml`` names under ``plots``, drawn as `dvc plots show` means them."""
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hdrgen.metrics.quantities import quantity_of
 from hdrgen.report.text import frame_name, words
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.metrics_file import TABLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,86 +22,71 @@ _MOST_NAMES = 24
 """Rows of a table by name, as frames, that have room for their names."""
 _MARKERS = "osD^vPX*<>"
 _LINES = ("-", "--", "-.", ":")
-_VELOCITY, _CODES = "mean squared error of the velocity", "error of codes from -1 to 1"
-_LABELS = {
-    "base_model/flow": ("step", _VELOCITY),
-    "base_model/vae": ("step", _CODES),
-    "evaluate_flux/tones": ("stops", "of pixels"),
-    "evaluate_tone_fusion/reliability_clean": ("true luminance in stops", "estimate in stops"),
-    "evaluate_tone_fusion/reliability_generated": ("true luminance in stops", "estimate in stops"),
-    "train_bit_depth/loss": ("step", "minus PSNR over code values in dB"),
-    "train_exposure_fusion/loss": ("step", "minus PU21-PSNR in dB, plus errors in levels and light"),
-    "train_flux_full/loss": ("step", _VELOCITY),
-    "train_flux_lora/loss": ("step", _VELOCITY),
-    "train_flux_vae/loss": ("step", _CODES),
-    "train_hdr_vae/loss": ("step", _CODES),
-    "train_tone_fusion/fuser": ("step", "minus PU21-PSNR in dB, plus error in levels"),
-    "train_tone_fusion/mlp": ("epoch", "loss"),
-    "validate/source_energy_ratio_by_place": ("place", "ratio to the frame, strongest source first"),
-}
-"""Labels of x and y where names do not say them."""
-_SHOWN = {
-    "reliability": (
-        *(f"estimate_{percentile}_fuser" for percentile in ("p10", "p50", "p90")),
-        "estimate_p50_published_mlp",
-    )
-}
-"""Columns that are drawn of tables with many."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A table that is plotted: its first column is x, each other one a curve."""
+    """One plot of ``dvc.yaml``: columns ``y`` of a table over its column ``x``."""
 
-    title: str
-    table: pl.DataFrame
+    table: str
+    x: str
+    y: tuple[str, ...]
     x_label: str
     y_label: str
+    template: str
+
+    @property
+    def title(self) -> str:
+        """Return the table's name in words."""
+        return words(Path(self.table).stem)
 
 
-def read_plot(path: Path) -> Plot | None:
-    """Return a stage's table as a plot; None where it is none: figures, empty, or with more words than its first column.
-
-    Parameters
-    ----------
-    path
-        ``metrics/<stage>/<name>.tsv``. A name ``<figure>_by_<x>`` or ``<figure>_by_<x>_<kind>`` says what is plotted.
+def read_plots(entries: Sequence[Any]) -> list[Plot]:
+    """Return the plots under ``plots`` of ``dvc.yaml``, a table each.
 
     Raises
     ------
     HdrgenError
-        The file is no table.
+        An entry is no table with columns.
     """
-    if path.stem.split("_")[0] == TABLE:
+    found = []
+    for entry in entries:
+        try:
+            ((table, axes),) = entry.items()
+            y = (axes["y"],) if isinstance(axes["y"], str) else tuple(axes["y"])
+            x_label = axes.get("x_label", words(axes["x"]))
+            template = axes.get("template", "linear")
+            found.append(Plot(table, axes["x"], y, x_label, axes.get("y_label", ""), template))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise HdrgenError(
+                f"dvc.yaml: plots: {entry!r} must be a table with its columns x and y"
+            ) from None
+    return found
+
+
+def plot_svg(plot: Plot, folder: Path) -> str | None:
+    """Draw a plot from its table in the folder; None where that was not written, or has none of the columns.
+
+    Raises
+    ------
+    HdrgenError
+        matplotlib is not installed, or the table is none.
+    """
+    path = folder / plot.table
+    if not path.is_file():
         return None
     try:
         table = pl.read_csv(path, separator="\t", infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
         raise HdrgenError(f"{path}: is no table ({error}); run its stage again") from None
-    x, *curves = table.columns
-    curves = [name for name in curves if table[name].null_count() < len(table)]
-    if not curves or not all(table[name].dtype.is_numeric() for name in curves):
+    if plot.template.startswith("bar_horizontal"):
+        return _bars(plot, table)
+    columns = [name for name in plot.y if name in table.columns and table[name].dtype.is_numeric()]
+    if plot.x not in table.columns or not columns or table.is_empty():
         return None
-    shown = [name for name in _SHOWN.get(path.stem.split("_")[0], curves) if name in curves] or curves
-    figure, _, kind = path.stem.partition("_by_")
-    _, _, kind = kind.partition("_")
-    title = f"{words(figure)} by {words(x)}" if "_by_" in path.stem else words(path.stem)
-    x_label, y_label = _LABELS.get(f"{path.parent.name}/{path.stem}", (words(x), quantity_of(figure).unit))
-    return Plot(", ".join(filter(None, (title, words(kind)))), table.select(x, *shown), x_label, y_label)
-
-
-def plot_svg(plot: Plot) -> str:
-    """Draw a plot: lines over numbers, markers or, of one column, bars over names.
-
-    Raises
-    ------
-    HdrgenError
-        matplotlib is not installed.
-    """
-    x, *curves = plot.table.columns
-    if plot.table[x].dtype.is_numeric():
-        return _lines(plot, x, curves)
-    return _bars(plot, x, *curves) if len(curves) == 1 else _by_name(plot, x, curves)
+    if table[plot.x].dtype.is_numeric():
+        return _lines(plot, table, columns)
+    return _by_name(plot, table, columns)
 
 
 def histogram_svg(
@@ -129,14 +112,14 @@ def histogram_svg(
     return _finished(figure, axes, title, "stops from mid-grey", "share of pixels")
 
 
-def _lines(plot: Plot, x: str, curves: Sequence[str]) -> str:
+def _lines(plot: Plot, table: pl.DataFrame, columns: Sequence[str]) -> str:
     figure = _figure(_HEIGHT)
     axes = figure.subplots()
-    few = len(plot.table) <= _MOST_NAMES
-    for place, name in enumerate(curves):
+    few = len(table) <= _MOST_NAMES
+    for place, name in enumerate(columns):
         axes.plot(
-            plot.table[x].to_numpy(),
-            plot.table[name].cast(pl.Float64).to_numpy(),
+            table[plot.x].to_numpy(),
+            table[name].cast(pl.Float64).to_numpy(),
             label=words(name),
             marker=_MARKERS[place % len(_MARKERS)] if few else None,
             markersize=3,
@@ -146,15 +129,15 @@ def _lines(plot: Plot, x: str, curves: Sequence[str]) -> str:
     return _finished(figure, axes, plot.title, plot.x_label, plot.y_label)
 
 
-def _by_name(plot: Plot, x: str, curves: Sequence[str]) -> str:
+def _by_name(plot: Plot, table: pl.DataFrame, columns: Sequence[str]) -> str:
     """Draw a line of markers for each row: its name at the left, or no names where there are too many of them."""
-    rows = np.arange(len(plot.table))
-    named = len(rows) <= _MOST_NAMES
-    figure = _figure(max(_HEIGHT, 1.2 + 0.22 * len(rows)) if named else 2 * _HEIGHT)
+    rows = np.arange(len(table))
+    named = len(table) <= _MOST_NAMES
+    figure = _figure(max(_HEIGHT, 1.2 + 0.22 * len(table)) if named else 2 * _HEIGHT)
     axes = figure.subplots()
-    for place, name in enumerate(curves):
+    for place, name in enumerate(columns):
         axes.plot(
-            plot.table[name].cast(pl.Float64).to_numpy(),
+            table[name].cast(pl.Float64).to_numpy(),
             rows,
             label=words(name),
             marker=_MARKERS[place % len(_MARKERS)],
@@ -163,21 +146,25 @@ def _by_name(plot: Plot, x: str, curves: Sequence[str]) -> str:
             color=f"C{place}",
         )
     if named:
-        axes.set_yticks(rows, [_label(name) for name in plot.table[x]])
+        axes.set_yticks(rows, [_label(name) for name in table[plot.x]])
     else:
         axes.set_yticks([])
     axes.invert_yaxis()
     return _finished(
-        figure, axes, plot.title, plot.y_label, "" if named else f"{len(rows)} by {plot.x_label}"
+        figure, axes, plot.title, plot.y_label, "" if named else f"{len(table)} by {plot.x_label}"
     )
 
 
-def _bars(plot: Plot, x: str, length: str) -> str:
-    figure = _figure(max(_HEIGHT, 0.6 + 0.16 * len(plot.table)))
+def _bars(plot: Plot, table: pl.DataFrame) -> str | None:
+    # dvc's horizontal bars have their lengths in x and their names in y.
+    (name,) = plot.y
+    if {plot.x, name} - set(table.columns) or table.is_empty():
+        return None
+    figure = _figure(max(_HEIGHT, 0.6 + 0.16 * len(table)))
     axes = figure.subplots()
-    axes.barh([_label(name) for name in plot.table[x]], plot.table[length].to_numpy(), color="C0")
+    axes.barh([_label(label) for label in table[name]], table[plot.x].to_numpy(), color="C0")
     axes.invert_yaxis()
-    return _finished(figure, axes, plot.title, words(length), "", legend=False)
+    return _finished(figure, axes, plot.title, plot.x_label, "", legend=False)
 
 
 def _label(value: object) -> str:

@@ -18,10 +18,10 @@ from hdrgen.metrics.captions import caption_examples, contradicted
 from hdrgen.report import evaluations, pictures, speed
 from hdrgen.report.cells import Table
 from hdrgen.report.changes import changes_since, measured
-from hdrgen.report.curves import plot_svg, read_plot
+from hdrgen.report.curves import Plot, plot_svg, read_plots
 from hdrgen.report.figures import tables
 from hdrgen.report.pictures import Shown, SideBySide
-from hdrgen.report.pipeline import Stage, Tree, read_revision, read_stages
+from hdrgen.report.pipeline import Stage, Tree, pipeline, read_revision, read_stages
 from hdrgen.report.text import frame_name, rounded, signed, verdict_on, words
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
@@ -121,6 +121,7 @@ def write_report(
             on_progress(done, parts)
         return value
 
+    plots = read_plots(pipeline(root)["plots"])
     now = {name: tree for stage in stages for name, tree in stage.metrics.items()}
     figures = [(stage.name, tree) for stage in stages for tree in stage.figures.values()]
     validated = part([*_validated(data / "validate", dict(figures).get("validate", {}), settings)])
@@ -128,7 +129,9 @@ def write_report(
     captions = part([*_captions(data, settings)])
     sections = [
         part(
-            StageSection(stage, [*_tables(stage)], [*_curves(stage, root)], [*_sheets(stage, data, settings)])
+            StageSection(
+                stage, [*_tables(stage)], [*_curves(stage, plots, root)], [*_sheets(stage, data, settings)]
+            )
         )
         for stage in stages
     ]
@@ -188,12 +191,12 @@ def _tables(stage: Stage) -> Iterator[Table]:
             yield from tables(tree, name.removeprefix(stage.name).strip("_"))
 
 
-def _curves(stage: Stage, root: Path) -> Iterator[Shown]:
-    for name in stage.metrics:
-        for path in sorted((root / "metrics" / name).glob("*.tsv")):
-            plot = read_plot(path)
-            if plot is not None:
-                yield pictures.svg(plot_svg(plot), plot.title)
+def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[Shown]:
+    for plot in plots:
+        if Path(plot.table).parent.name == stage.name:
+            drawing = plot_svg(plot, root)
+            if drawing is not None:
+                yield pictures.svg(drawing, plot.title)
 
 
 def _sheets(stage: Stage, data: Path, settings: ReportSettings) -> Iterator[Shown]:

@@ -77,9 +77,27 @@ def read_stages(root: Path, own_name: str) -> list[Stage]:
     HdrgenError
         A file cannot be read.
     """
-    blocks = {name: block for name, block in _pipeline(root)["stages"].items() if name != own_name}
+    blocks = {name: block for name, block in pipeline(root)["stages"].items() if name != own_name}
     lock = _lock(_text(root / "dvc.lock"))
     return [_stage(root, name, block, lock) for name, block in blocks.items()]
+
+
+def pipeline(root: Path) -> dict[str, Any]:
+    """Return ``dvc.yaml`` as it is written.
+
+    Raises
+    ------
+    HdrgenError
+        It is missing or no YAML.
+    """
+    path = root / "dvc.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
+    except yaml.YAMLError as error:
+        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    return {"stages": {}, "plots": []} | (document or {})
 
 
 def read_revision(root: Path) -> Revision | None:
@@ -122,17 +140,6 @@ def committed_parameters(root: Path, commit: str) -> dict[str, Tree]:
     stages = _lock(_git(root, "show", f"{commit}:./dvc.lock"))
     names = dict.fromkeys(name.split("@")[0] for name in stages)
     return {name: _parameters(_entries(stages, name)) for name in names}
-
-
-def _pipeline(root: Path) -> dict[str, Any]:
-    path = root / "dvc.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
-    return {"stages": {}} | (document or {})
 
 
 def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:

@@ -38,7 +38,7 @@ SETTINGS = BaseModelSettings.model_validate(
 @pytest.fixture(scope="module")
 def made(frames, tmp_path_factory):
     out = tmp_path_factory.mktemp("base_model")
-    return out, make_base_model(SETTINGS, *frames, out, out / "curves")
+    return out, make_base_model(SETTINGS, *frames, out)
 
 
 def all_weights(out):
@@ -54,11 +54,11 @@ def test_a_later_stage_finds_a_checkpoint_like_any_other(made):
     # What training needed to go on is gone.
     assert sorted(p.name for p in out.iterdir()) == [
         "checkpoint.json",
-        "curves",
+        "flow.tsv",
         "samples.png",
         "tiny",
+        "vae.tsv",
     ]
-    assert sorted(p.name for p in (out / "curves").iterdir()) == ["flow.tsv", "vae.tsv"]
     assert (out / "samples.png").is_file()
     assert figures["vae"]["val_code_psnr"] > 5
     assert 0 <= figures["prompts"]["prompt_accuracy"] <= 1
@@ -81,9 +81,9 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
 ):
     for stop_at in (4, 9):  # in the VAE's training, then in the transformer's
         with pytest.raises(KeyboardInterrupt):
-            make_base_model(SETTINGS, *frames, tmp_path, tmp_path / "curves", interrupt_after(stop_at))
+            make_base_model(SETTINGS, *frames, tmp_path, interrupt_after(stop_at))
         assert not (tmp_path / "tiny").exists()
-    make_base_model(SETTINGS, *frames, tmp_path, tmp_path / "curves")
+    make_base_model(SETTINGS, *frames, tmp_path)
     expected = all_weights(made[0])
     continued = all_weights(tmp_path)
     assert expected.keys() == continued.keys()
@@ -102,7 +102,7 @@ def test_training_moves_the_vae_and_the_transformer_and_leaves_the_text_encoder(
             )
         }
     )
-    make_base_model(short, *frames, tmp_path, tmp_path / "curves")
+    make_base_model(short, *frames, tmp_path)
     longer, shorter = all_weights(made[0]), all_weights(tmp_path)
     same = {
         name: all(torch.equal(value, shorter[name][key]) for key, value in tensors.items())
@@ -113,7 +113,7 @@ def test_training_moves_the_vae_and_the_transformer_and_leaves_the_text_encoder(
 
 def test_a_checkpoint_that_is_given_is_only_pointed_at(made, frames, tmp_path):
     given = SETTINGS.model_copy(update={"checkpoint": str(made[0] / "tiny")})
-    checkpoint, figures = make_base_model(given, *frames, tmp_path, tmp_path / "curves")
+    checkpoint, figures = make_base_model(given, *frames, tmp_path)
     assert figures == checkpoint.figures()
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.json"]
     assert read_reference(tmp_path / "checkpoint.json").path == made[0] / "tiny"
@@ -122,7 +122,7 @@ def test_a_checkpoint_that_is_given_is_only_pointed_at(made, frames, tmp_path):
 def test_no_frames_to_validate_on_is_one_line(frames, tmp_path):
     folder, index = frames
     with pytest.raises(HdrgenError, match="no frames"):
-        make_base_model(SETTINGS, folder, index.filter(pl.col("split") == "train"), tmp_path, tmp_path)
+        make_base_model(SETTINGS, folder, index.filter(pl.col("split") == "train"), tmp_path)
 
 
 def test_grey_is_shown_as_an_srgb_monitor_shows_it():
