@@ -23,7 +23,9 @@ def main() -> None:
     with progress_bar("export (models)") as on_progress:
         figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
     write_metrics(Path("metrics/export.json"), decisive_export(figures))
-    write_figures(Path("metrics/export"), figures, ("model", "runtime", "size", "figure"))
+    write_figures(Path("metrics/export"), figures["models"], ("model", "runtime", "figure"))
+    errors, keys = figures["relative_error"], ("runtime", "model", "size")
+    write_figures(Path("metrics/export"), errors, keys, "relative_error")
 
 
 if __name__ == "__main__":
