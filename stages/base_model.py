@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.flux.base_model import BaseModelSettings, make_base_model
 from hdrgen.flux.checkpoint import available_memory, check_memory
-from hdrgen.frames.frame_index import read_index
-from hdrgen.pairs.prompts import with_prompts
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hdrgen.captions.captioning import CaptionSettings, caption_frames, check_all, write_captions
-from hdrgen.captions.frames import indexed_frames
-from hdrgen.captions.overrides import read_overrides
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.captions import caption_figures, write_tag_frequencies
+from hdrgen.dataset.captions.captioning import CaptionSettings, caption_frames, check_all, write_captions
+from hdrgen.dataset.captions.frames import indexed_frames
+from hdrgen.dataset.captions.overrides import read_overrides
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.evaluation.captions import caption_figures, write_tag_frequencies
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

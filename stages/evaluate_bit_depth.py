@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.bit_depth import (
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs
+from hdrgen.evaluation.bit_depth import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateBitDepth,
@@ -11,12 +12,11 @@ from hdrgen.metrics.bit_depth import (
     judge_bit_depth,
     plots,
 )
-from hdrgen.metrics.judgement import decisive, summary, write_evaluation
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
 from hdrgen.models.bit_depth import MODEL
-from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs
+from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
-from hdrgen.training.weights import released_weights
 
 
 def main() -> None:

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.exposure_fusion import (
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
+from hdrgen.evaluation.exposure_fusion import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateExposureFusion,
     judge_exposure_fusion,
     plots,
 )
-from hdrgen.metrics.judgement import decisive, summary, write_evaluation
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
 from hdrgen.models.exposure_fusion import MODEL
-from hdrgen.pairs.bracket_pairs import MakeBracketPairs
+from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
-from hdrgen.training.weights import released_weights
 
 
 def main() -> None:

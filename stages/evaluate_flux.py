@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.scene_crops import split_frames
+from hdrgen.evaluation.tables import write_tables
+from hdrgen.evaluation.text_to_exr import (
+    EvaluateFlux,
+    asked_kinds,
+    held_out_renders,
+    judge_flux,
+    training_crops,
+)
+from hdrgen.evaluation.text_to_exr_tables import KEYS, decisive_flux, plots
+from hdrgen.evaluation.trained_routes import TrainedRoutes
 from hdrgen.images.code_image import write_png8
-from hdrgen.metrics.flux import EvaluateFlux, asked_kinds, held_out_renders, judge_flux, training_crops
-from hdrgen.metrics.flux_tables import KEYS, decisive_flux, plots
-from hdrgen.metrics.judgement import write_tables
-from hdrgen.metrics.trained_routes import TrainedRoutes
-from hdrgen.pairs.scene_crops import split_frames
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hdrgen.flux.checkpoint import read_reference
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.hdr_vae import (
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.evaluation.hdr_vae import (
     EvaluateHdrVae,
     decisive_hdr_vae,
     hdr_vae_summary,
@@ -15,7 +14,8 @@ from hdrgen.metrics.hdr_vae import (
     plots,
     round_trips,
 )
-from hdrgen.metrics.judgement import write_evaluation
+from hdrgen.evaluation.tables import write_evaluation
+from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
 

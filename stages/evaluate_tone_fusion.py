@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.metrics.judgement import decisive, summary, write_evaluation
-from hdrgen.metrics.tone_fusion import (
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
+from hdrgen.evaluation.tone_fusion import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateToneFusion,
@@ -13,10 +14,9 @@ from hdrgen.metrics.tone_fusion import (
     plots,
 )
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
-from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
+from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
-from hdrgen.training.weights import released_weights
 
 
 def main() -> None:

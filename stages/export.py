@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
-from hdrgen.export.parity import Export, decisive_export, export_models, judged_scenes, trained_models
-from hdrgen.frames.frame_index import read_index
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.evaluation.export_parity import (
+    Export,
+    decisive_export,
+    export_models,
+    judged_scenes,
+    trained_models,
+)
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
-from hdrgen.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
-from hdrgen.pairs.records import counts_by_split
-from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
+from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
+from hdrgen.dataset.pairs.records import counts_by_split
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

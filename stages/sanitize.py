@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hdrgen.frames.ingest import IngestParams
-from hdrgen.frames.sanitize import SanitizeParams, repairs_in_all, sanitize
+from hdrgen.dataset.ingest import IngestParams
+from hdrgen.dataset.sanitize import SanitizeParams, repairs_in_all, sanitize
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

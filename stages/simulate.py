@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from hdrgen.frames.ingest import IngestParams
-from hdrgen.frames.simulate import SimulateParams, remove_frames, simulate
+from hdrgen.dataset.ingest import IngestParams
+from hdrgen.dataset.simulate import SimulateParams, remove_frames, simulate
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
 

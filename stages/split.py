@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
-from hdrgen.frames.split import SplitParams, counts_by_split, split
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.split import SplitParams, counts_by_split, split
 from hdrgen.runtime.console import run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

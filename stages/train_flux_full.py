@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.tiny import TinyNetwork
-from hdrgen.flux.training_plan import Size, Workload, build, plan_training
-from hdrgen.frames.frame_index import read_index
-from hdrgen.pairs.prompts import with_prompts
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 from hdrgen.training.flux_full import TrainFluxFull, train_flux_full
+from hdrgen.training.plan import Size, Workload, build, plan_training
 
 
 def main(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from hdrgen.dataset.frame_index import read_index
 from hdrgen.flux.checkpoint import read_reference
-from hdrgen.frames.frame_index import read_index
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.frames.frame_index import read_index
+from hdrgen.dataset.frame_index import read_index
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

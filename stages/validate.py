@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from hdrgen.metrics.judgement import write_tables
+from hdrgen.evaluation.production import ValidateSettings, validate_all
+from hdrgen.evaluation.production_pictures import Models
+from hdrgen.evaluation.production_tables import KEYS, decisive, plots, summary, tables
+from hdrgen.evaluation.tables import write_tables
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section
-from hdrgen.validation.delivered import Models
-from hdrgen.validation.judged import ValidateSettings, validate_all
-from hdrgen.validation.tables import KEYS, decisive, plots, summary, tables
 
 
 def main() -> None:

@@ -17,13 +17,13 @@ pytest.importorskip("vllm", reason="vLLM has an environment of its own: make tes
 
 from tiny_qwen3_vl import write_tiny_qwen3_vl
 
-from hdrgen.captions.batch_files import batch_model, write_batch
-from hdrgen.captions.captioner import Answered, Unanswered
-from hdrgen.captions.captioning import CaptionSettings, caption_frames
-from hdrgen.captions.endpoint import Endpoint
-from hdrgen.captions.engine import STRUCTURED_OUTPUTS, Engine
-from hdrgen.captions.frames import Frame
 from hdrgen.colour.primaries import AWG4
+from hdrgen.dataset.captions.batch_files import batch_model, write_batch
+from hdrgen.dataset.captions.captioner import Answered, Unanswered
+from hdrgen.dataset.captions.captioning import CaptionSettings, caption_frames
+from hdrgen.dataset.captions.endpoint import Endpoint
+from hdrgen.dataset.captions.engine import STRUCTURED_OUTPUTS, Engine
+from hdrgen.dataset.captions.frames import Frame
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.metrics_file import write_metrics
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from hdrgen.inference.network import fastest_dtype, torch_threads
 from hdrgen.models.int8_unet import int8_supported
+from hdrgen.models.runtime_network import fastest_dtype, torch_threads
 
 MATRIX_SIDE = 2048
 MEMORY_BYTES = 1 << 28

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hdrgen.bench.operations import EVS
+from hdrgen.exposure.bracket_tables import bracket_cells
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
 from hdrgen.inference.tone_mlp import MlpFuser
-from hdrgen.models.bracket_cells import bracket_cells
 from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.runtime.scheduling import cores
 

@@ -21,10 +21,10 @@ import psutil
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.bench.worker import Kind
+from hdrgen.cli.bench_worker import Kind
 from hdrgen.inference.backends import Fastest
-from hdrgen.inference.onnx_graph import PROVIDERS, Runtime, why_absent
-from hdrgen.routes.generation.trained import find_trained
+from hdrgen.inference.onnx_session import PROVIDERS, Runtime, why_absent
+from hdrgen.routes.trained_models import find_trained
 from hdrgen.runtime.errors import HdrgenError
 
 GENERATE_STEP = "generate_step"
@@ -35,7 +35,7 @@ SAMPLED_EVERY_S = 0.1
 
 WORKER = """
 import json, sys
-from hdrgen.bench.worker import timed_calls
+from hdrgen.cli.bench_worker import timed_calls
 from hdrgen.runtime.errors import HdrgenError
 kind, modules, calls, *arguments = sys.argv[1:]
 try:
@@ -378,7 +378,7 @@ def _generate_step(models: Path, runs: int) -> Timing | Missing:
         for steps in GENERATE_STEPS * runs:
             try:
                 run = _process(
-                    "hdrgen", ("hdrgen.routes.generation.load",), (*arguments, "--steps", str(steps))
+                    "hdrgen", ("hdrgen.routes.load_generator",), (*arguments, "--steps", str(steps))
                 )
             except HdrgenError as error:
                 return Missing(GENERATE_STEP, str(error), failed=True)

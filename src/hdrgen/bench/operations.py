@@ -17,12 +17,12 @@ from hdrgen.colour.primaries import AP0
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import write_exr
-from hdrgen.inference.onnx_graph import Runtime
+from hdrgen.inference.onnx_session import Runtime
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import SLOTS, load_exposure_fusion
 from hdrgen.models.tone_fusion import load_tone_fuser
 from hdrgen.models.tone_mlp import ToneMlp
-from hdrgen.training.weights import released_weights
+from hdrgen.models.weights import released_weights
 
 Light = NDArray[np.floating]
 EVS = (-2, 0, 2, 4)
@@ -211,21 +211,21 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "convert": Operation(
         ("convert", "{folder}/in.exr", "-o", "{folder}/out.exr", "--to", "acescg"),
-        ("hdrgen.conversion",),
+        ("hdrgen.images.conversion",),
         _write_exr,
         2 * RGB_HALF,
         peers=("OpenEXR read + write", "OpenImageIO", "colour-science"),
     ),
     "preview": Operation(
         ("preview", "{folder}/in.exr", "-o", "{folder}/out.png"),
-        ("hdrgen.preview",),
+        ("hdrgen.qc.preview",),
         _write_exr,
         RGB_HALF + RGB8,
         peers=("OpenImageIO view",),
     ),
     "ingest": Operation(
         ("ingest", "{folder}", "-o", "{out}", "--json"),
-        ("hdrgen.frames.ingest",),
+        ("hdrgen.dataset.ingest",),
         _write_exrs,
         2 * RGB_HALF,
         peers=("OpenEXR read + write",),

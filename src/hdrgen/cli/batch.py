@@ -17,7 +17,7 @@ from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.steps import Steps
+    from hdrgen.runtime.overlap import Steps
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
@@ -153,7 +153,7 @@ def run_jobs(
     typer.Exit
         With 2 when the only job failed, 1 when some of many did, a result is not good, or there is a bug.
     """
-    from hdrgen.freed_memory import keep_freed_memory
+    from hdrgen.runtime.memory import keep_freed_memory
 
     keep_freed_memory()  # for the next picture, which mostly is of the same size
     results: list[dict[str, Any]] = []
@@ -194,13 +194,13 @@ def run_jobs(
 
 
 def _one_by_one(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
-    from hdrgen.steps import finish
+    from hdrgen.runtime.overlap import finish
 
     return (partial(finish, task) for task in tasks)
 
 
 def _overlapped(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
-    from hdrgen.steps import overlapped
+    from hdrgen.runtime.overlap import overlapped
 
     return (future.result for future in overlapped(tasks))
 

@@ -18,7 +18,7 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
-from hdrgen.ev_list import parse_evs
+from hdrgen.exposure.ev_list import parse_evs
 
 
 def bracket(

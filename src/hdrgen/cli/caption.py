@@ -15,8 +15,8 @@ from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
-    from hdrgen.captions.captioning import CaptionSettings
-    from hdrgen.captions.frames import Frame
+    from hdrgen.dataset.captions.captioning import CaptionSettings
+    from hdrgen.dataset.captions.frames import Frame
 
 
 def caption(
@@ -68,9 +68,9 @@ def caption(
     was interrupted goes on, and frames that failed are asked about again. They are named with the reason; the exit
     code is 1 then.
     """
-    from hdrgen.captions.captioning import caption_frames, write_captions
-    from hdrgen.captions.overrides import read_overrides
-    from hdrgen.metrics.captions import caption_figures
+    from hdrgen.dataset.captions.captioning import caption_frames, write_captions
+    from hdrgen.dataset.captions.overrides import read_overrides
+    from hdrgen.evaluation.captions import caption_figures
 
     if write_batch and read_batch:
         raise HdrgenError("--write-batch asks and --read-batch takes the answers: one at a time")
@@ -104,7 +104,7 @@ def caption(
 def _settings(
     params: Path | None, chosen: dict[str, Any], endpoint: list[str] | None, concurrency: int | None
 ) -> "CaptionSettings":
-    from hdrgen.captions.captioning import CaptionSettings
+    from hdrgen.dataset.captions.captioning import CaptionSettings
     from hdrgen.runtime.params import read_section
 
     settings = read_section(params, "caption", CaptionSettings) if params else CaptionSettings()
@@ -124,8 +124,8 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _frames(inputs: list[Path]) -> "list[Frame]":
     """Return the frames of indexes where folders have one, else of files."""
-    from hdrgen.captions.frames import frames_in_files, indexed_frames
-    from hdrgen.frames.frame_index import INDEX_NAME, read_index
+    from hdrgen.dataset.captions.frames import frames_in_files, indexed_frames
+    from hdrgen.dataset.frame_index import INDEX_NAME, read_index
 
     frames = []
     for path in inputs:
@@ -145,9 +145,9 @@ def _records(records: Path | None, output: Path) -> Path:
 
 
 def _write_batch(path: Path, frames: "list[Frame]", settings: "CaptionSettings", records: Path) -> None:
-    from hdrgen.captions.batch_files import batch_model, write_batch
-    from hdrgen.captions.engine import STRUCTURED_OUTPUTS
-    from hdrgen.captions.records import Records
+    from hdrgen.dataset.captions.batch_files import batch_model, write_batch
+    from hdrgen.dataset.captions.engine import STRUCTURED_OUTPUTS
+    from hdrgen.dataset.captions.records import Records
 
     model, known = batch_model(settings.model, settings.revision), Records(records)
     keys = {settings.key(frame, model): frame for frame in frames}

@@ -12,7 +12,7 @@ from hdrgen.cli.batch import EXR_SUFFIXES, Job, Report, pictures, run_jobs
 from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
-    from hdrgen.delivery import Delivery
+    from hdrgen.qc.check import Delivery
 
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -20,7 +20,7 @@ _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 def _show_rules(value: bool) -> None:
     if not value:
         return
-    from hdrgen.delivery_rules import DeliveryRules, rules_as_yaml
+    from hdrgen.qc.rules import DeliveryRules, rules_as_yaml
 
     typer.echo(rules_as_yaml(DeliveryRules()), nl=False)
     raise typer.Exit
@@ -48,8 +48,8 @@ def check(
 
     What the rules ask for, and which of them fail or warn, a show states in a file: start from hdrgen check --show-rules > show.yaml.
     """
-    from hdrgen.delivery import Delivery, check_delivery, check_sequence
-    from hdrgen.delivery_rules import DeliveryRules, read_rules
+    from hdrgen.qc.check import Delivery, check_delivery, check_sequence
+    from hdrgen.qc.rules import DeliveryRules, read_rules
 
     threads()
     rules = read_rules(rules_file) if rules_file else DeliveryRules()

@@ -11,7 +11,7 @@ from hdrgen.cli.options import JsonOption, LayerOption, PartOption, examples, th
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.comparison import FileComparison
+    from hdrgen.metrics.compare_files import FileComparison
 
 Scale = Literal["none", "median", "least_squares"]
 """As `metrics.correction.ScaleBy`; a test holds the two together."""
@@ -60,7 +60,7 @@ def compare(
     is what was taken out. Where data windows differ, pixels that both have are compared. Files of two folders belong together by name, whatever their suffix. The JSON also has the
     means, and what each figure is.
     """
-    from hdrgen.comparison import compare_files
+    from hdrgen.metrics.compare_files import compare_files
     from hdrgen.metrics.full_reference import chosen
 
     threads()
@@ -117,7 +117,7 @@ def compare(
         if csv and found:
             _write_csv(csv, found)
         if plots and len(found) > 1:
-            from hdrgen.comparison_plots import write_summary_plot
+            from hdrgen.metrics.compare_plots import write_summary_plot
 
             write_summary_plot(plots / _SUMMARY_PLOT, rows())
 

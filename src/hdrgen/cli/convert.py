@@ -20,7 +20,7 @@ from hdrgen.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from hdrgen.steps import Steps
+    from hdrgen.runtime.overlap import Steps
 
 
 def convert(
@@ -60,7 +60,7 @@ def convert(
     Existing outputs are overwritten.
     """
     from hdrgen.colour import ocio
-    from hdrgen.conversion import convert_file
+    from hdrgen.images.conversion import convert_file
 
     for space in (target, source or target):
         ocio.space_name(space)  # a misspelt space is no matter of any one file

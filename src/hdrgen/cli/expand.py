@@ -24,7 +24,7 @@ from hdrgen.cli.options import (
 
 if TYPE_CHECKING:
     from hdrgen.routes.expand import Expander
-    from hdrgen.steps import Steps
+    from hdrgen.runtime.overlap import Steps
 
 
 def expand(

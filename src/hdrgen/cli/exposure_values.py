@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from typer.core import TyperCommand
 
-from hdrgen.ev_list import as_number, parts
+from hdrgen.exposure.ev_list import as_number, parts
 
 if TYPE_CHECKING:
     from typing import Any

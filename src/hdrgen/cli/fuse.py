@@ -26,7 +26,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.dual import Fuser
-    from hdrgen.steps import Steps
+    from hdrgen.runtime.overlap import Steps
 
 
 def fuse(

@@ -24,14 +24,14 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
-from hdrgen.routes.generation.sampling import SEED_MAX, sampling_for
+from hdrgen.routes.sampling_defaults import SEED_MAX, sampling_for
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
-    from hdrgen.routes.generation.generator import Generator
-    from hdrgen.routes.generation.trained import Trained
-    from hdrgen.routes.generation.wishes import Sampling, Wish
+    from hdrgen.routes.generator import Generator
+    from hdrgen.routes.requests import Sampling, Wish
+    from hdrgen.routes.trained_models import Trained
 
 
 def generate(
@@ -87,8 +87,8 @@ def generate(
     """
     delivery = delivery_in(space, compression, clamp=clamp)
     jobs = _jobs(prompt, prompts, output, _seeds(seed, seeds))
-    from hdrgen.routes.generate import Batches, write_generated
-    from hdrgen.routes.generation.trained import find_trained
+    from hdrgen.routes.trained_models import find_trained
+    from hdrgen.routes.write_generated import Batches, write_generated
 
     trained = find_trained(models, route)
     sampling = _sampling(trained, size, steps, guidance, negative)
@@ -96,7 +96,7 @@ def generate(
 
     @cache
     def generator() -> "Generator":
-        from hdrgen.routes.generation.load import load_generator
+        from hdrgen.routes.load_generator import load_generator
 
         return load_generator(models, route, device=device, backend=backend)
 
@@ -126,7 +126,7 @@ def _jobs(
     prompt: str | None, prompts: Path | None, output: Path, seeds: list[int]
 ) -> list[tuple[Job, "Wish"]]:
     """Return what to write, and what is asked for it."""
-    from hdrgen.routes.generation.wishes import Wish, file_name, read_prompts
+    from hdrgen.routes.requests import Wish, file_name, read_prompts
 
     if (prompt is None) == (prompts is None):
         raise HdrgenError(

@@ -52,10 +52,10 @@ def ingest(
     """
     from pydantic import ValidationError
 
-    from hdrgen.frames.ingest import IngestParams
-    from hdrgen.frames.ingest import ingest as take_in
-    from hdrgen.frames.ingest_notes import ingest_notes
-    from hdrgen.frames.source_files import find_pictures
+    from hdrgen.dataset.ingest import IngestParams
+    from hdrgen.dataset.ingest import ingest as take_in
+    from hdrgen.dataset.ingest_notes import ingest_notes
+    from hdrgen.dataset.source_files import find_pictures
 
     names = _names(sources)
     settings = {
@@ -172,9 +172,9 @@ def _exposure(text: str) -> str | float:
 
 def _check_folder(folder: Path, source: Path) -> None:
     """Refuse a folder whose frames are not of this source: what is gone from a source is removed there."""
-    from hdrgen.frames.frame_index import INDEX_NAME, read_index
-    from hdrgen.frames.journal import journal_is_about
-    from hdrgen.frames.source_files import find_pictures
+    from hdrgen.dataset.frame_index import INDEX_NAME, read_index
+    from hdrgen.dataset.journal import journal_is_about
+    from hdrgen.dataset.source_files import find_pictures
 
     if not source.exists():
         raise HdrgenError(f"{source}: no such file or folder")

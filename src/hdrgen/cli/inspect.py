@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hdrgen.images.stored_image import SceneImage, StoredChannel, StoredPart, UnreadableImage
-    from hdrgen.inspection import Statistics, StopsHistogram
+    from hdrgen.qc.statistics import Statistics, StopsHistogram
 
 _BAR_ROWS = 7
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -38,7 +38,7 @@ def inspect(
     """
     from hdrgen.images.scene_image import in_display, read_scene_image
     from hdrgen.images.stored_image import UnreadableImage
-    from hdrgen.inspection import statistics, stops_histogram, write_contact_sheet
+    from hdrgen.qc.statistics import statistics, stops_histogram, write_contact_sheet
 
     threads()
     files = pictures(inputs, SCENE_SUFFIXES)
@@ -172,7 +172,7 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
     from rich.table import Table
     from rich.text import Text
 
-    from hdrgen.conversion import assumed_chromaticities, describe
+    from hdrgen.images.conversion import assumed_chromaticities, describe
 
     chromaticities, stated = assumed_chromaticities(image)
     primaries = describe(chromaticities) if stated else "none stated: Rec.709 by convention"

@@ -34,12 +34,12 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
-from hdrgen.ev_list import parse_evs
+from hdrgen.exposure.ev_list import parse_evs
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.merge import StackMerger
-    from hdrgen.steps import Steps
+    from hdrgen.runtime.overlap import Steps
 
 SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
 

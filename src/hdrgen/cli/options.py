@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from hdrgen.routes.delivery import Delivery
+    from hdrgen.routes.write_exr import Delivery
 
 Compression = Literal[
     "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
@@ -55,8 +55,8 @@ def examples(*lines: str) -> str:
 
 def delivery_in(space: str, compression: Compression, *, clamp: bool) -> "Delivery":
     """Return how EXRs are written; a misspelt space is said now, since it is no matter of any one file."""
-    from hdrgen.conversion import linear_space
-    from hdrgen.routes.delivery import Delivery
+    from hdrgen.images.conversion import linear_space
+    from hdrgen.routes.write_exr import Delivery
 
     linear_space(space)
     return Delivery(space, compression, "clamp" if clamp else "raise")

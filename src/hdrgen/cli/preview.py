@@ -129,7 +129,7 @@ def _sdr(
     display: str | None, view: str | None, exposure_stops: float, common: dict[str, Any], *, strip: bool
 ) -> Callable[[Job], Report]:
     from hdrgen.colour import ocio
-    from hdrgen.preview import write_preview, write_strip
+    from hdrgen.qc.preview import write_preview, write_strip
 
     ocio.display_view(display, view)
     if strip and exposure_stops:
@@ -157,7 +157,7 @@ def _hdr(
     exposure_stops: float,
     common: dict[str, Any],
 ) -> Callable[[Job], Report]:
-    from hdrgen.preview import HdrDisplay, write_hdr_preview
+    from hdrgen.qc.preview import HdrDisplay, write_hdr_preview
 
     display = HdrDisplay(1000.0 if peak_nits is None else peak_nits, paper_white, transfer or "pq")
 

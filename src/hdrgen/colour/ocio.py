@@ -13,8 +13,8 @@ import numpy as np
 import PyOpenColorIO as ocio
 from numpy.typing import NDArray
 
+from hdrgen.colour.half_floats import to_single
 from hdrgen.colour.primaries import AP0, AP1, Chromaticities, rgb_to_rgb
-from hdrgen.images.half_floats import to_single
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 

@@ -7,10 +7,10 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from hdrgen.colour.primaries import AWG4
-from hdrgen.conversion import from_chromaticities
+from hdrgen.images.conversion import from_chromaticities
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.generation.generator import Generator
-from hdrgen.routes.generation.wishes import Sampling, Wish
+from hdrgen.routes.generator import Generator
+from hdrgen.routes.requests import Sampling, Wish
 from hdrgen.runtime.scheduling import cores
 
 from .models import GeneratorWire

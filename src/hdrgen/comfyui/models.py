@@ -10,8 +10,8 @@ from comfy_api.latest import io
 
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.inference.backends import Backend
-from hdrgen.routes.generation.load import load_generator
-from hdrgen.routes.generation.trained import ROUTES
+from hdrgen.routes.load_generator import load_generator
+from hdrgen.routes.trained_models import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 
 from .wires import CATEGORY, backend_input

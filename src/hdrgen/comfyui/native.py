@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hdrgen.ev_list import parse_evs
+from hdrgen.exposure.ev_list import parse_evs
 from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.generation.trained import DEFAULT_EVS, ROUTES, Route, find_trained
+from hdrgen.routes.trained_models import DEFAULT_EVS, ROUTES, Route, find_trained
 from hdrgen.runtime.errors import HdrgenError
 
 from .generation import sampling_inputs

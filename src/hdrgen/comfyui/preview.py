@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from hdrgen.colour import ocio
+from hdrgen.colour.false_colour import false_colour
 from hdrgen.colour.ocio_menu import views
-from hdrgen.false_colour import false_colour
-from hdrgen.inspection import luminance_of, statistics
-from hdrgen.preview import linear_ap1, preview_code8
+from hdrgen.qc.preview import linear_ap1, preview_code8
+from hdrgen.qc.statistics import luminance_of, statistics
 from hdrgen.runtime.scheduling import cores
 
 from .files import scene_image, write_temporary

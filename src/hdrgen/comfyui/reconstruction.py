@@ -11,15 +11,15 @@ from torch import Tensor, from_numpy
 
 from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.conversion import from_chromaticities
-from hdrgen.ev_list import parse_evs
+from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.images.conversion import from_chromaticities
+from hdrgen.images.encoded import CODE_ENCODINGS, encoding_named, shows_srgb
+from hdrgen.images.provenance import Attributes
 from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.tone_fusion import Fuser
-from hdrgen.provenance import Attributes
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.encoded import CODE_ENCODINGS, encoding_named, shows_srgb
 from hdrgen.routes.merge import merge_stack
 from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling

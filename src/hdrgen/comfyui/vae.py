@@ -10,9 +10,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from hdrgen.colour.primaries import AWG4
-from hdrgen.conversion import from_chromaticities
 from hdrgen.flux.hdr_vae import TILE, HdrVae, Vae
 from hdrgen.flux.latents import normalise, pack, patchify
+from hdrgen.images.conversion import from_chromaticities
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 

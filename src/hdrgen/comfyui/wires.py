@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.conversion import LINEAR_SPACES
+from hdrgen.images.conversion import LINEAR_SPACES
+from hdrgen.images.provenance import Attributes, made_by
 from hdrgen.inference.backends import Backend
-from hdrgen.provenance import Attributes, made_by
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from hdrgen.evaluation.base_model import JudgedSamples, judge_prompts
 from hdrgen.flux.checkpoint import Checkpoint, find_checkpoint, verify_checkpoint, write_reference
 from hdrgen.flux.family import load_flux
-from hdrgen.metrics.base_model import JudgedSamples, judge_prompts
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.base_model import TinyKlein, display_code8, split_crops, train_tiny_klein

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
 from hdrgen.flux.latents import denormalise, encode_latents, pack, pixels_per_token, unpack
 from hdrgen.flux.weight_names import check_weights
-from hdrgen.inference.norm_tiles import decode_in_tiles
+from hdrgen.models.group_norm_tiles import decode_in_tiles
 from hdrgen.runtime.errors import HdrgenError
 
 Vae: TypeAlias = AutoencoderKLFlux2 | AutoencoderKL

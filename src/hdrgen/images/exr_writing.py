@@ -15,10 +15,10 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
+from hdrgen.colour.half_floats import all_finite, to_half
 from hdrgen.colour.primaries import AP0, Chromaticities
 from hdrgen.images.exr_file import is_utf8, library_file
 from hdrgen.images.geometry import Geometry, size_of
-from hdrgen.images.half_floats import all_finite, to_half
 from hdrgen.images.written_exr import as_os_error, check_whole
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError

@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from hdrgen import __version__
 from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
-from hdrgen.inference.network import net_and_digest
-from hdrgen.inference.onnx_graph import OnnxGraph, Runtime, cache_folder
-from hdrgen.inference.tiles import Tile
+from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
 from hdrgen.models.bit_depth import MODEL as BIT_DEPTH
 from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
 from hdrgen.models.exposure_fusion import MODEL as EXPOSURE_FUSION
 from hdrgen.models.exposure_fusion import LuminanceStackProcessor, load_exposure_fusion
+from hdrgen.models.runtime_network import net_and_digest
+from hdrgen.models.tiles import Tile
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.models.tone_fusion import ToneFuser, load_tone_fuser
 from hdrgen.runtime.atomic import replacing
 
 if TYPE_CHECKING:
-    from hdrgen.export.graphs import Graph
+    from hdrgen.inference.onnx_graphs import Graph
 
 Backend = Literal["auto", "torch", "onnx", "tensorrt"]
 FASTEST = "fastest_backends.json"
@@ -55,7 +55,7 @@ def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_f
     if runtime == "torch":
         return tone_fusion.load_fuser(weights)
     net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
-    from hdrgen.export.graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
+    from hdrgen.inference.onnx_graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
 
     return ExportedFuser(net, digest, OnnxGraph(exported(tone_fusion_graph(net), digest), runtime))
 
@@ -66,7 +66,7 @@ def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit
     if runtime == "torch":
         return bit_depth.load_expander(weights)
     net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
-    from hdrgen.export.graphs import bit_depth_graph  # noqa: PLC0415
+    from hdrgen.inference.onnx_graphs import bit_depth_graph  # noqa: PLC0415
 
     return ExportedExpander(net, digest, OnnxGraph(exported(bit_depth_graph(net), digest), runtime))
 
@@ -77,7 +77,7 @@ def load_merger(weights: Path | None = None, backend: Backend = "auto") -> expos
     if runtime == "torch":
         return exposure_fusion.load_merger(weights)
     net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
-    from hdrgen.export.graphs import exposure_fusion_graph  # noqa: PLC0415
+    from hdrgen.inference.onnx_graphs import exposure_fusion_graph  # noqa: PLC0415
 
     return ExportedMerger(net, digest, OnnxGraph(exported(exposure_fusion_graph(net), digest), runtime))
 
@@ -173,7 +173,7 @@ def exported(graph: "Graph", digest: str) -> Path:
     """
     path = cache_folder() / f"{graph.model}-{digest}-{__version__}.onnx"
     if not path.is_file():
-        from hdrgen.export.onnx_file import write_onnx  # noqa: PLC0415 - an extra
+        from hdrgen.inference.onnx_export import write_onnx  # noqa: PLC0415 - an extra
 
         write_onnx(path, graph, weights=digest)
     return path

@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
 from hdrgen.inference.folded_network import FoldedNetwork
-from hdrgen.inference.network import net_and_digest, torch_threads
-from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.bit_depth import (
     FEATURES,
     MODEL,
@@ -21,8 +20,9 @@ from hdrgen.models.bit_depth import (
     load_bit_depth,
     overview,
 )
-from hdrgen.models.cell_smoother import smooth_in_cells
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
+from hdrgen.models.runtime_network import net_and_digest, torch_threads
+from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 
 TILE = 4096
 """Side of what one pass of the network keeps, in pixels: it sees far, so small tiles would be mostly halo."""

@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdrgen.exposure_values import exposure_groups
-from hdrgen.inference.network import Network, net_and_digest, torch_threads
-from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
-from hdrgen.models.bracket_cells import BracketCells
-from hdrgen.models.cell_smoother import Plane
-from hdrgen.models.classical_merge import cell_intersection, seen_share
+from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.classical_merge import cell_intersection, seen_share
+from hdrgen.exposure.estimation import exposure_groups
+from hdrgen.exposure.smoothest_in_cells import Plane
+from hdrgen.exposure.tone_map_tables import level_decode
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.exposure_fusion import (
     CLEAN_WINDOW,
@@ -35,7 +34,8 @@ from hdrgen.models.exposure_fusion import (
     weighted_average,
 )
 from hdrgen.models.flat_areas import smooth_flat_areas
-from hdrgen.models.tone_cells import level_decode
+from hdrgen.models.runtime_network import Network, net_and_digest, torch_threads
+from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.runtime.errors import HdrgenError
 
 BAND = 64

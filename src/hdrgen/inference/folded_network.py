@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from hdrgen.inference.network import NetT, Network
 from hdrgen.models.folded_unet import FoldedUNet
 from hdrgen.models.int8_unet import Int8UNet, has_ranges, int8_supported
+from hdrgen.models.runtime_network import NetT, Network
 
 
 class FoldedNetwork(Network[NetT]):

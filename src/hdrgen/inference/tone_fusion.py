@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.exposure.smoothest_in_cells import Plane
+from hdrgen.exposure.tone_map_tables import level_decode
 from hdrgen.inference.folded_network import FoldedNetwork
-from hdrgen.inference.network import net_and_digest, torch_threads
-from hdrgen.inference.tiles import Tile, in_threads, padded, tiles
-from hdrgen.models.cell_smoother import Plane
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.flat_areas import smooth_flat_areas
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
-from hdrgen.models.tone_cells import level_decode
+from hdrgen.models.runtime_network import net_and_digest, torch_threads
+from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.tone_fusion import (
     CLEAN_WINDOW,
     FEATURES,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hdrgen.inference.network import fastest_dtype, torch_threads
+from hdrgen.models.runtime_network import fastest_dtype, torch_threads
 from hdrgen.models.tone_mlp import MODEL, ToneMlp
-from hdrgen.training.weights import load_model
+from hdrgen.models.weights import load_model
 
 PIECE = 2048
 """Pixels at a time: few enough that what goes from one layer to the next stays in the cache (measured, see docs/log.md)."""

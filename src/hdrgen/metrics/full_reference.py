@@ -5,7 +5,7 @@
 >>> round(found.correction.exposure_stops, 3), round(found.figures["stops_rmse"], 3)
 (1.0, 0.0)
 
-All metrics take scene-linear AWG4 with 18 % grey at 0.18 and read 1.0 as 100 nit; `hdrgen.comparison` brings files
+All metrics take scene-linear AWG4 with 18 % grey at 0.18 and read 1.0 as 100 nit; `hdrgen.metrics.compare_files` brings files
 there. A metric may have several figures, such as an error by luminance band.
 """
 

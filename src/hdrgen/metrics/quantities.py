@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from hdrgen.metrics.full_reference import METRICS
-from hdrgen.validation.figures import FIGURES, Better
+from hdrgen.metrics.production_figures import FIGURES, Better
 
 
 @dataclass(frozen=True)

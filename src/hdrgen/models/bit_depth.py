@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
+from hdrgen.models.weights import load_model, save_weights
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "bit_depth"
 """The name in the header of its weights."""

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
-from hdrgen.models.bracket_cells import BracketCells
+from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import Residual
-from hdrgen.models.tone_cells import level_decode, level_encode
+from hdrgen.models.weights import load_model, save_weights
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "exposure_fusion"
 """The name in the header of its weights."""

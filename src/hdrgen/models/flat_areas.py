@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hdrgen.models.cell_smoother import Plane, smoothest
+from hdrgen.exposure.smoothest_in_cells import Plane, smoothest
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.models.clean_share import clean_share
-from hdrgen.models.tone_cells import level_decode, level_encode
 
 WINDOW = 9
 """Side of the window, in pixels, in which those at an edge are counted."""

@@ -19,9 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
-from hdrgen.inference.norm_tiles import decode_in_tiles
+from hdrgen.models.group_norm_tiles import decode_in_tiles
+from hdrgen.models.weights import load_model, save_weights
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "hdr_vae"
 """The name in the header of its weights."""

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode, tone_cells
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
-from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
+from hdrgen.models.weights import load_model, save_weights
 from hdrgen.runtime.params import Section
-from hdrgen.training.weights import load_model, save_weights
 
 MODEL = "tone_fusion"
 """The name in the header of its weights."""

@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
 from hdrgen import __version__
-from hdrgen.captions.captioning import read_captions
-from hdrgen.frames.frame_index import read_index
+from hdrgen.dataset.captions.captioning import read_captions
+from hdrgen.dataset.frame_index import read_index
+from hdrgen.evaluation.captions import caption_examples, contradicted
 from hdrgen.images.exr import read_header
-from hdrgen.metrics.captions import caption_examples, contradicted
 from hdrgen.report import evaluations, pictures, speed
 from hdrgen.report.cells import Table
 from hdrgen.report.changes import changes_since, measured

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from hdrgen.colour.false_colour import HIGHEST_STOP, LOWEST_STOP, MID_GREY, false_colour
 from hdrgen.colour.primaries import AP1, luminance
-from hdrgen.false_colour import HIGHEST_STOP, LOWEST_STOP, MID_GREY, false_colour
 from hdrgen.images.scene_image import read_scene_image
-from hdrgen.inspection import stops_histogram
-from hdrgen.preview import STRIP_STOPS, exposure_sheet, linear_ap1, preview_code8
+from hdrgen.qc.preview import STRIP_STOPS, exposure_sheet, linear_ap1, preview_code8
+from hdrgen.qc.statistics import stops_histogram
 from hdrgen.report.curves import histogram_svg
 from hdrgen.runtime.errors import HdrgenError
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
-from hdrgen.conversion import read_for_codes
 from hdrgen.images.code_image import write_pngs
+from hdrgen.images.conversion import read_for_codes
+from hdrgen.images.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.routes.encoded import ENCODING, EV, PRIMARIES, encoding_named
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 

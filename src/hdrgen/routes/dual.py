@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
-from hdrgen.conversion import read_for_codes
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
 from hdrgen.images.code_shape import shape_notes, stated_geometry
+from hdrgen.images.conversion import read_for_codes
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.provenance import header_notes, made_by
-from hdrgen.routes.delivery import ACESCG, Delivery
+from hdrgen.images.provenance import header_notes, made_by
+from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.steps import Steps, in_steps
+from hdrgen.runtime.overlap import Steps, in_steps
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"

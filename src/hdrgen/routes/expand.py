@@ -8,16 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.conversion import multiply_by_alpha
 from hdrgen.images.code_image import read_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
+from hdrgen.images.conversion import multiply_by_alpha
+from hdrgen.images.encoded import encoding_of
 from hdrgen.images.pixel_share import pixel_share
-from hdrgen.provenance import header_notes, made_by
-from hdrgen.routes.delivery import ACESCG, Delivery
-from hdrgen.routes.encoded import encoding_of
+from hdrgen.images.provenance import header_notes, made_by
+from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.steps import Steps, in_steps
+from hdrgen.runtime.overlap import Steps, in_steps
 
 
 class Expander(Protocol):

@@ -9,23 +9,23 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.alignment import align_stack
 from hdrgen.colour.primaries import AP1
-from hdrgen.exposure_values import exposure_groups
+from hdrgen.exposure.alignment import align_stack
+from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
+from hdrgen.exposure.estimation import exposure_groups
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
-from hdrgen.models.bracket_cells import BracketCells
-from hdrgen.models.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
-from hdrgen.provenance import made_by
+from hdrgen.images.provenance import made_by
 from hdrgen.routes.bracket import listed
-from hdrgen.routes.delivery import ACESCG, Delivery
 from hdrgen.routes.stack import LEFT_OUT, EvsFrom, Stack, read_stack
 from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, end_stops, ending_at_255
 from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
+from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.steps import Steps, in_steps
+from hdrgen.runtime.overlap import Steps, in_steps
 
 REFERENCE_TOLERANCE_STOPS = 0.1
 

@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import Chromaticities, convert_primaries
-from hdrgen.ev_list import as_number
-from hdrgen.models.bracket_cells import CLIPPED_STEP, MOST_STEPS, BracketCells, bracket_cells, encode_level16
-from hdrgen.models.tone_cells import CLIPPED_SD_LEVELS, level_decode, level_encode
+from hdrgen.exposure.bracket_tables import (
+    CLIPPED_STEP,
+    MOST_STEPS,
+    BracketCells,
+    bracket_cells,
+    encode_level16,
+)
+from hdrgen.exposure.ev_list import as_number
+from hdrgen.exposure.tone_map_tables import CLIPPED_SD_LEVELS, level_decode, level_encode
 from hdrgen.routes.ceiling_search import (
     HAIR,
     Components,

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.exposure_values import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places, spread_stops
-from hdrgen.models.bracket_cells import BracketCells
-from hdrgen.models.tone_cells import level_encode
+from hdrgen.exposure.bracket_tables import BracketCells
+from hdrgen.exposure.estimation import FLAT_STOPS, MOST_SD_STOPS, SmallPicture, places, spread_stops
+from hdrgen.exposure.tone_map_tables import level_encode
 
 FEWEST_PLACES = 20
 """Places known in both of two pictures for a correlation."""

@@ -22,12 +22,12 @@ from torch.nn import functional
 
 from hdrgen.colour import ocio
 from hdrgen.colour.tone_maps import quantise8
+from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.flux.family import Klein
 from hdrgen.flux.latents import decode_latents, encode_latents, patchify, set_statistics
 from hdrgen.flux.linear_codec import start_as_linear_codec
 from hdrgen.flux.renditions import DUAL, brackets
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
-from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, turned

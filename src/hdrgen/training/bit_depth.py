@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8
+from hdrgen.dataset.pairs.gradients import gradient_logc4
+from hdrgen.dataset.pairs.records import KINDS, CropRecords
+from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, code_loss, save_bit_depth
-from hdrgen.models.cell_smoother import smooth_in_cells
 from hdrgen.models.int8_unet import measured_ranges
-from hdrgen.pairs.bit_depth_pairs import clean_code8
-from hdrgen.pairs.gradients import gradient_logc4
-from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 

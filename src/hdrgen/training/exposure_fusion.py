@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from hdrgen.models.bracket_cells import bracket_cells
+from hdrgen.dataset.pairs.bracket_pairs import ENCODING_NAMES, KINDS
+from hdrgen.dataset.pairs.records import CropRecords
+from hdrgen.exposure.bracket_tables import bracket_cells
 from hdrgen.models.exposure_fusion import (
     ExposureFusion,
     ExposureFusionLoss,
@@ -20,8 +22,6 @@ from hdrgen.models.exposure_fusion import (
     save_exposure_fusion,
     slot_of,
 )
-from hdrgen.pairs.bracket_pairs import ENCODING_NAMES, KINDS
-from hdrgen.pairs.records import CropRecords
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hdrgen.frames.frame_index import INDEX_NAME
+from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section

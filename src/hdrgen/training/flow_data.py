@@ -12,10 +12,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from hdrgen.dataset.pairs.prompts import PROMPTS
+from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.family import Flux, load_flux
-from hdrgen.pairs.prompts import PROMPTS
-from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.token_cache import (
     CachedSamples,

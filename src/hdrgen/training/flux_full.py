@@ -19,9 +19,9 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
-from hdrgen.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

@@ -19,10 +19,10 @@ from pydantic import Field
 from torch import nn
 
 from hdrgen.colour import ocio
+from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.flux.checkpoint import Checkpoint, Family
 from hdrgen.flux.family import Flux
 from hdrgen.flux.hdr_vae import NORMALISATION, load_hdr_vae
-from hdrgen.pairs.scene_crops import CropSettings, SceneCrop
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from hdrgen.colour.tone_maps import Log
+from hdrgen.dataset.pairs.records import KINDS, CropRecords
 from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
-from hdrgen.pairs.records import KINDS, CropRecords
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
 

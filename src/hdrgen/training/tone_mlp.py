@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from hdrgen.dataset.pairs.records import KINDS, CropRecords
 from hdrgen.models.tone_mlp import MODEL, ToneMlp, ToneMlpLoss, tone_mlp_loss
-from hdrgen.pairs.records import KINDS, CropRecords
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.curves import Curve
 from hdrgen.training.guards import clip_gradients, finite
-from hdrgen.training.weights import save_weights
 
 
 class TrainToneMlp(Section):

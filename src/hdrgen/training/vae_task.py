@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
-from hdrgen.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
+from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop, scene_crops, split_frames
 from hdrgen.training.fit import Batch, Recipe, autocast, turned
 
 VaeT = TypeVar("VaeT", bound=nn.Module)

@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from hdrgen import __version__
-from hdrgen.routes.generation.wishes import file_name
+from hdrgen.routes.requests import file_name
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE, LOOPBACK_NAMES, Guard, same_token
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL, History
@@ -304,8 +304,8 @@ def _file_name(record: Record) -> str:
 
 
 def _about_route(models: Path, route: Any) -> dict[str, Any]:
-    from hdrgen.routes.generation.sampling import sampling_for  # noqa: PLC0415
-    from hdrgen.routes.generation.trained import find_trained  # noqa: PLC0415 - torch takes seconds
+    from hdrgen.routes.sampling_defaults import sampling_for  # noqa: PLC0415
+    from hdrgen.routes.trained_models import find_trained  # noqa: PLC0415 - torch takes seconds
 
     try:
         trained = find_trained(models, route)
@@ -321,7 +321,7 @@ def _about_route(models: Path, route: Any) -> dict[str, Any]:
 
 
 def _preview(source: Path, exposure_stops: float) -> bytes:
-    from hdrgen.preview import write_preview  # noqa: PLC0415
+    from hdrgen.qc.preview import write_preview  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
         target = Path(folder) / "preview.png"

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from hdrgen.ev_list import FURTHEST_STOPS, parse_evs
-from hdrgen.routes.generation.sampling import SEED_MAX
+from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs
+from hdrgen.routes.sampling_defaults import SEED_MAX
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 

@@ -117,7 +117,7 @@ def _work(connection: Connection, cancelled: Event, bench: dict[str, Any]) -> No
     """Do jobs until the server is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C is the server's to answer
     from hdrgen.images.exr import use_threads  # noqa: PLC0415 - heavy, and the server's process needs none of it
-    from hdrgen.web.work import Bench  # noqa: PLC0415
+    from hdrgen.web.run_job import Bench  # noqa: PLC0415
 
     use_threads(bench["threads"])
     make = Bench(**bench).make

@@ -13,8 +13,8 @@ from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.flux.hdr_vae import load_hdr_vae
 from hdrgen.inference.backends import load_fuser
-from hdrgen.routes.generation.load import load_generator
-from hdrgen.routes.generation.wishes import Sampling, Wish
+from hdrgen.routes.load_generator import load_generator
+from hdrgen.routes.requests import Sampling, Wish
 from hdrgen.runtime.errors import HdrgenError
 
 LOGC4 = ENCODINGS["logc4_awg4"]

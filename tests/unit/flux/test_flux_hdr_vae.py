@@ -5,8 +5,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
+from hdrgen.evaluation.hdr_vae import Logc4Range
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae, load_vae
-from hdrgen.metrics.hdr_vae import Logc4Range
 from hdrgen.runtime.errors import HdrgenError
 
 SIZES = {

@@ -6,11 +6,8 @@ from safetensors.torch import load_file
 
 from hdrgen.colour.hdr_normalisation import HdrNormalisation
 from hdrgen.colour.primaries import AWG4
-from hdrgen.flux.checkpoint import verify_checkpoint
-from hdrgen.flux.hdr_vae import load_hdr_vae
-from hdrgen.flux.latents import encode_latents
-from hdrgen.images.exr import write_exr
-from hdrgen.metrics.hdr_vae import (
+from hdrgen.dataset.pairs.scene_crops import CropSettings
+from hdrgen.evaluation.hdr_vae import (
     EvaluateHdrVae,
     decisive_hdr_vae,
     hdr_vae_summary,
@@ -18,8 +15,11 @@ from hdrgen.metrics.hdr_vae import (
     plots,
     round_trips,
 )
+from hdrgen.flux.checkpoint import verify_checkpoint
+from hdrgen.flux.hdr_vae import load_hdr_vae
+from hdrgen.flux.latents import encode_latents
+from hdrgen.images.exr import write_exr
 from hdrgen.models.hdr_vae import load_published_hdr_vae
-from hdrgen.pairs.scene_crops import CropSettings
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.flux_vae import TrainFluxVae, train_flux_vae
 from hdrgen.training.hdr_vae import TrainHdrVae, train_hdr_vae

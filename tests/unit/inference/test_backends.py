@@ -5,14 +5,14 @@ from unittest.mock import Mock
 
 import pytest
 
+from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
+from hdrgen.evaluation import bit_depth, exposure_fusion, tone_fusion, trained_routes
+from hdrgen.evaluation.production_pictures import Models
+from hdrgen.evaluation.text_to_exr import EvaluateFlux
 from hdrgen.inference import backends
 from hdrgen.inference.backends import Fastest, chosen, remember_fastest
-from hdrgen.metrics import bit_depth, exposure_fusion, tone_fusion, trained_routes
-from hdrgen.metrics.flux import EvaluateFlux
-from hdrgen.pairs.bracket_pairs import MakeBracketPairs
-from hdrgen.routes.generation import evaluation
-from hdrgen.training.weights import released_weights
-from hdrgen.validation.delivered import Models
+from hdrgen.models.weights import released_weights
+from hdrgen.routes import evaluation_prompts
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +86,12 @@ def test_routes_are_judged_in_torch_whatever_was_remembered(tmp_path, monkeypatc
         backends_asked.append(backend)
         raise LookupError
 
-    for module in (trained_routes, evaluation):
+    for module in (trained_routes, evaluation_prompts):
         monkeypatch.setattr(module, "load_generator", load)
     with pytest.raises(LookupError):
         trained_routes.TrainedRoutes(tmp_path, EvaluateFlux())("dual", ["sea"], [1])
     with pytest.raises(LookupError):
-        evaluation.generate_evaluation(tmp_path, evaluation.GenerateSettings(prompts=("sea",)), tmp_path)
+        evaluation_prompts.generate_evaluation(
+            tmp_path, evaluation_prompts.GenerateSettings(prompts=("sea",)), tmp_path
+        )
     assert backends_asked == ["torch", "torch"]

@@ -4,13 +4,13 @@ import torch
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
+from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8, logc4_code16
 from hdrgen.images.exr import read_exr
 from hdrgen.inference import bit_depth
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
-from hdrgen.pairs.bit_depth_pairs import clean_code8, logc4_code16
-from hdrgen.routes.delivery import ACESCG
+from hdrgen.models.weights import save_weights
+from hdrgen.routes.write_exr import ACESCG
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 SHALLOW = BitDepth(widths=(8, 8, 8), blocks=(1, 1, 2))

@@ -5,11 +5,11 @@ import pytest
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.exposure.bracket_tables import bracket_cells, encode_level16
+from hdrgen.exposure.tone_map_tables import level_encode
 from hdrgen.inference import exposure_fusion, tone_fusion
+from hdrgen.metrics.latitude import exposure_latitude
 from hdrgen.models import flat_areas
-from hdrgen.models.bracket_cells import bracket_cells, encode_level16
-from hdrgen.models.tone_cells import level_encode
-from hdrgen.validation.latitude import exposure_latitude
 
 CURVES = (Reinhard(), Log())
 LOGC4 = ENCODINGS["logc4_awg4"]

@@ -4,20 +4,20 @@ import torch
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
+from hdrgen.exposure.bracket_tables import bracket_cells, encode_level16
+from hdrgen.exposure.classical_merge import cell_intersection_merge
+from hdrgen.exposure.tone_map_tables import level_decode
 from hdrgen.inference import exposure_fusion
-from hdrgen.inference.network import torch_threads
 from hdrgen.metrics.quality import pu21_psnr
-from hdrgen.models.bracket_cells import bracket_cells, encode_level16
-from hdrgen.models.classical_merge import cell_intersection_merge
 from hdrgen.models.exposure_fusion import (
     STRIDE,
     ExposureFusion,
     LuminanceStackProcessor,
     save_exposure_fusion,
 )
-from hdrgen.models.tone_cells import level_decode
+from hdrgen.models.runtime_network import torch_threads
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
 SMALL = ExposureFusion(exposure_width=4, widths=(8, 8, 8, 8, 8), heads=2, attention_window=5)

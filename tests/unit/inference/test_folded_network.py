@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.inference import bit_depth, folded_network, network
+from hdrgen.inference import bit_depth, folded_network
+from hdrgen.models import runtime_network
 from hdrgen.models.bit_depth import MODEL, load_bit_depth
 from hdrgen.models.int8_unet import int8_supported
-from hdrgen.training.weights import released_weights
+from hdrgen.models.weights import released_weights
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_8_bit_integers_are_for_processors_and_weights_that_have_them(
     if expected == torch.uint8 and not int8_supported():
         pytest.skip("no 8-bit products here")
     monkeypatch.setattr(folded_network, "int8_supported", lambda: hardware)
-    monkeypatch.setattr(network, "fastest_dtype", lambda: torch.float32)
+    monkeypatch.setattr(runtime_network, "fastest_dtype", lambda: torch.float32)
     if not ranges:
         net.unet.input_ranges.fill_(torch.nan)
     assert bit_depth.Expander(net, "")._dtype == expected

@@ -5,8 +5,8 @@ import torch
 from hdrgen.inference import tone_fusion as fusion
 from hdrgen.models.int8_unet import int8_supported
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
+from hdrgen.models.weights import released_weights, save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import released_weights, save_weights
 
 SMALL = ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1))
 

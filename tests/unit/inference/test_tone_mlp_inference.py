@@ -4,8 +4,8 @@ import torch
 
 from hdrgen.inference.tone_mlp import PIECE, load_mlp_fuser
 from hdrgen.models.tone_mlp import MODEL, ToneMlp
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from hdrgen.exposure.smoothest_in_cells import smooth_in_cells
 from hdrgen.models.bit_depth import (
     CELL,
     BitDepth,
@@ -14,10 +15,9 @@ from hdrgen.models.bit_depth import (
     overview,
     save_bit_depth,
 )
-from hdrgen.models.cell_smoother import smooth_in_cells
 from hdrgen.models.folded_unet import FOLDED, fold
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 

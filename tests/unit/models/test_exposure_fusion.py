@@ -5,9 +5,10 @@ from pydantic import ValidationError
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import quantise8
+from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.classical_merge import cell_intersection_merge, inverse_variance_merge
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.metrics.quality import pu21_psnr
-from hdrgen.models.bracket_cells import bracket_cells
-from hdrgen.models.classical_merge import cell_intersection_merge, inverse_variance_merge
 from hdrgen.models.exposure_fusion import (
     SLOTS,
     ExposureFusion,
@@ -22,9 +23,8 @@ from hdrgen.models.exposure_fusion import (
     stack_of,
     weighted_average,
 )
-from hdrgen.models.tone_cells import level_decode, level_encode
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.training.weights import save_weights
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
 SMALL = ExposureFusion(exposure_width=4, widths=(8, 8, 8, 8, 8), heads=2, attention_window=3)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.models.flat_areas import smooth_flat_areas
-from hdrgen.models.tone_cells import level_decode, level_encode
 
 STEP = 0.1
 """Height of a cell, in levels."""

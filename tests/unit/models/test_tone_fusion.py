@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.exposure.tone_map_tables import level_decode, level_encode, tone_cells
 from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import fold, unfold
-from hdrgen.models.tone_cells import level_decode, level_encode, tone_cells
 from hdrgen.models.tone_fusion import (
     CLEAN_WINDOW,
     ToneFuser,

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from hdrgen.colour.primaries import AP1
-from hdrgen.frames.frame_index import write_index
+from hdrgen.dataset.frame_index import write_index
+from hdrgen.evaluation import text_to_exr_tables
 from hdrgen.images.exr import write_exr
 from hdrgen.inference.backends import Backend
-from hdrgen.metrics import flux_tables
 from hdrgen.report import evaluations
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
@@ -167,7 +167,7 @@ def run(tmp_path):
     write_figures(tmp_path / "metrics/train", {"parameters": 1276912, "steps": 800}, ("figure",))
     write_figures(tmp_path / "metrics/judge", evaluated(58.0), ("source", "kind", "model", "figure"))
     for section, tree in FLUX.items():
-        write_figures(tmp_path / "metrics/flux", tree, flux_tables.KEYS[section], section)
+        write_figures(tmp_path / "metrics/flux", tree, text_to_exr_tables.KEYS[section], section)
     write_figures(tmp_path / "metrics/validate", VALIDATED, ("source", "kind", "figure"))
     pl.DataFrame(VERDICTS).write_csv(tmp_path / "metrics/validate/verdicts.tsv", separator="\t")
     (tmp_path / "docs").mkdir()
@@ -324,7 +324,7 @@ def test_text_to_exr_is_in_how_it_stands(run):
 
 
 def test_routes_are_named_as_they_are_written():
-    assert (evaluations.BASE, evaluations.FRAMES) == (flux_tables.BASE, flux_tables.FRAMES)
+    assert (evaluations.BASE, evaluations.FRAMES) == (text_to_exr_tables.BASE, text_to_exr_tables.FRAMES)
 
 
 def test_the_page_says_how_fast_it_is(run):

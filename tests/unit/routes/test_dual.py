@@ -7,8 +7,8 @@ from hdrgen.colour.primaries import AP1, AWG4, REC709, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr, write_exr
-from hdrgen.routes.delivery import Delivery
 from hdrgen.routes.dual import fuse_files, tone_map_file
+from hdrgen.routes.write_exr import Delivery
 from hdrgen.runtime.errors import HdrgenError
 
 LINEAR = (2.0 ** np.random.default_rng(0).uniform(-6, 9, (600, 40, 3)) * 0.18).astype(np.float32)

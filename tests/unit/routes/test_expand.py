@@ -8,8 +8,8 @@ from hdrgen.colour.logc import logc4_decode
 from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import read_exr
-from hdrgen.routes.delivery import Delivery
 from hdrgen.routes.expand import expand_file
+from hdrgen.routes.write_exr import Delivery
 from hdrgen.runtime.errors import HdrgenError
 
 CODE8 = np.random.default_rng(0).integers(30, 150, (300, 24, 3), np.uint8)

@@ -10,11 +10,11 @@ import torch
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.flux.tiny import tiny_klein
 from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
-from hdrgen.routes.generate import Batches, write_generated
-from hdrgen.routes.generation.generator import Generated
-from hdrgen.routes.generation.load import load_generator
-from hdrgen.routes.generation.trained import ROUTES, find_trained
-from hdrgen.routes.generation.wishes import Sampling, Wish, file_name, read_prompts
+from hdrgen.routes.generator import Generated
+from hdrgen.routes.load_generator import load_generator
+from hdrgen.routes.requests import Sampling, Wish, file_name, read_prompts
+from hdrgen.routes.trained_models import ROUTES, find_trained
+from hdrgen.routes.write_generated import Batches, write_generated
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = Sampling(32, 32, steps=2, guidance=2.0, negative_prompt="fog")
@@ -142,7 +142,7 @@ def test_a_picture_that_is_not_finite_is_an_error(generators, monkeypatch):
 
 def test_many_wishes_are_made_in_groups_and_in_order(generators, monkeypatch):
     generator, groups, told = generators["dual"], [], []
-    monkeypatch.setattr("hdrgen.routes.generation.generator.PIXELS_AT_ONCE", 2 * 2 * 32 * 32)
+    monkeypatch.setattr("hdrgen.routes.generator.PIXELS_AT_ONCE", 2 * 2 * 32 * 32)
     made = generator.generate
     monkeypatch.setattr(generator, "generate", lambda w, *a, **k: groups.append(len(w)) or made(w, *a, **k))
     wishes = [Wish("sea", seed) for seed in range(5)]

@@ -14,9 +14,9 @@ from hdrgen.colour.primaries import AP1, AWG4, REC709, convert_primaries
 from hdrgen.images.code_image import read_code, write_code
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.routes.bracket import bracket_file, bracket_suffix, name_and_ev
-from hdrgen.routes.delivery import Delivery
 from hdrgen.routes.merge import merge_files
 from hdrgen.routes.stack import read_stack
+from hdrgen.routes.write_exr import Delivery
 from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)

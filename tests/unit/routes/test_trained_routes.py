@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hdrgen.colour.logc import logc4_decode
-from hdrgen.metrics.flux import BASE, EvaluateFlux
-from hdrgen.metrics.trained_routes import TrainedRoutes
+from hdrgen.evaluation.text_to_exr import BASE, EvaluateFlux
+from hdrgen.evaluation.trained_routes import TrainedRoutes
 
 PROMPTS, SEEDS = ["night street", "sea at sunset", "night street"], [1, 1, 2]
 

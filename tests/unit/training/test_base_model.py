@@ -5,10 +5,10 @@ import torch
 from diffusers import Flux2KleinPipeline
 from safetensors.torch import load_file
 
+from hdrgen.dataset.pairs.scene_crops import SceneCrop
 from hdrgen.flux.base_model import BaseModelSettings, make_base_model
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.latents import encode_latents
-from hdrgen.pairs.scene_crops import SceneCrop
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.base_model import display_code8, pictures, split_crops
 

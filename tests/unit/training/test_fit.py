@@ -3,10 +3,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hdrgen.models.weights import save_weights
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training.fit import Batch, Recipe, fit, one_cycle, pairs_digest, turned
 from hdrgen.training.guards import TrainingDiverged
-from hdrgen.training.weights import save_weights
 
 RECIPE = Recipe(seed=3, steps=23, batch_crops=4, steps_per_validation=5, precision="fp32", learning_rate=1e-2)
 

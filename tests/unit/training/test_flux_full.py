@@ -7,9 +7,9 @@ import torch
 from diffusers import Flux2Transformer2DModel, FluxTransformer2DModel
 from PIL import Image
 
+from hdrgen.dataset.pairs.scene_crops import scene_crops
 from hdrgen.flux.family import load_flux
 from hdrgen.flux.renditions import Rendition
-from hdrgen.pairs.scene_crops import scene_crops
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.training import flux_full
 from hdrgen.training.flow import FlowTask

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.frames.frame_index import INDEX_NAME
+from hdrgen.dataset.frame_index import INDEX_NAME
+from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_pictures, crop_record
+from hdrgen.dataset.pairs.gradients import gradient_logc4
 from hdrgen.inference.bit_depth import load_expander
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.int8_unet import has_ranges
-from hdrgen.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_pictures, crop_record
-from hdrgen.pairs.gradients import gradient_logc4
 from hdrgen.training import bit_depth
 from hdrgen.training.bit_depth import TrainBitDepth, train_bit_depth
 from hdrgen.training.guards import TrainingDiverged

@@ -3,10 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from hdrgen.frames.frame_index import INDEX_NAME
-from hdrgen.inference.exposure_fusion import load_merger
-from hdrgen.models.bracket_cells import bracket_cells
-from hdrgen.pairs.bracket_pairs import (
+from hdrgen.dataset.frame_index import INDEX_NAME
+from hdrgen.dataset.pairs.bracket_pairs import (
     ENCODING_NAMES,
     KINDS,
     MakeBracketPairs,
@@ -14,6 +12,8 @@ from hdrgen.pairs.bracket_pairs import (
     crop_record,
     moving_scene,
 )
+from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.inference.exposure_fusion import load_merger
 from hdrgen.training import exposure_fusion
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
 from hdrgen.training.guards import TrainingDiverged

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from hdrgen.dataset.pairs.generated_like import GeneratedLike
+from hdrgen.dataset.pairs.records import KINDS
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, crop_record, tone_map_pair
 from hdrgen.models.int8_unet import has_ranges
 from hdrgen.models.tone_fusion import ToneFusion, load_tone_fuser
 from hdrgen.models.tone_mlp import ToneMlpLoss
-from hdrgen.pairs.generated_like import GeneratedLike
-from hdrgen.pairs.records import KINDS
-from hdrgen.pairs.tone_map_pairs import MakeToneMapPairs, crop_record, tone_map_pair
 from hdrgen.training import tone_fuser, tone_mlp
 from hdrgen.training.guards import TrainingDiverged
 from hdrgen.training.tone_fuser import TrainToneFuser, train_tone_fuser

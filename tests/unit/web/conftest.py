@@ -20,7 +20,7 @@ from hdrgen.images.code_image import write_code
 from hdrgen.web.app import make_app
 from hdrgen.web.history import History
 from hdrgen.web.jobs import Limits
-from hdrgen.web.work import Bench
+from hdrgen.web.run_job import Bench
 from hdrgen.web.worker import Cancelled
 
 HERE = "http://127.0.0.1:8474"

@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from hdrgen.colour.primaries import luminance_weights
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import read_exr
-from hdrgen.preview import linear_ap1, preview_code8
+from hdrgen.qc.preview import linear_ap1, preview_code8
 
 PATIENCE_S = 300
 """Enough for a machine that is busy with other things."""

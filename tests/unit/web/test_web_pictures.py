@@ -10,7 +10,7 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP1, convert_primaries
 from hdrgen.images.code_image import read_code, write_code
 from hdrgen.images.exr import read_exr
-from hdrgen.preview import linear_ap1, preview_code8
+from hdrgen.qc.preview import linear_ap1, preview_code8
 from hdrgen.routes.bracket import bracket_file
 from hdrgen.web.history import PICTURE
 

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE
 from hdrgen.web.jobs import Limits, read_job
+from hdrgen.web.run_job import Bench
 from hdrgen.web.server import is_loopback, serve
-from hdrgen.web.work import Bench
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - a test's
 

@@ -1,0 +1,159 @@
+"""The pictures that are validated: footage, and what each way of making an EXR delivers of it.
+
+Everything goes through the functions of the command line and through files, so what is measured is what a person gets:
+half floats in ACEScg.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.colour.primaries import AWG4
+from hdrgen.colour.tone_maps import Reinhard
+from hdrgen.images.code_image import read_code8
+from hdrgen.images.conversion import assumed_chromaticities, convert_file, to_chromaticities
+from hdrgen.images.exr import read_exr
+from hdrgen.inference.bit_depth import Expander, load_expander
+from hdrgen.inference.exposure_fusion import StackMerger, load_merger
+from hdrgen.inference.tone_fusion import Fuser, load_fuser
+from hdrgen.routes.bracket import bracket_file, bracket_suffix
+from hdrgen.routes.dual import fuse_files, tone_map_file
+from hdrgen.routes.expand import expand_file
+from hdrgen.routes.merge import merge_files
+from hdrgen.routes.write_exr import ACESCG
+from hdrgen.runtime.errors import HdrgenError
+
+FOOTAGE = "footage"
+"""The frames themselves, real, simulated or drawn: what is best."""
+SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit", "reinhard_8bit")
+"""One 8-bit picture of a frame, decoded and nothing else: what is to be bettered."""
+COMMANDS = ("expand", "merge", "fuse")
+RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
+"""What is made of a frame."""
+ROUTES = ("brackets", "dual", "latent")
+INPUT_OF = {
+    "expand": LOGC4_8BIT,
+    "merge": LOGC4_8BIT,
+    "fuse": REINHARD_8BIT,
+    "brackets": LOGC4_8BIT,
+    "dual": REINHARD_8BIT,
+    "latent": SRGB_8BIT,
+}
+"""The one 8-bit picture that each begins with. Of the two that are fused it is the better one. The latent route has none:
+what it is to better is the 8-bit sRGB picture that an image model is made for."""
+EVS = (-2.0, 0.0, 2.0, 4.0)
+
+Light = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Models:
+    """Loads each network once, when it is first asked for: those released where no weights are given."""
+
+    bit_depth: Path | None = None
+    exposure_fusion: Path | None = None
+    tone_fusion: Path | None = None
+
+    @cached_property
+    def expander(self) -> Expander:
+        """Of `hdrgen expand`."""
+        return load_expander(self.bit_depth)
+
+    @cached_property
+    def merger(self) -> StackMerger:
+        """Of `hdrgen merge`."""
+        return load_merger(self.exposure_fusion)
+
+    @cached_property
+    def fuser(self) -> Fuser:
+        """Of `hdrgen fuse`."""
+        return load_fuser(self.tone_fusion)
+
+
+def deliver(
+    linear_awg4: Light, folder: Path, name: str, models: Models, *, threads: int = 2
+) -> dict[str, Path]:
+    """Write a frame and everything that is made of it as EXRs.
+
+    Parameters
+    ----------
+    linear_awg4
+        Scene-linear AWG4 of shape ``(H, W, 3)``, finite.
+    folder
+        Gets a folder for each kind.
+    name
+        Of the files, without suffix.
+    models
+        The networks.
+    threads
+        Threads to work with.
+
+    Returns
+    -------
+    dict
+        A path for `FOOTAGE` and each of `RECONSTRUCTED`.
+
+    Raises
+    ------
+    HdrgenError
+        A picture cannot be written or made.
+    """
+    made = {kind: folder / kind / f"{name}.exr" for kind in (FOOTAGE, *RECONSTRUCTED)}
+    footage = made[FOOTAGE]
+    ACESCG.write(footage, linear_awg4.copy(), AWG4, {}, threads=threads)
+    with TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        srgb, reinhard, log = (work / f"{part}.png" for part in (SRGB_8BIT, "reinhard", "log"))
+        brackets = [work / f"{name}{bracket_suffix(ev)}" for ev in EVS]
+        bracket_file(footage, [srgb], [0.0], encoding="srgb", threads=threads)
+        bracket_file(footage, brackets, EVS, threads=threads)
+        logc4 = brackets[EVS.index(0.0)]
+        tone_map_file(footage, reinhard, log, threads=threads)
+        for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
+            convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
+        ACESCG.write(
+            made[REINHARD_8BIT], reinhard_alone(read_code8(reinhard).code), AWG4, {}, threads=threads
+        )
+        expand_file(logc4, made["expand"], lambda: models.expander, threads=threads)
+        merge_files(brackets, made["merge"], lambda: models.merger, threads=threads)
+        fuse_files(reinhard, log, made["fuse"], models.fuser, threads=threads)
+    return made
+
+
+def reinhard_alone(reinhard_code8: NDArray[np.uint8]) -> Light:
+    """Return the scene-linear light of 8-bit Reinhard codes; the last code, which has no end, is where its cell begins."""
+    return Reinhard().decode(np.minimum(np.arange(256), 254.5) / 255).astype(np.float32)[reinhard_code8]
+
+
+def generated(folder: Path) -> Mapping[str, list[Path]]:
+    """Return the EXRs of each of `ROUTES` below a folder, as the stage `generate` leaves them.
+
+    Raises
+    ------
+    HdrgenError
+        A route has none.
+    """
+    found = {route: sorted((folder / route).glob("*.exr")) for route in ROUTES}
+    for route, files in found.items():
+        if not files:
+            raise HdrgenError(f"{folder / route}: holds no .exr files; run the stage generate")
+    return found
+
+
+def read_linear_awg4(path: Path) -> Light:
+    """Read an EXR as finite scene-linear AWG4 ``(H, W, 3)``.
+
+    Raises
+    ------
+    HdrgenError
+        It cannot be read, or holds NaN or Inf.
+    """
+    image = read_exr(path)
+    if not np.isfinite(image.rgb).all():
+        raise HdrgenError(f"{path}: holds NaN or Inf; `hdrgen check` says where")
+    return to_chromaticities(image.rgb, assumed_chromaticities(image)[0], AWG4)

@@ -1,0 +1,87 @@
+"""The pictures that are judged: by each route that was trained, and by the base model that it started from."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from hdrgen.colour.tone_maps import quantise8
+from hdrgen.evaluation.text_to_exr import EvaluateFlux, RoutePicture, read_as_logc4
+from hdrgen.evaluation.text_to_exr_tables import BASE
+from hdrgen.flux.checkpoint import read_reference
+from hdrgen.flux.family import load_flux
+from hdrgen.metrics.generated import Code8
+from hdrgen.routes.load_generator import load_generator
+from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.trained_models import Route
+
+_AT_ONCE = 16
+"""Pictures of the base model that are denoised together."""
+
+
+class TrainedRoutes:
+    """Makes pictures with what the pipeline's stages trained.
+
+    Parameters
+    ----------
+    models
+        Folder that is laid out by the names of the stages.
+    settings
+        Size, sampler and device.
+    """
+
+    def __init__(self, models: Path, settings: EvaluateFlux) -> None:
+        self._models, self._settings = models, settings
+
+    def __call__(
+        self, route: str, prompts: Sequence[str], seeds: Sequence[int], *, shared_noise: bool = True
+    ) -> list[RoutePicture]:
+        """Return one picture for each prompt and seed, see `metrics.flux.Render`.
+
+        Raises
+        ------
+        HdrgenError
+            Something was not trained, or does not fit.
+        """
+        if route == BASE:
+            return [read_as_logc4(code8) for code8 in self._base_code8(prompts, seeds)]
+        asked = self._settings
+        generator = load_generator(
+            self._models,
+            cast("Route", route),
+            device=asked.device,
+            backend="torch",
+            shared_noise=shared_noise,
+        )
+        wishes = [Wish(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        sampling = Sampling(asked.size, asked.size, asked.steps, asked.guidance)
+        return [
+            RoutePicture(made.linear_awg4, made.intermediates)
+            for some in _parts(len(wishes), generator.at_once(sampling))
+            for made in generator.generate(wishes[some], sampling)
+        ]
+
+    @torch.inference_mode()
+    def _base_code8(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Code8]:
+        asked = self._settings
+        checkpoint = read_reference(self._models / "base_model" / "checkpoint.json")
+        flux = load_flux(checkpoint, dtype=torch.bfloat16 if asked.device == "cuda" else torch.float32)
+        flux.pipeline.to(asked.device)
+        made: list[Code8] = []
+        for some in _parts(len(prompts), _AT_ONCE):
+            tokens = flux.sample(
+                prompts[some],
+                seeds[some],
+                height=asked.size,
+                width=asked.size,
+                steps=asked.steps,
+                guidance=asked.guidance,
+            )
+            picture = flux.picture(tokens, asked.size, asked.size).permute(0, 2, 3, 1)
+            made += list(quantise8((picture.float().cpu().numpy() + 1) / 2))
+        return made
+
+
+def _parts(count: int, at_once: int) -> Iterator[slice]:
+    return (slice(first, first + at_once) for first in range(0, count, at_once))

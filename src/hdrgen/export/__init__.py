@@ -1,1 +1,0 @@
-"""The models as ONNX graphs that say what light they take and give."""

@@ -1,0 +1,59 @@
+"""A network with its weights as the product runs it: in the precision that the processor has in hardware."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from hdrgen.models.weights import released_weights
+
+NetT = TypeVar("NetT", bound=nn.Module)
+
+
+class Network(Generic[NetT]):
+    """What the product's models have in common.
+
+    Parameters
+    ----------
+    net
+        The network; its convolutions are run in ``dtype``.
+    digest
+        Of the weights, for provenance: the first twelve hexadecimal digits of their SHA-256.
+    dtype
+        bf16 where the processor has it in hardware, else fp32.
+    """
+
+    def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
+        self.digest = digest
+        self._dtype = dtype or fastest_dtype()
+        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16)
+
+
+def net_and_digest(weights: Path | None, model: str, load: Callable[[Path], NetT]) -> tuple[NetT, str]:
+    """Load the network with these weights, or with the released ones of the model; and their digest."""
+    path = weights or released_weights(model)
+    return load(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def fastest_dtype() -> torch.dtype:
+    """Return bf16 where this processor multiplies it in hardware, else fp32."""
+    in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    return torch.bfloat16 if in_hardware else torch.float32
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Have torch work with so many threads, and then again with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

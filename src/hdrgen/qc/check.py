@@ -1,0 +1,329 @@
+"""Is this EXR fit for delivery, and why not: one rule at a time, each with its way out."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
+from hdrgen.images.conversion import assumed_chromaticities
+from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
+from hdrgen.images.exr_channels import read_channels, read_contents
+from hdrgen.images.interop_id import holds_codes
+from hdrgen.images.stored_image import SceneImage, UnreadableImage
+from hdrgen.qc.banding import eight_bit_encoding, stairs_share
+from hdrgen.qc.channels import Seen, SeenPicture, channel_numbers, finite, overflow, pixels, readable
+from hdrgen.qc.findings import Delivery, Finding, broken
+from hdrgen.qc.rules import Clipping, DeliveryRules, Rule
+from hdrgen.qc.sequences import check_sequence
+from hdrgen.qc.statistics import at_maximum_share, statistics
+
+__all__ = ["Delivery", "Finding", "check_delivery", "check_sequence"]
+
+_CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000.0: "the latent route ends"}
+"""Where encodings that pictures are generated in have code 1.0."""
+
+
+def check_delivery(
+    path: Path,
+    rules: DeliveryRules | None = None,
+    *,
+    layer: str | None = None,
+    part: int | str | None = None,
+) -> Delivery:
+    """Check an EXR against what compositors and their programs expect.
+
+    What is asked of light is asked of the picture; NaN and Inf are looked for in every channel of every part, except
+    where it holds bits: ids, and Cryptomatte's hashes. A file of data alone, such as depth, is checked as such. A file
+    that cannot be read is not fit, and says why; only a missing one raises.
+
+    Parameters
+    ----------
+    path
+        The EXR.
+    rules
+        What is asked of it; None asks for the defaults.
+    layer, part
+        Which is the picture, as of `read_exr`.
+
+    Raises
+    ------
+    UnreadableImage
+        There is no such file.
+    """
+    rules = rules or DeliveryRules()
+    path = Path(path)
+    if not path.is_file():
+        raise UnreadableImage(path, "no such file" if not path.exists() else "is no file")
+    notes: tuple[str, ...] = ()
+    try:
+        contents = read_contents(path, layer=layer, part=part)
+        picture, stored = contents.picture, contents.stored
+        channels = tuple(map(channel_numbers, read_channels(path, picture))) if contents.holds_more else ()
+        if picture is None:
+            seen = Seen(stored, rules, channels)
+            findings = [finding for check in _DATA_CHECKS for finding in check(seen)]
+        else:
+            image = read_exr(path, layer=layer, part=part)
+            # Which picture is judged is worth a note; nothing is left behind where every channel is looked at.
+            notes = tuple(note for note in image.notes if not note.startswith("left behind: "))
+            with_picture = SeenPicture(stored, rules, channels, picture, image, statistics(image))
+            findings = [finding for check in _CHECKS for finding in check(with_picture)]
+    except UnreadableImage as error:
+        way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
+        return Delivery(path, (Finding("readable", "fail", error.reason, way_out),))
+    findings.append(_naming(path, rules))
+    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
+
+
+def _asked(finding: Finding, rules: DeliveryRules) -> bool:
+    """Tell whether a finding belongs to a rule that is not ignored."""
+    rule: Rule | None = getattr(rules, finding.rule.replace(" ", "_").lower(), None)
+    return rule is None or rule.breach != "ignore"
+
+
+def _size(seen: Seen) -> Iterator[Finding]:
+    stored, rule = seen.stored, seen.rules.size
+    said = f"{stored.width}x{stored.height}"
+    if (rule.width or stored.width, rule.height or stored.height) == (stored.width, stored.height):
+        yield Finding("size", "pass", said)
+    else:
+        why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
+        yield broken(rule, "size", why, "render it at the size asked for")
+
+
+def _clipping(seen: SeenPicture) -> Iterator[Finding]:
+    share, rule = seen.light.ceiling_share, seen.rules.clipping
+    if share > _limit(rule, seen.image):
+        why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
+        yield broken(rule, "clipping", why, "use a darker exposure, or a route with a higher ceiling")
+    else:
+        yield Finding("clipping", "pass", "nothing is cut off")
+
+
+def _pinned(seen: SeenPicture) -> Iterator[Finding]:
+    rule = seen.rules.pinned
+    linear_awg4 = _in_primaries(seen.image, AWG4)
+    share = at_maximum_share(linear_awg4)
+    if share > _limit(rule, seen.image):
+        largest = float(linear_awg4.max())
+        known = [f", where {said}" for c, said in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3]
+        why = f"{share:.2%} of pixels within 0.1 % of {largest:.5g} in AWG4{''.join(known)}"
+        yield broken(rule, "pinned", why, "generate it again, darker, or by another route")
+    else:
+        yield Finding("pinned", "pass", "no plateau at a ceiling")
+
+
+def _limit(rule: Clipping, image: SceneImage) -> float:
+    """Return the share of pixels above which a plateau is one."""
+    return max(rule.share, rule.pixels / (image.width * image.height))
+
+
+def _range(seen: SeenPicture) -> Iterator[Finding]:
+    light, rule = seen.light, seen.rules.range
+    if light.maximum_linear <= rule.peak_above:
+        why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
+        if light.maximum_linear <= 1:
+            why += ": looks display-referred"
+        way_out = "make sure the picture was decoded to scene-linear light"
+        yield broken(rule, "range", why, way_out)
+    elif light.stops < rule.stops_least:
+        why = f"{light.stops:.1f} stops, fewer than {rule.stops_least:g}"
+        yield broken(rule, "range", why, "use a route or source with more range")
+    else:
+        yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
+
+
+def _gamut(seen: SeenPicture) -> Iterator[Finding]:
+    rule = seen.rules.gamut
+    own = assumed_chromaticities(seen.image)[0]
+    wanted = own if rule.primaries is None else SPACES[rule.primaries]
+    rgb = _in_primaries(seen.image, wanted)
+    # A thousandth of the largest component is what rounding to half may leave.
+    outside = rgb.min(axis=-1) < -1e-3 * np.maximum(rgb.max(axis=-1), 1e-3)
+    share = float(outside.mean())
+    where = f"outside {rule.primaries or 'the gamut'}"
+    if share > rule.share:
+        why = f"{share:.1%} of pixels {where} (lowest value {rgb.min():.3g})"
+        wider = "a wider space (ACES2065-1) or " if own != AP0 and rule.primaries is None else ""
+        yield broken(rule, "gamut", why, f"{wider}gamut compression brings them in")
+    else:
+        yield Finding("gamut", "pass", f"{share:.2%} of pixels {where}" if share else "none outside")
+
+
+def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float32]:
+    """Return finite single-precision RGB in some primaries; primaries that span no space are left as they are."""
+    rgb = np.nan_to_num(image.rgb.astype(np.float32), nan=0, posinf=0, neginf=0)
+    try:
+        return convert_primaries(rgb, assumed_chromaticities(image)[0], space).astype(np.float32)
+    except ValueError:
+        return rgb
+
+
+def _banding(seen: SeenPicture) -> Iterator[Finding]:
+    rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
+    encoding = eight_bit_encoding(seen.image)
+    stairs = stairs_share(seen.image.rgb)
+    if encoding:
+        why = f"values sit on the 256 steps of 8-bit {encoding}: bands when graded"
+        yield broken(rule, "banding", why, way_out)
+    elif stairs > rule.stairs_share:
+        yield broken(rule, "banding", f"{stairs:.1%} of pixels lie on stairs: bands when graded", way_out)
+    else:
+        yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
+
+
+def _primaries(seen: SeenPicture) -> Iterator[Finding]:
+    image, rule = seen.image, seen.rules.primaries
+    stated = image.chromaticities
+    name = next((key for key, space in SPACES.items() if space == stated), None)
+    said = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
+    if stated is None:
+        why = "no chromaticities: every program guesses"
+        yield Finding("primaries", "fail", why, "hdrgen convert --to acescg")
+    elif name in rule.allowed:
+        yield Finding("primaries", "pass", said.get(name, name))
+    else:
+        wanted = " or ".join(said.get(space, space) for space in rule.allowed)
+        why = f"{name or 'unnamed primaries'}, not {wanted}"
+        yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
+
+
+def _interop_id(seen: SeenPicture) -> Iterator[Finding]:
+    stated = seen.image.chromaticities
+    interop = seen.image.attributes.get("colorInteropID")
+    if interop is None:
+        if stated is not None and interop_id(stated) is not None:
+            why = "colorInteropID is not there"
+            yield broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
+        else:
+            yield Finding("interop id", "pass", "none exists for these primaries")
+    elif holds_codes(str(interop)):
+        why = f"colorInteropID is {interop!r}, which names codes, not linear light"
+        yield Finding("interop id", "fail", why, "hdrgen convert decodes them")
+    elif interop_chromaticities(str(interop)) not in (None, stated):
+        why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
+        yield Finding("interop id", "fail", why, "write the file again from its source")
+    else:
+        yield Finding("interop id", "pass", str(interop))
+
+
+def _aces_container(seen: SeenPicture) -> Iterator[Finding]:
+    image = seen.image
+    if not image.attributes.get("acesImageContainerFlag"):
+        return
+    reasons = [
+        said
+        for wrong, said in (
+            (image.chromaticities != AP0, "the primaries are not AP0"),
+            (image.compression not in ("no", "none"), f"it is compressed with {image.compression}"),
+            (seen.pixel_type != "half", f"its pixels are {seen.pixel_type}"),
+            (image.storage != "scanline", "it is tiled"),
+        )
+        if wrong
+    ]
+    if reasons:
+        why = f"flagged as an ACES container (ST 2065-4), but {' and '.join(reasons)}"
+        way_out = "hdrgen convert --to aces2065-1 --compression none"
+        yield broken(seen.rules.aces_container, "ACES container", why, way_out)
+    else:
+        yield Finding("ACES container", "pass", "valid by what ST 2065-4 asks of pixels")
+
+
+def _compression(seen: Seen) -> Iterator[Finding]:
+    rule = seen.rules.compression
+    name = "none" if seen.stored.compression == "no" else seen.stored.compression
+    if name in rule.allowed:
+        yield Finding("compression", "pass", name)
+    else:
+        reason = "loses precision" if name in _LOSSY else "is not read everywhere"
+        way_out = f"hdrgen convert --compression {'zip' if 'zip' in rule.allowed else rule.allowed[0]}"
+        yield broken(rule, "compression", f"{name} {reason}", way_out)
+
+
+_LOSSY = ("b44", "b44a", "pxr24")
+
+
+def _windows(seen: Seen) -> Iterator[Finding]:
+    attributes, rule = seen.stored.attributes, seen.rules.windows
+    data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
+    aspect = float(attributes.get("pixelAspectRatio", 1.0))
+    if data != display:
+        why = f"data window {data}, display window {display}"
+        yield broken(rule, "windows", why, "meant as overscan?")
+    elif aspect != 1.0:
+        yield broken(rule, "windows", f"pixels are {aspect:g} times as wide as high", "meant as anamorphic?")
+    else:
+        yield Finding("windows", "pass", "data window = display window")
+
+
+def _metadata(seen: Seen) -> Iterator[Finding]:
+    rule = seen.rules.metadata
+    missing = [name for name in rule.required if name not in seen.stored.attributes]
+    if missing:
+        yield broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
+    elif rule.required:
+        yield Finding("metadata", "pass", f"has {', '.join(rule.required)}")
+
+
+def _attribute_names(seen: Seen) -> Iterator[Finding]:
+    rule = seen.rules.attribute_names
+    long = sorted(name for name in seen.stored.attributes if len(name) > rule.longest)
+    if long:
+        why = f"{len(long)} names above {rule.longest} characters ({long[0]})"
+        yield broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
+    else:
+        yield Finding("attribute names", "pass", f"all within {rule.longest} characters")
+
+
+def _provenance(seen: Seen) -> Iterator[Finding]:
+    made = seen.stored.attributes.get("hdrgenVersion")
+    if made:
+        route = seen.stored.attributes.get("hdrgenRoute", "unknown")
+        yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
+    else:
+        why = "does not say what made it"
+        yield broken(seen.rules.provenance, "provenance", why, "hdrgen convert adds it")
+
+
+def _naming(path: Path, rules: DeliveryRules) -> Finding:
+    if re.fullmatch(rules.naming.pattern, path.name):
+        return Finding("naming", "pass", path.name)
+    why = f"{path.name!r} does not follow {rules.naming.pattern}"
+    return broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
+
+
+_DATA_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
+    readable,
+    pixels,
+    _size,
+    finite,
+    overflow,
+    _compression,
+    _windows,
+    _metadata,
+    _attribute_names,
+    _provenance,
+)
+_CHECKS: tuple[Callable[[SeenPicture], Iterator[Finding]], ...] = (
+    readable,
+    pixels,
+    _size,
+    finite,
+    overflow,
+    _clipping,
+    _pinned,
+    _range,
+    _gamut,
+    _banding,
+    _primaries,
+    _interop_id,
+    _aces_container,
+    _compression,
+    _windows,
+    _metadata,
+    _attribute_names,
+    _provenance,
+)

@@ -1,1 +1,0 @@
-"""From words to light: what was trained is found, loaded, and asked for pictures."""

@@ -1,0 +1,201 @@
+"""Exported graphs: the same light as eager fp32 at any size, and a header that says what it is."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from hdrgen.evaluation.export_decoders import hdr_vae_graph
+from hdrgen.evaluation.export_parity import (
+    Export,
+    Exportable,
+    decisive_export,
+    export_models,
+    parity,
+    trained_models,
+)
+from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.inference import backends, onnx_export
+from hdrgen.inference.bit_depth import Expander
+from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.onnx_export import write_onnx
+from hdrgen.inference.onnx_graphs import Contract, Graph, tone_fusion_graph
+from hdrgen.inference.onnx_session import OnnxGraph
+from hdrgen.inference.tone_fusion import Fuser
+from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
+from hdrgen.models.exposure_fusion import (
+    ExposureFusion,
+    LuminanceStackProcessor,
+    load_exposure_fusion,
+    save_exposure_fusion,
+)
+from hdrgen.models.hdr_vae import PublishedHdrVae, PublishedHdrVaeNetwork
+from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
+from hdrgen.runtime.errors import HdrgenError
+
+pytest.importorskip("onnxruntime", reason="exports are tested with pip install 'hdrgen[onnx]'")
+pytest.importorskip("onnxscript", reason="exports are tested with pip install 'hdrgen[onnx]'")
+
+SETTINGS = Export(sizes=((1, 1), (2, 3), (65, 33), (64, 64), (97, 130)))
+
+
+def scene(seed=0, height=90, width=120):
+    rng = np.random.default_rng(seed)
+    stops = rng.uniform(-6, 4, (1, 1, 3)) + np.linspace(-3, 6, width)[None, :, None]
+    light = 0.18 * 2 ** np.broadcast_to(stops, (height, width, 3))
+    return np.minimum(light + rng.uniform(0, 0.01, light.shape), 900).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Small networks that change what they are given."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    fuser = ToneFuser(ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1)))
+    expander = BitDepthUNet(BitDepth(widths=(8,) * 5))
+    merger = LuminanceStackProcessor(ExposureFusion(exposure_width=8, widths=(8,) * 5))
+    for leave in (fuser.unet.leave, expander.unet.leave, merger.leave):
+        torch.nn.init.normal_(leave.weight, std=0.1)
+    save_tone_fuser(folder / "tone_fusion", fuser)
+    save_bit_depth(folder / "bit_depth", expander)
+    save_exposure_fusion(folder / "exposure_fusion", merger)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def pictures(count, height=70, width=150):
+    rng = np.random.default_rng(1)
+    codes = np.linspace(20, 230, width)[None, :, None] + rng.normal(0, 2, (height, width, 3))
+    return [np.clip(codes + i, 0, 255).astype(np.uint8) for i in range(count)]
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_fuser_by_its_graph_is_the_fuser(weights, monkeypatch):
+    """Also in tiles, and clean and noisy pairs alike."""
+    path = weights / "tone_fusion"
+    eager = Fuser(load_tone_fuser(path), "", torch.float32)
+    exported = backends.load_fuser(path, "onnx")
+    monkeypatch.setattr("hdrgen.inference.tone_fusion.TILE", (64, 64))
+    dark, bright = pictures(2)
+    for pair in ((dark, bright), (bright, bright[::-1])):
+        np.testing.assert_allclose(exported.fuse(*pair), eager.fuse(*pair), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_the_expander_by_its_graph_is_the_expander(weights, strength):
+    path = weights / "bit_depth"
+    eager = Expander(load_bit_depth(path), "", torch.float32)
+    exported = backends.load_expander(path, "onnx")
+    (code8,) = pictures(1)
+    expected = eager.expand(code8, strength=strength)
+    np.testing.assert_allclose(exported.expand(code8, strength=strength), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("evs", [(-2.0, 0.0, 2.0, 4.0), (-2.0, 2.0), (-4.0, -2.0, 0.0, 2.0, 4.0)])
+def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
+    """With fewer brackets than the graph has places, and with more."""
+    path = weights / "exposure_fusion"
+    eager = StackMerger(load_exposure_fusion(path), "", torch.float32)
+    exported = backends.load_merger(path, "onnx")
+    monkeypatch.setattr(backends.ExportedMerger, "TILE", (64, 64))
+    codes = pictures(len(evs))
+    cells = [bracket_cells("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    answers = [m.merge(codes, cells, evs, reference=1).linear for m in (exported, eager)]
+    np.testing.assert_allclose(*answers, rtol=1e-4, atol=1e-6)
+
+
+def published():
+    torch.manual_seed(0)
+    return PublishedHdrVae(PublishedHdrVaeNetwork(base_channels=32))
+
+
+def latents(linear, _noise_codes, rng):
+    """Return latents as large as the picture is, one for each pixel."""
+    return (torch.from_numpy(rng.normal(0, 1, (1, 4, *linear.shape[:2])).astype(np.float32)),)
+
+
+def test_a_decoder_is_itself_at_every_size_and_says_what_it_gives(tmp_path):
+    model = Exportable(hdr_vae_graph(published()), "0123456789ab", latents)
+    small = Export(sizes=((1, 1), (3, 2), (9, 7)))
+    figures = export_models([model], [scene()], small, tmp_path)
+    found = figures["models"]["hdr_vae_decoder"]["onnx"]
+    assert 0 <= found["relative_error"] <= 1e-4
+    by_size = figures["relative_error"]["onnx"]["hdr_vae_decoder"]
+    assert list(by_size) == ["1x1", "3x2", "9x7"]
+    assert max(by_size.values()) == found["relative_error"]
+    assert decisive_export(figures) == {"hdr_vae_decoder": {"error_ppm": 1e6 * found["relative_error"]}}
+
+    onnx = pytest.importorskip("onnx")
+    said = {p.key: p.value for p in onnx.load(tmp_path / "hdr_vae_decoder.onnx").metadata_props}
+    assert said["hdrgen.weights"] == "0123456789ab"
+    light = json.loads(said["hdrgen.output.linear_awg4"])
+    assert light["primaries"] == "ARRI Wide Gamut 4"
+    assert light["encoding"].startswith("scene-linear")
+    assert light["axes"] == [1, 3, "height", "width"]
+    assert json.loads(said["hdrgen.input.latents"])["axes"] == [1, 4, "rows", "columns"]
+
+
+def test_the_same_weights_make_the_same_bytes_without_a_path_in_them(tmp_path):
+    files = [tmp_path / name for name in ("a.onnx", "b.onnx")]
+    for file in files:
+        write_onnx(file, hdr_vae_graph(published()), weights="0" * 12)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert b".py" not in files[0].read_bytes()
+
+
+def test_a_graph_that_differs_is_refused_and_removed(tmp_path):
+    graph = hdr_vae_graph(published())
+
+    class Drifting(torch.nn.Module):
+        def forward(self, latents):
+            return graph.module(latents) * (1.001 if torch.compiler.is_exporting() else 1.0)
+
+    drifting = Graph(graph.model, Drifting(), graph.example, graph.contract, graph.floor)
+    with pytest.raises(HdrgenError, match=r"differs from eager fp32 by 0\.001, more than export\.tolerance"):
+        export_models([Exportable(drifting, "0" * 12, latents)], [scene()], Export(sizes=((3, 2),)), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_installed_is_named():
+    with pytest.raises(HdrgenError, match=r"no_such_package is not installed; pip install 'hdrgen\[onnx\]'"):
+        onnx_export.optional("no_such_package", "onnx")
+
+
+@pytest.mark.usefixtures("cache")
+def test_tone_fusion_parity_counts_noisy_pairs_too(weights):
+    fuser = load_tone_fuser(weights / "tone_fusion")
+    rng = np.random.default_rng(0)
+    made = []
+
+    def inputs(linear, noise_codes, _):
+        made.append(noise_codes)
+        codes = rng.integers(0, 256, (2, 1, *linear.shape), dtype=np.uint8)
+        return tuple(map(torch.from_numpy, codes))
+
+    graph = tone_fusion_graph(fuser)
+    model = Exportable(graph, "0" * 12, inputs)
+    file = backends.exported(graph, backends.load_fuser(weights / "tone_fusion", "torch").digest)
+    found = max(parity(model, OnnxGraph(file), [scene()], SETTINGS).values())
+    assert found <= 1e-4
+    assert made == [0, 3, 0, 3, 0]
+
+
+def test_a_contract_is_text_in_order():
+    graph = hdr_vae_graph(published())
+    assert isinstance(graph.contract, Contract)
+    assert list(graph.contract.metadata()) == ["hdrgen.input.latents", "hdrgen.output.linear_awg4"]
+
+
+def test_missing_weights_are_one_line(tmp_path):
+    names = ("tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae", "flux_vae")
+    with pytest.raises(HdrgenError, match="no readable safetensors"):
+        trained_models(**dict.fromkeys(names, tmp_path / "none"))
