@@ -1,0 +1,1 @@
+"""What codes and exposures say without a network: quantisation tables, alignment, exposure values, classical merges."""

@@ -1,0 +1,1 @@
+"""Looking at a picture and checking it: previews, statistics, banding, fitness for delivery."""
