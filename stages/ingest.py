@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hdrgen.dataset.ingest import IngestParams, ingest, taken_in
+from hdrgen.dataset.ingest import ingest, taken_in
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section

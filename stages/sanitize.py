@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdrgen.dataset.ingest import IngestParams
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.dataset.sanitize import SanitizeParams, repairs_in_all, sanitize
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics

@@ -6,8 +6,7 @@ from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
-from hdrgen.training.tone_fuser import train_tone_fuser
-from hdrgen.training.tone_fusion import TrainToneFusion
+from hdrgen.training.tone_fuser import TrainToneFusion, train_tone_fuser
 from hdrgen.training.tone_mlp import train_tone_mlp
 
 

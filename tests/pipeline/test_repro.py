@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 import yaml
 
+from hdrgen.bench import operations
+from hdrgen.report import page
 from hdrgen.runtime.metrics_file import TABLE, read_figures
 
 pytestmark = pytest.mark.pipeline
@@ -85,8 +87,8 @@ def make_small(params):
     params["validate"].update(gradients=2, gradient_size=64)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
-    judged["renders"].update(per_kind=2, width=48, height=32)
-    judged["classifier"].update(steps=4, batch=4, folds=2)
+    judged.setdefault("renders", {}).update(per_kind=2, width=48, height=32)
+    judged.setdefault("classifier", {}).update(steps=4, batch=4, folds=2)
 
 
 def clone(folder):
@@ -166,6 +168,22 @@ def test_a_second_repro_changes_nothing(pipeline):
     done = run(pipeline, "dvc", "repro")
     assert "Data and pipelines are up to date" in done.stdout
     assert not ran(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("module", "reruns"),
+    [(page, ["code_digests", "report"]), (operations, ["code_digests"])],  # the second is of the command line
+    ids=["page", "operations"],
+)
+def test_an_edit_of_code_reruns_the_stages_that_run_it_and_no_others(pipeline, module, reruns):
+    edited = pipeline / Path(module.__file__).relative_to(ROOT)
+    before = edited.read_text()
+    edited.write_text(f"{before}\n# edited\n")
+    try:
+        assert ran(run(pipeline, "dvc", "repro").stdout) == reruns
+    finally:
+        edited.write_text(before)
+        run(pipeline, "dvc", "repro")
 
 
 def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):

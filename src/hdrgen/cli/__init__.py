@@ -28,14 +28,15 @@ from hdrgen.cli import (
     ingest,
     inspect,
     merge,
+    params,
     preview,
     serve,
     tonemap,
 )
 from hdrgen.cli.batch import say_error
 from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.memory import is_out_of_memory
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"
@@ -64,6 +65,7 @@ for command in (
     preview,
     serve,
     bench,
+    params,
 ):
     command.register(app)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from hdrgen.runtime.overlap import Steps

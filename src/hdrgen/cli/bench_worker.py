@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 
+from hdrgen.bench.process import Kind
 from hdrgen.runtime.memory import keep_freed_memory
-
-Kind = Literal["hdrgen", "memory", "peer"]
 
 
 def timed_calls(

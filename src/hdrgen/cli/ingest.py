@@ -52,9 +52,9 @@ def ingest(
     """
     from pydantic import ValidationError
 
-    from hdrgen.dataset.ingest import IngestParams
     from hdrgen.dataset.ingest import ingest as take_in
     from hdrgen.dataset.ingest_notes import ingest_notes
+    from hdrgen.dataset.ingest_settings import IngestParams
     from hdrgen.dataset.source_files import find_pictures
 
     names = _names(sources)

@@ -38,7 +38,8 @@ def inspect(
     """
     from hdrgen.images.scene_image import in_display, read_scene_image
     from hdrgen.images.stored_image import UnreadableImage
-    from hdrgen.qc.statistics import statistics, stops_histogram, write_contact_sheet
+    from hdrgen.qc.preview import write_contact_sheet
+    from hdrgen.qc.statistics import statistics, stops_histogram
 
     threads()
     files = pictures(inputs, SCENE_SUFFIXES)

@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from hdrgen.colour.encodings import ENCODINGS, Encoding
 from hdrgen.colour.half_floats import NEGATIVE, all_finite, to_single
@@ -30,26 +29,19 @@ from hdrgen.dataset.frame_index import (
     remove_stale,
     short_digest,
 )
+from hdrgen.dataset.ingest_settings import AnchorParams, IngestParams, Source
 from hdrgen.dataset.journal import Journal, journal_is_about
-from hdrgen.dataset.panorama import (
-    PanoramaChoice,
-    PanoramaParams,
-    rectilinear_view,
-    view_directions,
-    view_size,
-    wraps_around,
-)
+from hdrgen.dataset.panorama import rectilinear_view, view_directions, view_size, wraps_around
 from hdrgen.dataset.source_files import SourceFiles, check_unchanged, content_hash, find_pictures
-from hdrgen.images.exr import LOSES_NONFINITE, Compression, write_exr
+from hdrgen.images.exr import LOSES_NONFINITE, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.light_statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image, refuse_data
 from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError, MachineError
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
-from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
+from hdrgen.runtime.scheduling import MapFrames, map_frames
 
 log = logging.getLogger(__name__)
 
@@ -113,82 +105,6 @@ INDEX_SCHEMA = pl.Schema(
 
 Row = dict[str, Any]
 OnNotes = Callable[[tuple[str, ...]], None]
-
-
-class Source(Section):
-    """One folder of frames, and what its files do not say themselves."""
-
-    path: Path
-    """Folder, searched with all below it, or one file."""
-    encoding: str = "auto"
-    """What the values mean; `auto` believes the file, else a name from `colour.encodings`."""
-    exposure: Literal["auto", "keep", "grey"] | float = "auto"
-    """`keep` leaves values alone, `grey` brings every picture to grey, a number multiplies, `auto` decides."""
-    panoramas: PanoramaChoice = "auto"
-    """Whether files twice as wide as high are 360-degree panoramas; `auto` looks at their edges."""
-    scene: str | None = None
-    """Regular expression that finds a file's scene in its path: the first group, else all it matches."""
-    layer: str | None = None
-    """Layer of its EXRs, or one channel, where it is not the one that is likeliest their picture."""
-    part: int | str | None = None
-    """Part of its EXRs, by number or name, where it is not the one that holds their picture."""
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, encoding: str) -> str:
-        if encoding not in ("auto", *ENCODINGS):
-            raise ValueError(f"unknown encoding; known are auto, {', '.join(ENCODINGS)}")
-        return encoding
-
-    @field_validator("scene")
-    @classmethod
-    def _pattern(cls, scene: str | None) -> str | None:
-        try:
-            re.compile(scene or "")
-        except re.error as error:
-            raise ValueError(f"no regular expression ({error})") from None
-        return scene
-
-    @field_validator("exposure")
-    @classmethod
-    def _positive(cls, exposure: str | float) -> str | float:
-        if isinstance(exposure, float) and not 0 < exposure < np.inf:
-            raise ValueError("a factor must be positive")
-        return exposure
-
-
-class AnchorParams(Section):
-    """When and how a picture in arbitrary units is brought to the exposure of a camera."""
-
-    lowest_key: float = Field(default=0.0225, gt=0)
-    """Geometric mean of luminance below which a picture is in arbitrary units; 0.0225 is 3 stops under grey."""
-    highest_key: float = Field(default=1.44, gt=0)
-    """The same above; 1.44 is 3 stops over grey."""
-    brightest: float = Field(default=100.0, gt=0)
-    """What a picture's brightest thousandth may be raised to."""
-
-
-class IngestParams(FrameWork):
-    """Where frames come from and how they become ours."""
-
-    sources: dict[str, Source] = Field(min_length=1)
-    """Folders of frames by name."""
-    anchor: AnchorParams = AnchorParams()
-    """When and how exposure is changed."""
-    panorama: PanoramaParams = PanoramaParams()
-    """How 360-degree panoramas are looked at."""
-    compression: Compression = "zip"
-    """OpenEXR compression of the frames."""
-    max_megapixels: float = Field(default=150.0, gt=0)
-    """A file whose header promises more is quarantined undecoded."""
-
-    @field_validator("sources")
-    @classmethod
-    def _plain_names(cls, sources: dict[str, Source]) -> dict[str, Source]:
-        for name in sources:
-            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-                raise ValueError(f"source name {name!r} may hold letters, digits, - and _")
-        return sources
 
 
 def ingest(

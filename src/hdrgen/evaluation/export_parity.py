@@ -44,17 +44,26 @@ REFERENCE = EVS.index(0.0)
 ModelName = Literal["tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae_decoder", "flux_vae_decoder"]
 
 
+SIZES = (
+    (1, 1), (2, 3), (7, 5), (16, 16), (17, 15), (31, 33), (64, 32), (63, 65), (64, 64), (127, 65), (97, 96), (160, 90),
+    (129, 127), (128, 192), (255, 181), (320, 180),
+)  # fmt: skip
+"""Smaller than a network's stride, equal to it, beside it, and of frames; every second one is noisy."""
+
+
 class Export(Section):
     """What is exported, and what it is held against."""
 
     models: tuple[ModelName, ...] = Field(get_args(ModelName), min_length=1)
-    sizes: tuple[tuple[int, int], ...] = Field(min_length=1)
-    """Width and height of the pictures, in pixels."""
+    """Models and decoders that are exported."""
+    sizes: tuple[tuple[int, int], ...] = Field(SIZES, min_length=1)
+    """Width and height of the pictures that exports are held against, in pixels."""
     tolerance: float = Field(1e-4, gt=0)
-    """Largest relative error from eager fp32."""
+    """Largest relative error from eager fp32; of one nit or one 8-bit code where values are smaller."""
     noise_codes: float = Field(3.0, ge=0)
     """Standard deviation of the noise in every second picture, in 8-bit codes; the others are clean."""
     seed: int = 0
+    """Decides the noise."""
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,15 @@ class HeldOutRenders(Section):
     """Scenes that no generator has seen: renders of the kinds it was trained on, by another seed."""
 
     per_kind: int = Field(6, ge=2)
+    """Renders of each kind of scene."""
     width: int = Field(112, ge=16)
+    """Width in pixels."""
     height: int = Field(64, ge=16)
-    """Pixels; the shape of the frames matters, as crops are of the same kind."""
+    """Height in pixels; the shape of the frames matters, as crops are of the same kind."""
     samples_per_pixel: int = Field(8, ge=8)
+    """Light paths per pixel."""
     seed: int = 136
-    """Must differ from that of `simulate`."""
+    """Decides the scenes; it must differ from that of `simulate`."""
     workers: Workers = "auto"
     """Processes that render at the same time; pictures do not depend on it."""
 
@@ -75,11 +78,11 @@ class EvaluateFlux(Section):
     """What is asked for, and what judges it."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=2)
-    """Of each prompt."""
+    """Seeds of each prompt; prompts are the kinds of scene that were trained on."""
     size: int = Field(64, ge=32, multiple_of=16)
     """Side of the pictures in pixels: what the model was trained at."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -87,7 +90,9 @@ class EvaluateFlux(Section):
     crops_per_frame: int = Field(8, ge=1)
     """Crops of each training frame and of each held-out render."""
     renders: HeldOutRenders = HeldOutRenders()
+    """Scenes that no generator has seen, which the classifier learns from."""
     classifier: ClassifierRecipe = ClassifierRecipe()
+    """What tells the kind of a scene."""
 
     def crops(self, seed: int) -> CropSettings:
         """Return which crops are cut, as those that the generator was trained on."""

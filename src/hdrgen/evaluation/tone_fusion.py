@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.dataset.pairs.records import KINDS, judged_crop
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
@@ -22,7 +23,7 @@ from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import load_fuser
 from hdrgen.inference.tone_mlp import load_mlp_fuser
-from hdrgen.metrics.quality import FLOOR_LINEAR, judge
+from hdrgen.metrics.quality import judge
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

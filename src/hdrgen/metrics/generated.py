@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.exposure.estimation import well_exposed_codes
 from hdrgen.images.light_statistics import awg4_luminance, luminance_percentiles
-from hdrgen.metrics.quality import FLOOR_LINEAR, pu21_psnr
+from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.qc.statistics import at_maximum_share
 
 Light = NDArray[np.floating]

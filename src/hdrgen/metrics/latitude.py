@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.display import srgb_encode
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries, luminance
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.metrics.coded_primaries import in_coded_primaries
-from hdrgen.metrics.quality import FLOOR_LINEAR
 
 EXPOSURES_STOPS = (-4, -2, 0, 2, 4)
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import polars as pl
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import Field
 
 from hdrgen import __version__
 from hdrgen.dataset.captions.captioning import read_captions
@@ -22,33 +21,14 @@ from hdrgen.report.curves import Plot, plot_svg, read_plots
 from hdrgen.report.figures import tables
 from hdrgen.report.pictures import Shown, SideBySide
 from hdrgen.report.pipeline import Stage, Tree, pipeline, read_revision, read_stages
+from hdrgen.report.settings import ReportSettings
 from hdrgen.report.text import frame_name, rounded, signed, verdict_on, words
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
 OWN_NAME = "report"
 _SHEET_COLUMNS = 8
 Item = TypeVar("Item")
-
-
-class ReportSettings(Section):
-    """How much is shown."""
-
-    frames: int = Field(3, ge=1)
-    """Test frames that stand side by side as footage, 8-bit input and each command's result."""
-    generated: int = Field(6, ge=1)
-    """Generated pictures that stand side by side by route."""
-    sheet_frames: int = Field(48, ge=1)
-    """Frames on the contact sheet, evenly among all."""
-    captions: int = Field(10, ge=1)
-    """Frames with their captions."""
-    changes: int = Field(60, ge=1)
-    """Changed figures in the table."""
-    exposure_side: int = Field(160, ge=32)
-    """Longest side of one exposure, in pixels."""
-    quality: int = Field(80, ge=1, le=100)
-    """Of the pictures' compression."""
 
 
 @dataclass(frozen=True)

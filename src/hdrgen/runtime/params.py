@@ -1,7 +1,8 @@
 """Typed sections of ``params.yaml``: the only reader of that file.
 
-Each stage owns one section, and the section's class stands beside the code it steers. A key nobody knows is
-an error, so a misspelt setting is never silently ignored.
+Each stage owns one section, and the section's class stands beside the code it steers. A section may be partial: a key
+that it lacks has the default of its class, which is a line of that code. A key nobody knows is an error, so a misspelt
+setting is never silently ignored.
 """
 
 from pathlib import Path
@@ -14,16 +15,19 @@ from hdrgen.runtime.errors import HdrgenError
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, and refusing keys it does not know."""
+    """Base of every section: immutable, and refusing keys it does not know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The docstring under each setting is its description, which `hdrgen params` shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 SectionT = TypeVar("SectionT", bound=Section)
 
 
 def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
-    """Read one section of a parameter file.
+    """Read one section of a parameter file; what it does not set, at any depth, is as its class has it.
 
     Parameters
     ----------

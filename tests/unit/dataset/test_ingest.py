@@ -16,14 +16,12 @@ from hdrgen.colour.primaries import AP0, AP1, AWG3, AWG4, REC709, convert_primar
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.ingest import (
     _CONVERSION_VERSION,
-    AnchorParams,
-    IngestParams,
-    Source,
     decide_encoding,
     decide_exposure,
     ingest,
     to_linear_awg4,
 )
+from hdrgen.dataset.ingest_settings import AnchorParams, IngestParams, Source
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.runtime.errors import HdrgenError

@@ -19,7 +19,8 @@ from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.evaluation.captions import write_tag_frequencies
 from hdrgen.images.exr import write_exr
 from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
+from hdrgen.report.settings import ReportSettings
 from hdrgen.routes.requests import read_prompts
 
 ODD = {

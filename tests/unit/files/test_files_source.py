@@ -18,7 +18,8 @@ import hdrgen.dataset.ingest
 from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import EncodeParams, encode_logc4
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.journal import JOURNAL_NAME, Journal, journal_is_about
 from hdrgen.dataset.sanitize import SanitizeParams, sanitize
 from hdrgen.dataset.source_files import check_unchanged, find_pictures

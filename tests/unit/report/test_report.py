@@ -20,8 +20,9 @@ from hdrgen.report import evaluations
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
 from hdrgen.report.figures import tables
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
 from hdrgen.report.pipeline import read_stages
+from hdrgen.report.settings import ReportSettings
 from hdrgen.report.speed import OURS, read_speed
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.metrics_file import write_figures

@@ -59,10 +59,13 @@ class AnswerLimits(Section):
     """How much a model may say. Without limits a small model goes on until it is cut off."""
 
     caption_characters: int = Field(600, ge=20)
+    """Most characters of the caption."""
     phrase_characters: int = Field(80, ge=8)
-    """Of the subject, the place, a light source or a tag."""
+    """Most characters of the subject, the place, a light source or a tag."""
     tags: int = Field(12, ge=1)
+    """Most tags."""
     light_sources: int = Field(6, ge=1)
+    """Most light sources."""
 
     def model(self) -> type[Answer]:
         """Return the answer within these limits; its JSON schema is what a model is held to, itself the check."""

@@ -38,15 +38,17 @@ class CaptionSettings(Questions):
     """Who is asked about the frames, and what."""
 
     captioner: Literal["metadata", "openai", "vllm", "batch"] = "metadata"
-    """Nobody, a served model, a model that vLLM runs in this process, or a file of answers."""
+    """Who is asked: `metadata` nobody, `openai` a served model, `vllm` one in this process, `batch` a file of answers."""
     model: str | None = None
     """Folder, hub id or served name; None takes the only one that an endpoint serves."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     openai: EndpointSettings = EndpointSettings()
+    """Where the captioner `openai` asks, and with how much patience."""
     vllm: EngineSettings = EngineSettings()
+    """How the captioner `vllm` runs its model; it needs the extra vllm and a GPU."""
     answers: Path | None = None
-    """What `vllm run-batch` wrote; read once, and kept in the records."""
+    """For `batch`: what `vllm run-batch` wrote; read once, and kept in the records."""
 
 
 class Caption(BaseModel):

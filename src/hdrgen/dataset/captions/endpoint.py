@@ -42,15 +42,15 @@ class EndpointSettings(Section):
     """Where the model is served, and with how much patience it is asked."""
 
     urls: tuple[str, ...] = Field(("http://127.0.0.1:8000/v1",), min_length=1)
-    """Of servers of one model; frames are dealt out among them."""
+    """Addresses of servers of one model; frames are dealt out among them. A key stands in $HDRGEN_API_KEY."""
     concurrency: int = Field(32, ge=1)
     """Requests under way at the same time."""
     timeout_s: float = Field(120.0, gt=0)
     """Seconds that a server may be silent."""
     attempts: int = Field(5, ge=1)
-    """Of each frame, where another attempt can help: overload, lost connections, answers of no use."""
+    """Attempts for each frame, where another can help: overload, lost connections, answers of no use."""
     longest_wait_s: float = Field(30.0, ge=0)
-    """Between two attempts; waits double up to it."""
+    """Longest wait between two attempts in seconds; waits double up to it."""
 
 
 class _Transient(Exception):  # noqa: N818 - no error yet

@@ -33,7 +33,7 @@ class CropSettings(Section):
     size: int = Field(64, ge=32, multiple_of=16)
     """Side of a crop in pixels."""
     crops_per_frame: int = Field(16, ge=1)
-    """How many of each frame. The first is the frame's whole height, or width where that is shorter."""
+    """Crops of each frame. The first is the frame's whole height, or width where that is shorter."""
     smallest_window: float = Field(0.7, gt=0, le=1)
     """A crop shows at least this part of the frame's shorter side, up to all of it."""
 

@@ -2,6 +2,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from hdrgen.runtime.memory import is_out_of_memory
 
 TOUCH = """
 import resource, sys
@@ -29,3 +32,12 @@ def test_memory_that_was_freed_is_not_asked_for_again():
 
     assert faults("kept") < 100
     assert faults("given back") > 100  # pages of 2 MiB at the largest
+
+
+def test_torch_s_own_words_for_it_are_known():
+    with pytest.raises(RuntimeError) as said:
+        torch.empty(2**60)
+    assert is_out_of_memory(said.value)
+    assert is_out_of_memory(torch.OutOfMemoryError())
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("sizes do not match"))
