@@ -29,7 +29,7 @@ setup: $(VENV)/.installed ## make .venv and install everything
 repro: setup ## rebuild whatever params.yaml, data or code changed
 	dvc repro
 	python -m hdrgen.report.tables
-	@dvc metrics diff --md 2>/dev/null || true
+	@dvc metrics diff 2>/dev/null || true
 
 tables: setup ## write the tables of the documents from metrics/ and docs/bench.json
 	python -m hdrgen.report.tables

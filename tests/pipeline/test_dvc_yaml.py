@@ -118,6 +118,13 @@ def test_one_name_in_five_places():
         assert metrics in ([], [f"{figures}.json"]), metrics
 
 
+def test_the_figures_that_decide_are_few():
+    def numbers(tree):
+        return sum(numbers(one) if isinstance(one, dict) else 1 for one in tree.values())
+
+    assert sum(numbers(json.loads(file.read_text())) for file in (ROOT / "metrics").glob("*.json")) <= 120
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_reruns_when_its_own_section_changes(name):
     assert any(p == name or p.startswith(f"{name}.") for p in stage(name)["params"])

@@ -15,11 +15,14 @@ import yaml
 
 from hdrgen.bench import operations
 from hdrgen.report import page
+from hdrgen.runtime.metrics_file import TABLE, read_figures
 
 pytestmark = pytest.mark.pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+FLUX = "evaluate_flux"
+"""Has a table for each section of its figures."""
 
 SMALL = {
     "simulate": {"count": 14, "width": 96, "height": 64, "samples_per_pixel": 8},
@@ -136,18 +139,29 @@ def test_two_clean_runs_give_the_same_figures_to_the_last_digit(clones):
     assert locks[0] == locks[1]
 
 
-def test_every_stage_leaves_its_metrics_and_the_judgement_holds_baselines_and_margins(pipeline):
-    judged = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
+def test_every_stage_leaves_its_metrics_and_tables_hold_baselines_and_margins(pipeline):
+    decides = sorted((pipeline / "metrics").glob("*.json"))
+    assert all(
+        (file.with_suffix("") / TABLE).with_suffix(".tsv").is_file() for file in decides if file.stem != FLUX
+    )
+    assert read_figures(pipeline / "metrics" / FLUX)
+    table = read_figures(pipeline / "metrics/evaluate_tone_fusion")["simulated"]
+    rounded = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
     for kind in ("clean", "generated"):
-        assert {"cell_intersection", "inverse_variance", "published_mlp", "fuser", "released_fuser"} <= set(
-            judged[kind]
-        )
-        for model in ("cell_intersection", "fuser"):
-            assert np.isfinite(judged[kind][model]["pu21_psnr"]["mean"])
-        assert "pu21_psnr" in judged[kind]["margin_over_best_closed_form"]["fuser"]
+        assert {
+            "interval_intersection",
+            "inverse_variance",
+            "published_mlp",
+            "fuser",
+            "released_fuser",
+        } <= set(table[kind])
+        for model in ("interval_intersection", "fuser"):
+            assert np.isfinite(table[kind][model]["pu21_psnr"]["mean"])
+        assert rounded[kind]["pu21_psnr"] == round(table[kind]["fuser"]["pu21_psnr"]["mean"], 2)
+        assert rounded[kind]["margin"] == round(table[kind]["fuser"]["pu21_psnr_margin"], 2)
     # The closed form inverts a clean pair almost perfectly, and does not invert a generated-like one.
-    assert judged["clean"]["cell_intersection"]["pu21_psnr"]["mean"] > 58
-    assert judged["generated"]["cell_intersection"]["pu21_psnr"]["mean"] < 45
+    assert table["clean"]["interval_intersection"]["pu21_psnr"]["mean"] > 58
+    assert table["generated"]["interval_intersection"]["pu21_psnr"]["mean"] < 45
 
 
 def test_a_second_repro_changes_nothing(pipeline):
@@ -174,6 +188,8 @@ def test_an_edit_of_code_reruns_the_stages_that_run_it_and_no_others(pipeline, m
 
 def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
     before = (pipeline / "params.yaml").read_text()
+    run(pipeline, "git", "add", ".")
+    run(pipeline, "git", "-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "-qm", "before")
     edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
     try:
         assert ran(run(pipeline, "dvc", "repro").stdout) == [
@@ -182,6 +198,11 @@ def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
             "export",
             "report",
         ]
+        # What it changed is read at a glance.
+        changed = run(pipeline, "dvc", "metrics", "diff").stdout.splitlines()
+        assert any("simulated.generated.margin" in line for line in changed)
+        assert len(changed) <= 40
+        assert max(map(len, changed)) <= 100
     finally:
         (pipeline / "params.yaml").write_text(before)
         run(pipeline, "dvc", "repro")

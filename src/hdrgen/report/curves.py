@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hdrgen.report.figures import frame_name, words
+from hdrgen.report.text import frame_name, words
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:

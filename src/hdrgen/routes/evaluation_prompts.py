@@ -74,8 +74,8 @@ def generate_evaluation(
     Returns
     -------
     dict
-        For each route: ``finite_share`` of values, ``negative_share``, and for each prompt the ``peak_linear`` and the
-        median ``stops`` of range over its seeds.
+        For each route: ``finite_share`` of values, ``negative_share`` and ``peak_linear`` of all pictures, and under each
+        prompt its ``peak_linear`` and the median ``stops`` of range over its seeds.
 
     Raises
     ------
@@ -122,9 +122,8 @@ def _generate(
     ]
     write_png8(folder / "sheet.png", np.concatenate([_row([_shown(i) for i in row]) for row in rows]))
     write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in STRIP_STOPS]))
-    return _figures(images) | {
-        "prompts": {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
-    }
+    by_prompt = {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
+    return _figures(images) | by_prompt
 
 
 def _figures(images: Sequence[SceneImage]) -> dict[str, float]:

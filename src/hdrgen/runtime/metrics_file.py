@@ -16,7 +16,7 @@ Figures = Mapping[str, Any]
 SUMMARY = ("mean", "sd", "min", "max", "count")
 """What a figure over several pictures has; a single one has only a mean."""
 TABLE = "figures"
-"""A table with this name, or with one that begins so, holds figures; every other table of a stage is a plot."""
+"""A table with this name, or with one that begins so, holds figures; the others hold curves or words."""
 _TEXT = "text"
 
 
