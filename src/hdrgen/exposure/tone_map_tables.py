@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.arrays import ArrayT, float_array
-from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, cells8
+from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, intervals8
 
 LEVEL_OFFSET = 0.01
 CLIPPED_SD_LEVELS = 4.0
@@ -59,7 +59,7 @@ class ToneCells:
 
 def _levels(tone_map: ToneMap, noise_codes: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the level of each code and its variance under code noise and quantisation, shape (256,) each."""
-    lower, upper = cells8(tone_map)
+    lower, upper = intervals8(tone_map)
     clipped = 255 if np.isinf(upper[-1]) else 256
     level = np.empty(256)
     level[:clipped] = (level_encode(lower[:clipped]) + level_encode(upper[:clipped])) / 2
@@ -74,7 +74,7 @@ def _levels(tone_map: ToneMap, noise_codes: float) -> tuple[NDArray[np.float64],
 @cache
 def tone_cells(reinhard: Reinhard, log: Log, noise_codes: float = 3.0) -> ToneCells:
     """Return the tables for a pair of curves and the noise expected of generated pictures, in 8-bit codes."""
-    (r_low, r_high), (l_low, l_high) = cells8(reinhard), cells8(log)
+    (r_low, r_high), (l_low, l_high) = intervals8(reinhard), intervals8(log)
     # Levels rise with the light, so that bounds can be compared as levels: 256 logarithms in place of 65,536.
     lower = np.maximum(level_encode(r_low)[:, None], level_encode(l_low)[None, :])
     upper = np.minimum(level_encode(r_high)[:, None], level_encode(l_high)[None, :])

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.exposure.bracket_tables import BracketCells
 from hdrgen.exposure.tone_map_tables import level_decode, level_encode
 from hdrgen.models.clean_share import clean_share
@@ -72,8 +73,6 @@ TRUST_INSIDE_CELL = 0.25
 AGREEMENT_LEVELS = 1.0
 """Differences between two brackets above this are motion, not exposure."""
 
-NITS_PER_UNIT = 100.0
-
 
 class ExposureFusionLoss(Section):
     """What is wrong with an answer: three terms, in the perceptual, the logarithmic and the linear domain."""
@@ -92,7 +91,7 @@ class ExposureFusion(Section):
     widths: tuple[int, int, int, int, int] = (32, 64, 96, 128, 128)
     """Channels at half of the picture's size, a quarter, and so on."""
     heads: int = 4
-    """Of the self-attention."""
+    """Heads of the self-attention."""
     attention_window: int = Field(5, ge=1)
     """Side of the neighbourhood, in places of 32x32 pixels, that each place attends to. Bounded, so that tiles agree."""
 

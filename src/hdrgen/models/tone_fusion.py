@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.exposure.tone_map_tables import level_decode, level_encode, tone_cells
 from hdrgen.models.clean_share import clean_share
 from hdrgen.models.folded_unet import FOLD, FOLDED, FoldedUNet, block_deviations, block_means, fold, unfold
@@ -39,8 +40,6 @@ MAX_LEVEL = 15.9
 
 LEVEL_WEIGHT = 4.0
 """Decibels that an error of one level (one stop in the light) weighs in the loss."""
-
-NITS_PER_UNIT = 100.0
 
 
 class ToneFusion(Section):

@@ -19,7 +19,6 @@ from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
 from hdrgen.bench.process import Run, cpu_seconds, resident_bytes, run_process, sampled_peak
 from hdrgen.cli import bench as command
-from hdrgen.cli import bench_worker
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
 from hdrgen.images.exr import read_exr

@@ -10,8 +10,10 @@ from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import ENCODE_VERSION, EncodeParams, encode_logc4, encode_logc4_picture
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import Outcome

@@ -7,8 +7,10 @@ import pytest
 
 from hdrgen.colour.primaries import AWG4, REC709
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
-from hdrgen.dataset.sanitize import REPAIR_VERSION, SanitizeParams, repair, sanitize
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
+from hdrgen.dataset.repair import SanitizeParams, repair
+from hdrgen.dataset.sanitize import REPAIR_VERSION, sanitize
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.runtime.errors import HdrgenError

@@ -17,9 +17,11 @@ import hdrgen.dataset.ingest
 from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import EncodeParams, encode_logc4
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.journal import JOURNAL_NAME, Journal, journal_is_about
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.dataset.source_files import check_unchanged, find_pictures
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError, MachineError

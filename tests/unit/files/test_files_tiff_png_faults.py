@@ -14,7 +14,6 @@ import tifffile
 from PIL import Image
 
 from hdrgen.images.code_image import read_code
-from hdrgen.images.code_shape import stated_geometry
 
 CODES = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 
@@ -123,8 +122,8 @@ def test_the_shape_of_pixels_is_that_of_the_page_that_was_taken():
         with tifffile.TiffWriter("a.tif") as file:
             file.write(CODES[::4, ::4], photometric="rgb", subfiletype=1, resolution=first)
             file.write(CODES, photometric="rgb", resolution=second)
-        found = stated_geometry(Path("a.tif"), 32, 24)
-        assert (found and found.pixel_aspect_ratio) == (aspect and oiio_aspect("a.tif", 1))
+        geometry = read_code(Path("a.tif")).geometry
+        assert (geometry and geometry.pixel_aspect_ratio) == (aspect and oiio_aspect("a.tif", 1))
 
 
 def oiio_aspect(path: str, page: int) -> float:

@@ -1,9 +1,6 @@
 import numpy as np
 import pytest
 
-from hdrgen.dataset.pairs.generated_like import GeneratedLike
-from hdrgen.dataset.pairs.records import KINDS
-from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, crop_record, tone_map_pair
 from hdrgen.models.int8_unet import has_ranges
 from hdrgen.models.tone_fusion import ToneFusion, load_tone_fuser
 from hdrgen.models.tone_mlp import ToneMlpLoss
