@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro test test-vllm lint fix bench clean
+.PHONY: help setup repro tables test test-vllm lint fix bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -28,10 +28,16 @@ setup: $(VENV)/.installed ## make .venv and install everything
 
 repro: setup ## rebuild whatever params.yaml, data or code changed
 	dvc repro
-	@dvc metrics diff --md 2>/dev/null || true
+	python -m hdrgen.report.tables
+	@dvc metrics diff 2>/dev/null || true
 
+tables: setup ## write the tables of the documents from metrics/ and docs/bench.json
+	python -m hdrgen.report.tables
+
+# Two processes of one thread each: most tests are too small for more threads, and whole files keep their fixtures. The
+# pipeline's file is the longest and the first.
 test: setup ## run the tests
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # vLLM pins versions of its own. torchvision comes built for CUDA and torchaudio and torchcodec cannot do without it.
 .venv-vllm/.installed: pyproject.toml

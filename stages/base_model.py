@@ -5,11 +5,12 @@ from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.prompts import with_prompts
-from hdrgen.flux.base_model import BaseModelSettings, make_base_model
+from hdrgen.evaluation.base_model import evaluate_tiny_klein
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
+from hdrgen.training.base_model import TINY, BaseModelSettings, make_base_model
 
 log = logging.getLogger("base_model")
 
@@ -17,15 +18,19 @@ log = logging.getLogger("base_model")
 def main() -> None:
     """Make or find it, and say what it is made of."""
     settings = read_section(Path("params.yaml"), "base_model", BaseModelSettings)
+    frames, out = Path("data/sanitize"), Path("data/base_model")
+    index = with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl"))
     with progress_bar("base model (steps)") as on_progress:
-        checkpoint, figures = make_base_model(
-            settings,
-            Path("data/sanitize"),
-            with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl")),
-            Path("data/base_model"),
-            on_progress,
+        checkpoint, figures = make_base_model(settings, frames, index, out, on_progress)
+    if settings.checkpoint == TINY:
+        figures["prompts"] = evaluate_tiny_klein(
+            checkpoint, frames, index, settings.tiny, settings.samples, out / "samples.png"
         )
-    write_metrics(Path("metrics/base_model.json"), figures)
+    write_metrics(
+        Path("metrics/base_model.json"),
+        picked(figures, "vae/val_code_psnr", "flow/val_loss", "prompts/prompt_accuracy"),
+    )
+    write_figures(Path("metrics/base_model"), figures, ("part", "figure"))
     if note := check_memory(checkpoint, available_memory()):
         log.warning(note)
 

@@ -10,13 +10,12 @@ from hdrgen.evaluation.bit_depth import (
     EvaluateBitDepth,
     expanders,
     judge_bit_depth,
-    write_plots,
+    plots,
 )
-from hdrgen.evaluation.tables import summary
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
 from hdrgen.models.bit_depth import MODEL
 from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -27,7 +26,7 @@ def main() -> None:
     pairs_dir, trained = Path("data/make_pairs/bit_depth"), Path("data/train_bit_depth/bit_depth.safetensors")
     models = expanders({"bit_depth": trained, "released_bit_depth": released_weights(MODEL)}, settings)
     with progress_bar("judge bit depth") as on_progress:
-        judgements = judge_bit_depth(
+        rows = judge_bit_depth(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),
@@ -36,8 +35,9 @@ def main() -> None:
             models,
             on_progress,
         )
-    write_metrics(Path("metrics/evaluate_bit_depth.json"), summary(judgements, CLOSED_FORMS, MARGIN_METRICS))
-    write_plots(Path("metrics/evaluate_bit_depth"), judgements)
+    figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
+    decides = decisive(figures, "bit_depth", "released_bit_depth")
+    write_evaluation(Path("metrics/evaluate_bit_depth"), figures, decides, plots(rows))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ from hdrgen.evaluation.exposure_fusion import (
     MARGIN_METRICS,
     EvaluateExposureFusion,
     judge_exposure_fusion,
-    write_plots,
+    plots,
 )
-from hdrgen.evaluation.tables import summary
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
 from hdrgen.models.exposure_fusion import MODEL
 from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -26,7 +25,7 @@ def main() -> None:
     pairs_dir = Path("data/make_pairs/brackets")
     trained = Path("data/train_exposure_fusion/exposure_fusion.safetensors")
     with progress_bar("judge exposure fusion") as on_progress:
-        judgements = judge_exposure_fusion(
+        rows = judge_exposure_fusion(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),
@@ -36,9 +35,9 @@ def main() -> None:
             settings,
             on_progress,
         )
-    figures = summary(judgements, CLOSED_FORMS, MARGIN_METRICS)
-    write_metrics(Path("metrics/evaluate_exposure_fusion.json"), figures)
-    write_plots(Path("metrics/evaluate_exposure_fusion"), judgements)
+    figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
+    decides = decisive(figures, "exposure_fusion", "released_exposure_fusion")
+    write_evaluation(Path("metrics/evaluate_exposure_fusion"), figures, decides, plots(rows))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,19 @@ from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.scene_crops import split_frames
+from hdrgen.evaluation.tables import write_tables
 from hdrgen.evaluation.text_to_exr import (
     EvaluateFlux,
     asked_kinds,
     held_out_renders,
     judge_flux,
     training_crops,
-    write_judgement,
 )
+from hdrgen.evaluation.text_to_exr_tables import KEYS, decisive_flux, plots
 from hdrgen.evaluation.trained_routes import TrainedRoutes
+from hdrgen.images.code_image import write_png8
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -29,8 +31,11 @@ def main() -> None:
     with progress_bar("judge text to EXR") as on_progress:
         routes = TrainedRoutes(Path("data"), settings)
         judgement = judge_flux(routes, frames, held_out, settings, on_progress)
-    write_metrics(Path("metrics/evaluate_flux.json"), judgement.figures)
-    write_judgement(judgement, Path("metrics/evaluate_flux"), out / "sheet.png")
+    write_png8(out / "sheet.png", judgement.sheet_code8)
+    write_metrics(Path("metrics/evaluate_flux.json"), decisive_flux(judgement.figures))
+    for section, figures in judgement.figures.items():
+        write_figures(Path("metrics/evaluate_flux"), figures, KEYS[section], section)
+    write_tables(Path("metrics/evaluate_flux"), plots(judgement.rows, judgement.tones))
 
 
 if __name__ == "__main__":

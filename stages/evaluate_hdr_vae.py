@@ -6,10 +6,17 @@ from typing import Annotated
 import typer
 
 from hdrgen.dataset.frame_index import read_index
-from hdrgen.evaluation.hdr_vae import EvaluateHdrVae, hdr_vae_summary, judge_hdr_vae, round_trips, write_plots
+from hdrgen.evaluation.hdr_vae import (
+    EvaluateHdrVae,
+    decisive_hdr_vae,
+    hdr_vae_summary,
+    judge_hdr_vae,
+    plots,
+    round_trips,
+)
+from hdrgen.evaluation.tables import write_evaluation
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -20,9 +27,9 @@ def main(
     split: Annotated[Path, typer.Option(help="Folder of their index, as split leaves it.")] = Path(
         "data/split"
     ),
-    metrics: Annotated[Path, typer.Option(help="Figures as JSON; tables go beside it.")] = Path(
-        "metrics/evaluate_hdr_vae.json"
-    ),
+    metrics: Annotated[
+        Path, typer.Option(help="Folder of tables; what decides goes beside it as JSON.")
+    ] = Path("metrics/evaluate_hdr_vae"),
 ) -> None:
     """Judge every VAE on the same pictures."""
     settings = read_section(Path("params.yaml"), "evaluate_hdr_vae", EvaluateHdrVae)
@@ -32,9 +39,9 @@ def main(
         Path("data/train_hdr_vae/hdr_vae.safetensors"),
     )
     with progress_bar("judge HDR VAEs") as on_progress:
-        judgements = judge_hdr_vae(frames, read_index(split), settings, trips, multiple, on_progress)
-    write_metrics(metrics, hdr_vae_summary(judgements))
-    write_plots(metrics.with_suffix(""), judgements)
+        rows = judge_hdr_vae(frames, read_index(split), settings, trips, multiple, on_progress)
+    figures = hdr_vae_summary(rows)
+    write_evaluation(metrics, figures, decisive_hdr_vae(figures), plots(rows))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@ from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
-from hdrgen.evaluation.tables import summary
+from hdrgen.evaluation.tables import decisive, summary, write_evaluation
 from hdrgen.evaluation.tone_fusion import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateToneFusion,
     estimators,
     judge_tone_fusion,
-    write_plots,
+    plots,
 )
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -32,7 +31,7 @@ def main() -> None:
         settings.noise_codes,
     )
     with progress_bar("judge tone fusion") as on_progress:
-        judgements, reliability = judge_tone_fusion(
+        rows, reliability = judge_tone_fusion(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),
@@ -41,10 +40,9 @@ def main() -> None:
             judged,
             on_progress,
         )
-    write_metrics(
-        Path("metrics/evaluate_tone_fusion.json"), summary(judgements, CLOSED_FORMS, MARGIN_METRICS)
-    )
-    write_plots(Path("metrics/evaluate_tone_fusion"), judgements, reliability)
+    figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
+    decides = decisive(figures, "fuser", "released_fuser")
+    write_evaluation(Path("metrics/evaluate_tone_fusion"), figures, decides, plots(rows, reliability))
 
 
 if __name__ == "__main__":

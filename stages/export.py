@@ -3,9 +3,15 @@
 from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
-from hdrgen.evaluation.export_parity import Export, export_models, judged_scenes, trained_models
+from hdrgen.evaluation.export_parity import (
+    Export,
+    decisive_export,
+    export_models,
+    judged_scenes,
+    trained_models,
+)
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -22,7 +28,10 @@ def main() -> None:
     scenes = judged_scenes(Path("data/sanitize"), read_index(Path("data/split")))
     with progress_bar("export (models)") as on_progress:
         figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
-    write_metrics(Path("metrics/export.json"), figures)
+    write_metrics(Path("metrics/export.json"), decisive_export(figures))
+    write_figures(Path("metrics/export"), figures["models"], ("model", "runtime", "figure"))
+    errors, keys = figures["relative_error"], ("runtime", "model", "size")
+    write_figures(Path("metrics/export"), errors, keys, "relative_error")
 
 
 if __name__ == "__main__":

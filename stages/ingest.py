@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from hdrgen.dataset.ingest import IngestParams, ingest, taken_in
+from hdrgen.dataset.ingest import ingest, taken_in
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -16,7 +17,9 @@ def main(source: Annotated[str, typer.Option(help="A name in ingest.sources.")])
     params = read_section(Path("params.yaml"), "ingest", IngestParams)
     with progress_bar(f"ingest {source}") as on_progress:
         index = ingest(source, params, Path("data/ingest") / source, on_progress=on_progress)
-    write_metrics(Path(f"metrics/ingest_{source}.json"), taken_in(index))
+    figures = taken_in(index)
+    write_metrics(Path(f"metrics/ingest_{source}.json"), picked(figures, "frames", "quarantined"))
+    write_figures(Path(f"metrics/ingest_{source}"), figures, ("figure",))
 
 
 if __name__ == "__main__":

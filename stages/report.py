@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
+from hdrgen.report.settings import ReportSettings
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from hdrgen.dataset.ingest import IngestParams
-from hdrgen.dataset.sanitize import SanitizeParams, repairs_in_all, sanitize
+from hdrgen.dataset.ingest_settings import IngestParams
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import repairs_in_all, sanitize
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -16,7 +17,9 @@ def main() -> None:
     folders = [Path("data/ingest") / name for name in sorted(sources)]
     with progress_bar("sanitize") as on_progress:
         index = sanitize(folders, params, Path("data/sanitize"), on_progress=on_progress)
-    write_metrics(Path("metrics/sanitize.json"), repairs_in_all(index))
+    figures = repairs_in_all(index)
+    write_metrics(Path("metrics/sanitize.json"), picked(figures, "frames", "quarantined"))
+    write_figures(Path("metrics/sanitize"), figures, ("figure",))
 
 
 if __name__ == "__main__":

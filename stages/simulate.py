@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from hdrgen.dataset.ingest import IngestParams
+from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.dataset.simulate import SimulateParams, remove_frames, simulate
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section

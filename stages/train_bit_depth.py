@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 from hdrgen.training.bit_depth import TrainBitDepth, train_bit_depth
 
@@ -19,7 +19,8 @@ def main() -> None:
             Path("metrics/train_bit_depth/loss.tsv"),
             on_progress,
         )
-    write_metrics(Path("metrics/train_bit_depth.json"), figures)
+    write_metrics(Path("metrics/train_bit_depth.json"), picked(figures, "val_loss"))
+    write_figures(Path("metrics/train_bit_depth"), figures, ("figure",))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from hdrgen.evaluation.production import ValidateSettings, summary, validate_all, write_tables
+from hdrgen.evaluation.production import ValidateSettings, validate_all
 from hdrgen.evaluation.production_pictures import Models
+from hdrgen.evaluation.production_tables import KEYS, decisive, plots, summary, tables
+from hdrgen.evaluation.tables import write_tables
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import write_figures, write_metrics
 from hdrgen.runtime.params import read_section
 
 
@@ -22,8 +24,10 @@ def main() -> None:
             Models(),
             on_progress,
         )
-    write_metrics(Path("metrics/validate.json"), summary(validated))
-    write_tables(Path("metrics/validate"), validated)
+    figures, beside = summary(validated), tables(validated)
+    write_metrics(Path("metrics/validate.json"), decisive(figures, beside["verdicts"]))
+    write_figures(Path("metrics/validate"), figures, KEYS)
+    write_tables(Path("metrics/validate"), beside | plots(validated))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
 """What several tests need: the real pictures, where they are present."""
 
 import os
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hdrgen.cli import run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_paths_of_sockets() -> None:
+    """Let multiprocessing choose its folder before a test has another for temporary files, too long for a socket."""
+    get_temp_dir()
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,33 @@ import polars as pl
 import pytest
 import yaml
 
+from hdrgen.bench import operations
+from hdrgen.report import page
+from hdrgen.runtime.metrics_file import TABLE, read_figures
+
 pytestmark = pytest.mark.pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+FLUX = "evaluate_flux"
+"""Has a table for each section of its figures."""
 
 SMALL = {
-    "simulate": {"count": 14, "width": 96, "height": 64, "samples_per_pixel": 8},
+    "simulate": {
+        "count": 6,
+        "width": 96,
+        "height": 64,
+        "samples_per_pixel": 8,
+        # Four scenes to train on, one to validate with, one to judge by.
+        "kinds": [
+            "night_street",
+            "meadow_sun_in_frame",
+            "colour_chart",
+            "cloudscape_road",
+            "sea_sunset",
+            "campfire",
+        ],
+    },
     "split": {"val_fraction": 0.2, "test_fraction": 0.2},
 }
 
@@ -76,13 +96,14 @@ def make_small(params):
     params["generate"].update(prompts=["night street"], seeds=[1], size=32, steps=2)
     # VAEs of four steps and eight channels answer with noise, which amplifies rounding.
     params["export"].update(
-        models=["tone_fusion", "flux_vae_decoder"], sizes=[[33, 17], [65, 33]], tolerance=1e-2
+        models=["hdr_vae_decoder", "flux_vae_decoder"], sizes=[[16, 16], [33, 17]], tolerance=1e-2
     )
-    params["validate"].update(gradients=2, gradient_size=64)
+    params["validate"].update(gradients=1, gradient_size=64)
+    params["report"].update(frames=1, generated=1, captions=2)
     judged = params["evaluate_flux"]
     judged.update(seeds=[1, 2], size=32, steps=2, crops_per_frame=2)
-    judged["renders"].update(per_kind=2, width=48, height=32)
-    judged["classifier"].update(steps=4, batch=4, folds=2)
+    judged.setdefault("renders", {}).update(per_kind=2, width=48, height=32)
+    judged.setdefault("classifier", {}).update(steps=4, batch=4, folds=2)
 
 
 def clone(folder):
@@ -133,18 +154,29 @@ def test_two_clean_runs_give_the_same_figures_to_the_last_digit(clones):
     assert locks[0] == locks[1]
 
 
-def test_every_stage_leaves_its_metrics_and_the_judgement_holds_baselines_and_margins(pipeline):
-    judged = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
+def test_every_stage_leaves_its_metrics_and_tables_hold_baselines_and_margins(pipeline):
+    decides = sorted((pipeline / "metrics").glob("*.json"))
+    assert all(
+        (file.with_suffix("") / TABLE).with_suffix(".tsv").is_file() for file in decides if file.stem != FLUX
+    )
+    assert read_figures(pipeline / "metrics" / FLUX)
+    table = read_figures(pipeline / "metrics/evaluate_tone_fusion")["simulated"]
+    rounded = json.loads((pipeline / "metrics/evaluate_tone_fusion.json").read_text())["simulated"]
     for kind in ("clean", "generated"):
-        assert {"cell_intersection", "inverse_variance", "published_mlp", "fuser", "released_fuser"} <= set(
-            judged[kind]
-        )
-        for model in ("cell_intersection", "fuser"):
-            assert np.isfinite(judged[kind][model]["pu21_psnr"]["mean"])
-        assert "pu21_psnr" in judged[kind]["margin_over_best_closed_form"]["fuser"]
+        assert {
+            "interval_intersection",
+            "inverse_variance",
+            "published_mlp",
+            "fuser",
+            "released_fuser",
+        } <= set(table[kind])
+        for model in ("interval_intersection", "fuser"):
+            assert np.isfinite(table[kind][model]["pu21_psnr"]["mean"])
+        assert rounded[kind]["pu21_psnr"] == round(table[kind]["fuser"]["pu21_psnr"]["mean"], 2)
+        assert rounded[kind]["margin"] == round(table[kind]["fuser"]["pu21_psnr_margin"], 2)
     # The closed form inverts a clean pair almost perfectly, and does not invert a generated-like one.
-    assert judged["clean"]["cell_intersection"]["pu21_psnr"]["mean"] > 58
-    assert judged["generated"]["cell_intersection"]["pu21_psnr"]["mean"] < 45
+    assert table["clean"]["interval_intersection"]["pu21_psnr"]["mean"] > 58
+    assert table["generated"]["interval_intersection"]["pu21_psnr"]["mean"] < 45
 
 
 def test_a_second_repro_changes_nothing(pipeline):
@@ -153,32 +185,38 @@ def test_a_second_repro_changes_nothing(pipeline):
     assert not ran(done.stdout)
 
 
-def test_a_training_parameter_reruns_that_stage_and_what_follows(pipeline):
-    before = (pipeline / "params.yaml").read_text()
-    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
-    try:
-        assert ran(run(pipeline, "dvc", "repro").stdout) == [
-            "train_tone_fusion",
-            "evaluate_tone_fusion",
-            "export",
-            "report",
-        ]
-    finally:
-        (pipeline / "params.yaml").write_text(before)
-        run(pipeline, "dvc", "repro")
+def test_an_edit_of_code_reruns_the_stages_that_run_it_and_no_others(pipeline):
+    # The first is of the command line.
+    for module, reruns in ((operations, ["code_digests"]), (page, ["code_digests", "report"])):
+        edited = pipeline / Path(module.__file__).relative_to(ROOT)
+        edited.write_text(f"{edited.read_text()}\n# edited\n")
+        assert ran(run(pipeline, "dvc", "repro").stdout) == reruns
 
 
-def test_a_misspelt_parameter_is_one_clear_line(pipeline):
+def test_a_misspelt_parameter_is_one_clear_line_and_another_value_reruns_that_stage_and_what_follows(
+    pipeline,
+):
     before = (pipeline / "params.yaml").read_text()
     edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(step=1))
-    try:
-        done = run(pipeline, "dvc", "repro", check=False)
-    finally:
-        (pipeline / "params.yaml").write_text(before)
-        run(pipeline, "dvc", "repro")  # DVC had removed the outputs before the stage refused its parameters
+    done = run(pipeline, "dvc", "repro", check=False)
+    (pipeline / "params.yaml").write_text(before)
     assert done.returncode != 0
     assert "params.yaml: train_tone_fusion.fuser.step: unknown key" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    run(pipeline, "git", "add", ".")
+    run(pipeline, "git", "-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "-qm", "before")
+    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
+    assert ran(run(pipeline, "dvc", "repro").stdout) == [
+        "train_tone_fusion",
+        "evaluate_tone_fusion",
+        "export",
+        "report",
+    ]
+    # What it changed is read at a glance.
+    changed = run(pipeline, "dvc", "metrics", "diff").stdout.splitlines()
+    assert any("simulated.generated.margin" in line for line in changed)
+    assert len(changed) <= 40
+    assert max(map(len, changed)) <= 100
 
 
 def test_a_folder_of_footage_is_one_line(pipeline, tmp_path):

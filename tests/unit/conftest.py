@@ -1,6 +1,4 @@
 """A folder as the pipeline leaves it, with models that were never trained: random weights, real classes."""
-# ruff: noqa: PLC0415 - most unit tests need none of what this imports
-
 # ruff: noqa: PLC0415 - only tests that ask for models pay for torch and diffusers
 
 import json

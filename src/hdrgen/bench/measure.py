@@ -2,26 +2,18 @@
 
 import importlib.util
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.cli.bench_worker import Kind
+from hdrgen.bench.process import Run, RunProcess, run_process
 from hdrgen.inference.backends import Fastest
 from hdrgen.inference.onnx_session import PROVIDERS, Runtime, why_absent
 from hdrgen.routes.trained_models import find_trained
@@ -30,21 +22,6 @@ from hdrgen.runtime.errors import HdrgenError
 GENERATE_STEP = "generate_step"
 GENERATE_STEPS = (2, 52)
 """Two lengths of sampling: their difference is what steps cost without loading and decoding, whose time varies."""
-SAMPLED_EVERY_S = 0.1
-"""How often the memory of all processes of a run is looked at."""
-
-WORKER = """
-import json, sys
-from hdrgen.cli.bench_worker import timed_calls
-from hdrgen.runtime.errors import HdrgenError
-kind, modules, calls, *arguments = sys.argv[1:]
-try:
-    code, figures = timed_calls(kind, modules.split(","), arguments, int(calls))
-except HdrgenError as error:
-    sys.exit(str(error))
-print("\\n" + json.dumps(figures))
-sys.exit(code)
-"""
 
 
 @dataclass(frozen=True)
@@ -116,6 +93,7 @@ def measure(
     ceilings: Ceilings,
     models: Path,
     on_start: Callable[[str], None] = lambda _: None,
+    worker: RunProcess = run_process,
 ) -> Iterator[Timing | Missing]:
     """Yield a timing for each operation, size, and way, as soon as it is there, or why there is none.
 
@@ -133,11 +111,13 @@ def measure(
         Folder of what was trained, to generate with.
     on_start
         Called with what is about to be measured.
+    worker
+        What times calls.
     """
     for name in names:
         if name == GENERATE_STEP:
             on_start(name)
-            yield _generate_step(models, runs)
+            yield _generate_step(models, runs, worker)
             continue
         ways, absent = _ways(OPERATIONS[name])
         yield from (Missing(name, why, failed=False) for why in absent)
@@ -151,7 +131,7 @@ def measure(
                     what = f"{name} by {way.name}, {width}x{height}"
                     on_start(what)
                     try:
-                        found = _runs(name, way, pictures, runs)
+                        found = _runs(name, way, pictures, runs, worker)
                     except HdrgenError as error:
                         yield Missing(what, str(error), failed=True)
                         continue
@@ -199,17 +179,6 @@ class _Way:
         return int(self.backend in PROVIDERS)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A process: the seconds of each of its calls, and what its command said on stdout."""
-
-    seconds: list[float]
-    cpu_seconds: list[float]
-    process_seconds: float
-    peak_mib: float
-    said: str
-
-
 def _ways(operation: Operation) -> tuple[list[_Way], list[str]]:
     """Return who can do it here, ours first, and why others cannot."""
     ways = [_Way("hdrgen")] if not operation.backends else []
@@ -240,97 +209,32 @@ def _why_absent(backend: Runtime) -> str | None:
     return why_absent(backend)
 
 
-def _runs(name: str, way: _Way, pictures: Path, runs: int) -> list[_Run]:
+def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunProcess) -> list[Run]:
     """Return so many runs of a way; in memory, one with a first call and as many more."""
     operation = OPERATIONS[name]
     if way.in_memory:
-        return [_process("memory", operation.modules, (name, way.backend, str(pictures)), calls=1 + runs)]
-    return [_run(operation, way, pictures) for _ in range(way.warm_ups + runs)][way.warm_ups :]
+        return [worker("memory", operation.modules, (name, way.backend, str(pictures)), calls=1 + runs)]
+    return [_run_in_files(operation, way, pictures, worker) for _ in range(way.warm_ups + runs)][
+        way.warm_ups :
+    ]
 
 
-def _run(operation: Operation, way: _Way, pictures: Path) -> _Run:
+def _run_in_files(operation: Operation, way: _Way, pictures: Path, worker: RunProcess) -> Run:
     if way.peer:
-        return _process("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
+        return worker("peer", PEERS[way.peer].modules, (way.peer, str(pictures)))
     assert operation.arguments is not None, "what no command runs is measured in memory"
     with tempfile.TemporaryDirectory() as out:
         arguments = [argument.format(folder=pictures, out=f"{out}/new") for argument in operation.arguments]
         if way.backend:
             arguments += ["--backend", way.backend]
-        return _process("hdrgen", operation.modules, arguments)
-
-
-def _process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> _Run:
-    """Run a worker, see `worker.timed_calls`.
-
-    Raises
-    ------
-    HdrgenError
-        It failed; the last line that it said is the reason.
-    """
-    if hasattr(os, "sync"):
-        os.sync()  # or what was written before is still being written while this runs
-    start = time.perf_counter()
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            with _sampled_peak(process.pid) as sampled_bytes:
-                out, err = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-    process_seconds = time.perf_counter() - start
-    if process.returncode:
-        reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
-        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
-    said, _, last = out.rstrip().rpartition("\n")
-    figures = json.loads(last)
-    return _Run(
-        figures["seconds"],
-        figures["cpu_seconds"],
-        process_seconds,
-        max(figures["peak_mib"], sampled_bytes() / 2**20),
-        said,
-    )
-
-
-@contextmanager
-def _sampled_peak(pid: int) -> Iterator[Callable[[], int]]:
-    """Look at the memory of a process and those it started while the block runs; yields what tells the most, in bytes."""
-    most, over = 0, threading.Event()
-
-    def sample() -> None:
-        nonlocal most
-        while not over.wait(SAMPLED_EVERY_S):
-            most = max(most, _resident_bytes(pid))
-
-    sampler = threading.Thread(target=sample, daemon=True)
-    sampler.start()
-    try:
-        yield lambda: most
-    finally:
-        over.set()
-        sampler.join()
-
-
-def _resident_bytes(pid: int) -> int:
-    total = 0
-    with suppress(psutil.Error):  # it has ended
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += one.memory_info().rss
-    return total
+        return worker("hdrgen", operation.modules, arguments)
 
 
 def _timing(
     name: str,
     way: _Way,
     size: tuple[int, int],
-    found: Sequence[_Run],
+    found: Sequence[Run],
     ceilings: Ceilings,
     ours: float | None,
 ) -> Timing:
@@ -365,24 +269,23 @@ def _peak(operation: Operation, way: _Way, ceilings: Ceilings) -> float:
     return ceilings.int8_ops if operation.int8 and in_torch and ceilings.int8_ops else ceilings.matrix_flops
 
 
-def _generate_step(models: Path, runs: int) -> Timing | Missing:
+def _generate_step(models: Path, runs: int, worker: RunProcess) -> Timing | Missing:
     """Return what a denoising step takes at the size the model was trained at, the four pictures of a bracket together."""
     try:
         find_trained(models, "brackets")
     except HdrgenError as error:
         return Missing(GENERATE_STEP, str(error), failed=False)
-    took: dict[int, list[_Run]] = {steps: [] for steps in GENERATE_STEPS}
+    took: dict[int, list[Run]] = {steps: [] for steps in GENERATE_STEPS}
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder) / "out.exr")
         arguments = ("generate", "night street", "-o", target, "--models", str(models), "--json")
         for steps in GENERATE_STEPS * runs:
             try:
-                run = _process(
-                    "hdrgen", ("hdrgen.routes.load_generator",), (*arguments, "--steps", str(steps))
+                took[steps].append(
+                    worker("hdrgen", ("hdrgen.routes.load_generator",), (*arguments, "--steps", str(steps)))
                 )
             except HdrgenError as error:
                 return Missing(GENERATE_STEP, str(error), failed=True)
-            took[steps].append(run)
     few, many = took.values()
     between = GENERATE_STEPS[1] - GENERATE_STEPS[0]
     seconds, cpu_seconds = (

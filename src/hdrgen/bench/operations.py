@@ -211,7 +211,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "convert": Operation(
         ("convert", "{folder}/in.exr", "-o", "{folder}/out.exr", "--to", "acescg"),
-        ("hdrgen.images.conversion",),
+        ("hdrgen.images.convert_file",),
         _write_exr,
         2 * RGB_HALF,
         peers=("OpenEXR read + write", "OpenImageIO", "colour-science"),

@@ -28,14 +28,13 @@ from hdrgen.cli import (
     ingest,
     inspect,
     merge,
+    params,
     preview,
     serve,
     tonemap,
 )
 from hdrgen.cli.batch import say_error
-from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
-from hdrgen.runtime.errors import HdrgenError
+from hdrgen.cli.failures import describe_bug, failure, raises_bugs
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"
@@ -64,12 +63,13 @@ for command in (
     preview,
     serve,
     bench,
+    params,
 ):
     command.register(app)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from hdrgen import __version__
 
         typer.echo(f"hdrgen {__version__}")
@@ -85,20 +85,20 @@ def hdrgen(
     """Scene-linear, half-float OpenEXR out of AI image models."""
 
 
-class _Lines(logging.Handler):
+class WarningLines(logging.Handler):
     """The library's warnings as lines on stderr, beside a progress bar where there is one."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: D102 - as its base
         from hdrgen.cli.batch import say
 
         error = record.exc_info[1] if record.exc_info else None
-        say("warning", f"{record.getMessage()}: {bug_in_words(error)}" if error else record.getMessage())
+        say("warning", f"{record.getMessage()}: {describe_bug(error)}" if error else record.getMessage())
 
 
 def main() -> None:
     """Run the command line and exit."""
     _open_closed_streams()
-    if not asked_to_raise():
+    if not raises_bugs():
         _silence_libraries()
     _keep_stdout()
     # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
@@ -144,7 +144,7 @@ def _keep_stdout() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
-    handler = _Lines(logging.WARNING)
+    handler = WarningLines(logging.WARNING)
     logging.getLogger("hdrgen").addHandler(handler)
     try:
         code = typer.main.get_command(app).main(
@@ -158,25 +158,18 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person gets a line, not a traceback
-        line, code = _in_words(error)
+        line, code = _ending(error)
         say_error(line)
         return code
     finally:
         logging.getLogger("hdrgen").removeHandler(handler)
 
 
-def _in_words(error: BaseException) -> tuple[str, int]:
+def _ending(error: BaseException) -> tuple[str, int]:
     """Return one line and the exit code for whatever ended a command; a bug is raised where asked for."""
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _INTERRUPTED_LINE, INTERRUPTED
-    if isinstance(error, HdrgenError):
-        return str(error), 2
-    if isinstance(error, OSError):
-        return (f"{error.filename}: {error.strerror}" if error.filename else str(error)), 2
-    if is_out_of_memory(error):
-        return "this needs more memory than there is", 2
     if hasattr(error, "format_message"):  # a usage error of click, whichever copy of it typer carries
         return f"{error.format_message()} (see hdrgen --help)", 2
-    if asked_to_raise():
-        raise error
-    return bug_in_words(error), 1
+    line, is_bug = failure(error)
+    return line, 1 if is_bug else 2

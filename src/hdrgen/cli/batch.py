@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isgeneratorfunction
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hdrgen.cli.bugs import asked_to_raise, bug_in_words
-from hdrgen.out_of_memory import is_out_of_memory
+from hdrgen.cli.failures import failure, one_line
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
@@ -57,10 +57,10 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     HdrgenError
         A folder holds none.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = sorted(
             file
@@ -69,8 +69,8 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
         )
         if not inside:
             raise HdrgenError(f"{path}: holds no {', '.join(suffixes)} files")
-        found += inside
-    return found
+        files += inside
+    return files
 
 
 def _is_or_was_a_file(path: Path) -> bool:
@@ -134,7 +134,7 @@ def check_present(jobs: Sequence[Job], weights: Path | None) -> None:
 def run_jobs(
     title: str,
     jobs: Sequence[Job],
-    work: Callable[[Job], "Report | Steps[Report]"],
+    work: Callable[[Job], "Report | ReadComputeWrite[Report]"],
     *,
     as_json: bool,
     skip_existing: bool = False,
@@ -144,7 +144,7 @@ def run_jobs(
 ) -> None:
     """Do all jobs; a failing one is said and the others go on.
 
-    Work in steps is overlapped: while one job is worked on, the next is read and the one before is written.
+    Work of three phases is overlapped: while one job is computed, the next is read and the one before is written.
     Results go to stdout, as text or as one JSON object with a list ``files``; all else goes to stderr. After the text of
     many, what `summary` says of those that did not fail; in the JSON, whatever their number, `summary_facts`.
 
@@ -159,13 +159,13 @@ def run_jobs(
     results: list[dict[str, Any]] = []
     failed, good, bug = 0, True, False
 
-    def steps(job: Job) -> "Steps[Report]":
+    def task(job: Job) -> "ReadComputeWrite[Report]":
         done = _left_alone(job, skip_existing=skip_existing, dry_run=dry_run) or work(job)
         return done if isinstance(done, Report) else (yield from done)
 
     in_order = _overlapped if isgeneratorfunction(work) and len(jobs) > 1 else _one_by_one
     with _bar(title, len(jobs)) as step:
-        for done, (job, outcome) in enumerate(zip(jobs, in_order(map(steps, jobs)), strict=True), 1):
+        for done, (job, outcome) in enumerate(zip(jobs, in_order(map(task, jobs)), strict=True), 1):
             facts: dict[str, Any] = {"file": str(job.name)}
             if job.outputs:
                 facts["output"] = str(job.outputs[0])
@@ -173,7 +173,7 @@ def run_jobs(
                 report = outcome()
             except Exception as error:  # noqa: BLE001 - a bug in one file must not cost the others
                 failed += 1
-                facts["error"], is_bug = in_words(error, job.name)
+                facts["error"], is_bug = failure(error, job.name)
                 bug |= is_bug
                 say_error(facts["error"])
             else:
@@ -183,8 +183,8 @@ def run_jobs(
             results.append(facts)
             step(done)
     if as_json:
-        answer = {"files": results, **(summary_facts() if summary_facts else {})}
-        print(json.dumps(answer, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+        document = {"files": results, **(summary_facts() if summary_facts else {})}
+        print(json.dumps(document, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     elif summary and len(jobs) > 1 and failed < len(jobs):
         show(summary())
     if failed and len(jobs) > 1:
@@ -193,13 +193,13 @@ def run_jobs(
         raise typer.Exit(2 if failed and len(jobs) == 1 and not bug else 1)
 
 
-def _one_by_one(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+def _one_by_one(tasks: Iterable["ReadComputeWrite[Report]"]) -> Iterator[Callable[[], Report]]:
     from hdrgen.runtime.overlap import finish
 
     return (partial(finish, task) for task in tasks)
 
 
-def _overlapped(tasks: Iterable["Steps[Report]"]) -> Iterator[Callable[[], Report]]:
+def _overlapped(tasks: Iterable["ReadComputeWrite[Report]"]) -> Iterator[Callable[[], Report]]:
     from hdrgen.runtime.overlap import overlapped
 
     return (future.result for future in overlapped(tasks))
@@ -228,21 +228,16 @@ def _say_report(job: Job, report: Report, *, alone: bool, as_json: bool) -> None
         show(report.words, above_bar=not alone and sys.stderr.isatty() and sys.stdout.isatty())
 
 
-def in_words(error: Exception, name: Path) -> tuple[str, bool]:
-    """Return why what is called by the name failed, in one line, and whether that is a bug, which is raised where asked for."""
-    if is_out_of_memory(error):
-        return f"{name}: needs more memory than there is", False
-    if isinstance(error, OSError):
-        return f"{error.filename or name}: {error.strerror or error}", False
-    if isinstance(error, HdrgenError):
-        return _one_line(str(error)), False
-    if asked_to_raise():
-        raise error
-    return f"{name}: {_one_line(bug_in_words(error))}", True
+@contextmanager
+def progress(title: str) -> Iterator[OnProgress | None]:
+    """Show a bar while the block runs; a program that reads stderr wants none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from hdrgen.runtime.console import progress_bar
 
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    with progress_bar(title) as on_progress:
+        yield on_progress
 
 
 @contextmanager
@@ -250,10 +245,10 @@ def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     if count < 2:
         yield lambda _: None
         return
-    from hdrgen.runtime.console import progress_bar
-
-    # A program that reads stderr wants no bar; rich draws one only for a terminal.
-    with progress_bar(title) if sys.stderr.isatty() else nullcontext(lambda _d, _t: None) as on_progress:
+    with progress(title) as on_progress:
+        if on_progress is None:
+            yield lambda _: None
+            return
         on_progress(0, count)
         yield lambda done: on_progress(done, count)
 
@@ -278,14 +273,14 @@ def show(words: Any, *, above_bar: bool = False) -> None:
 def say(kind: str, text: str) -> None:
     """Say one line on stderr, whatever the text holds."""
     if not sys.stderr.isatty():
-        typer.echo(f"{kind}: {_one_line(text)}", err=True)
+        typer.echo(f"{kind}: {one_line(text)}", err=True)
         return
     from rich.markup import escape
 
     from hdrgen.runtime.console import stderr
 
     colour = {"error": "red", "warning": "yellow"}.get(kind, "cyan")
-    stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(_one_line(text))}", soft_wrap=True, highlight=False)
+    stderr.print(f"[{colour}]{kind}:[/{colour}] {escape(one_line(text))}", soft_wrap=True, highlight=False)
 
 
 def say_error(text: str) -> None:

@@ -3,15 +3,11 @@
 import importlib
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import psutil
-
+from hdrgen.bench.process import Kind, cpu_seconds
 from hdrgen.runtime.memory import keep_freed_memory
-
-Kind = Literal["hdrgen", "memory", "peer"]
 
 
 def timed_calls(
@@ -34,14 +30,14 @@ def timed_calls(
     keep_freed_memory()  # as the commands do; for peers as well, so that their ratio is one of work
     work = _work(kind, arguments)
     seconds: list[float] = []
-    cpu_seconds: list[float] = []
+    cpu: list[float] = []
     code = 0
     while not code and len(seconds) < calls:
-        cpu, wall = _cpu_seconds(), time.perf_counter()
+        cpu_before, wall = cpu_seconds(), time.perf_counter()
         code = work()
         seconds.append(time.perf_counter() - wall)
-        cpu_seconds.append(_cpu_seconds() - cpu)
-    return code, {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": _peak_mib()}
+        cpu.append(cpu_seconds() - cpu_before)
+    return code, {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak_mib()}
 
 
 def _work(kind: Kind, arguments: Sequence[str]) -> Callable[[], int]:
@@ -59,17 +55,6 @@ def _work(kind: Kind, arguments: Sequence[str]) -> Callable[[], int]:
 
     name, folder = arguments
     return lambda: int(bool(PEERS[name].work(Path(folder))))
-
-
-def _cpu_seconds() -> float:
-    """Return what this process took so far, and those it started: of ended ones too where the system tells (Linux)."""
-    process = psutil.Process()
-    ended = process.cpu_times()
-    total = time.process_time() + ended.children_user + ended.children_system
-    for started in process.children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
-            total += sum(started.cpu_times()[:4])  # its own, and of what it has waited for
-    return total
 
 
 def _peak_mib() -> float:

@@ -12,7 +12,7 @@ from hdrgen.cli.batch import EXR_SUFFIXES, Job, Report, pictures, run_jobs
 from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
-    from hdrgen.qc.check import Delivery
+    from hdrgen.qc.check import CheckReport
 
 _STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -48,12 +48,12 @@ def check(
 
     What the rules ask for, and which of them fail or warn, a show states in a file: start from hdrgen check --show-rules > show.yaml.
     """
-    from hdrgen.qc.check import Delivery, check_delivery, check_sequence
+    from hdrgen.qc.check import CheckReport, check_delivery, check_sequence
     from hdrgen.qc.rules import DeliveryRules, read_rules
 
     threads()
     rules = read_rules(rules_file) if rules_file else DeliveryRules()
-    checked: list[Delivery] = []
+    checked: list[CheckReport] = []
 
     def work(job: Job) -> Report:
         path = job.inputs[0]
@@ -72,7 +72,7 @@ def check(
     run_jobs("check", jobs, work, as_json=as_json, summary=lambda: _summary(checked))
 
 
-def _summary(checked: "Sequence[Delivery]") -> str:
+def _summary(checked: "Sequence[CheckReport]") -> str:
     """Return what a supervisor reads last: how many are fit, and how many break which rule."""
     fit = sum(delivery.fit for delivery in checked)
     broken = Counter(
@@ -85,13 +85,13 @@ def _summary(checked: "Sequence[Delivery]") -> str:
     return "\n".join([f"{fit} of {len(checked)} fit for delivery", *rules])
 
 
-def _table(delivery: "Delivery", *, quiet: bool) -> Any:
+def _table(delivery: "CheckReport", *, quiet: bool) -> Any:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     counts = {verdict: sum(f.verdict == verdict for f in delivery.findings) for verdict in ("fail", "warn")}
-    said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    count_text = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
     verdict = Text("fit for delivery" if delivery.fit else "NOT fit for delivery")
     verdict.stylize("bold green" if delivery.fit else "bold red")
     table = Table.grid(padding=(0, 2))
@@ -107,7 +107,9 @@ def _table(delivery: "Delivery", *, quiet: bool) -> Any:
         table.add_row(
             Text(f"  {finding.verdict.upper()}", style=_STYLES[finding.verdict]), Text(finding.rule), why
         )
-    heading = Text.assemble((str(delivery.path), "bold"), ": ", verdict, f" ({said})" if said else "")
+    heading = Text.assemble(
+        (str(delivery.path), "bold"), ": ", verdict, f" ({count_text})" if count_text else ""
+    )
     return Group(heading, table) if table.row_count else heading
 
 

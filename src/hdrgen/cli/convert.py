@@ -20,7 +20,7 @@ from hdrgen.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 
 def convert(
@@ -60,14 +60,14 @@ def convert(
     Existing outputs are overwritten.
     """
     from hdrgen.colour import ocio
-    from hdrgen.images.conversion import convert_file
+    from hdrgen.images.convert_file import convert_file
 
     for space in (target, source or target):
         ocio.space_name(space)  # a misspelt space is no matter of any one file
     count = threads()
 
-    def work(job: Job) -> "Steps[Report]":
-        done = yield from convert_file.steps(
+    def work(job: Job) -> "ReadComputeWrite[Report]":
+        done = yield from convert_file.task(
             job.inputs[0],
             job.outputs[0],
             source_space=source,

@@ -24,7 +24,7 @@ from hdrgen.cli.options import (
 
 if TYPE_CHECKING:
     from hdrgen.routes.expand import Expander
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 
 def expand(
@@ -74,8 +74,8 @@ def expand(
 
         return load_expander(weights, backend)
 
-    def work(job: Job) -> "Steps[Report]":
-        done = yield from expand_file.steps(
+    def work(job: Job) -> "ReadComputeWrite[Report]":
+        done = yield from expand_file.task(
             job.inputs[0],
             job.outputs[0],
             expander,

@@ -26,7 +26,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.dual import Fuser
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 
 def fuse(
@@ -65,9 +65,9 @@ def fuse(
 
         return load_fuser(weights, backend)
 
-    def work(job: Job) -> "Steps[Report]":
+    def work(job: Job) -> "ReadComputeWrite[Report]":
         reinhard_file, log_file = job.inputs
-        done = yield from fuse_files.steps(
+        done = yield from fuse_files.task(
             reinhard_file,
             log_file,
             job.outputs[0],

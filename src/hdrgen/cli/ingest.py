@@ -5,13 +5,17 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import in_words, say, say_error
+from hdrgen.cli.batch import progress, say, say_error
+from hdrgen.cli.failures import failure
 from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
+
+if TYPE_CHECKING:
+    from hdrgen.dataset.source_files import SourceFiles
 
 
 def ingest(
@@ -52,9 +56,9 @@ def ingest(
     """
     from pydantic import ValidationError
 
-    from hdrgen.dataset.ingest import IngestParams
     from hdrgen.dataset.ingest import ingest as take_in
     from hdrgen.dataset.ingest_notes import ingest_notes
+    from hdrgen.dataset.ingest_settings import IngestParams
     from hdrgen.dataset.source_files import find_pictures
 
     names = _names(sources)
@@ -80,56 +84,43 @@ def ingest(
         setting = first["loc"][2] if first["loc"][0] == "sources" else first["loc"][0]
         raise HdrgenError(f"--{setting} {first['input']}: {first['msg']}") from None
     folders = {name: output / name if len(names) > 1 else output for name in names}
-    answers, failed, bug = [], 0, False
+    results, failed, bug = [], 0, False
     for name, folder in folders.items():
         source = names[name]
         of_files: Counter[str] = Counter()
         try:
-            _check_folder(folder, source)
-            notes = list(find_pictures(source).notes) if as_json else []
-            index = _with_bar(
-                f"ingest {source}",
-                lambda bar, n=name, f=folder, c=of_files: take_in(
-                    n, params, f, on_progress=bar, on_notes=c.update
-                ),
-            )
-            answer = _answer(source, folder, index)
-            said = ingest_notes(index, of_files, compression)
-            for note in said:
+            if not source.exists():
+                raise HdrgenError(f"{source}: no such file or folder")  # noqa: TRY301 - told as any other failure
+            files = find_pictures(source)
+            _check_folder(folder, source, files)
+            with progress(f"ingest {source}") as bar:
+                index = take_in(name, params, folder, files=files, on_progress=bar, on_notes=of_files.update)
+            result = _result(source, folder, index)
+            source_notes = ingest_notes(index, of_files, compression)
+            for note in source_notes:
                 say("note", f"{source}: {note}")
-            answers.append(answer | {"notes": [*notes, *said]})
+            results.append(result | {"notes": [*files.notes, *source_notes]})
         except Exception as error:  # noqa: BLE001 - what is wrong with one source must not cost the others
             failed += 1
-            why, is_bug = in_words(error, source)
+            why, is_bug = failure(error, source)
             bug |= is_bug
             say_error(why)
-            answers.append({"source": str(source), "output": str(folder), "error": why})
+            results.append({"source": str(source), "output": str(folder), "error": why})
     if as_json:
-        print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+        print(json.dumps({"sources": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     else:
-        for answer in (answer for answer in answers if "error" not in answer):
-            frames, folder = len(answer["frames"]), answer["output"]
+        for result in (result for result in results if "error" not in result):
+            frames, folder = len(result["frames"]), result["output"]
             typer.echo(
-                f"{answer['source']}: {frames} frames in {folder}, {len(answer['quarantined'])} files not used"
+                f"{result['source']}: {frames} frames in {folder}, {len(result['quarantined'])} files not used"
             )
     if failed and len(names) > 1:
         say_error(f"{failed} of {len(names)} failed, see above")
-    if failed or any(answer["quarantined"] for answer in answers):
+    if failed or any(result["quarantined"] for result in results):
         raise typer.Exit(2 if failed and len(names) == 1 and not bug else 1)
 
 
-def _with_bar(title: str, take_in: Any) -> Any:
-    import sys
-
-    if not sys.stderr.isatty():
-        return take_in(None)
-    from hdrgen.runtime.console import progress_bar
-
-    with progress_bar(title) as on_progress:
-        return take_in(on_progress)
-
-
-def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
+def _result(source: Path, folder: Path, index: Any) -> dict[str, Any]:
     """Return what came of a source, having said which of its files could not be used."""
     frames, quarantined = [], []
     for row in index.iter_rows(named=True):
@@ -170,14 +161,11 @@ def _exposure(text: str) -> str | float:
         raise HdrgenError(f"--exposure {text}: must be auto, keep, grey or a factor") from None
 
 
-def _check_folder(folder: Path, source: Path) -> None:
+def _check_folder(folder: Path, source: Path, files: "SourceFiles") -> None:
     """Refuse a folder whose frames are not of this source: what is gone from a source is removed there."""
     from hdrgen.dataset.frame_index import INDEX_NAME, read_index
     from hdrgen.dataset.journal import journal_is_about
-    from hdrgen.dataset.source_files import find_pictures
 
-    if not source.exists():
-        raise HdrgenError(f"{source}: no such file or folder")
     frames = folder / "frames"
     if folder.is_file():
         raise HdrgenError(f"{folder}: is a file; give a folder for the frames")
@@ -193,7 +181,7 @@ def _check_folder(folder: Path, source: Path) -> None:
         index = read_index(folder)
         before = set(index["path"]) if "path" in index.columns else set()
         # The library tells sources by their names; two folders of one name have no file in common.
-        if before and before.isdisjoint(find_pictures(source).stamps):
+        if before and before.isdisjoint(files.stamps):
             raise HdrgenError(
                 f"{folder}: holds the frames of other files than those of {source}, which would be removed; "
                 "give another folder, or delete this one"

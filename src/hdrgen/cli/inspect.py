@@ -38,7 +38,8 @@ def inspect(
     """
     from hdrgen.images.scene_image import in_display, read_scene_image
     from hdrgen.images.stored_image import UnreadableImage
-    from hdrgen.qc.statistics import statistics, stops_histogram, write_contact_sheet
+    from hdrgen.qc.preview import write_contact_sheet
+    from hdrgen.qc.statistics import statistics, stops_histogram
 
     threads()
     files = pictures(inputs, SCENE_SUFFIXES)
@@ -94,10 +95,7 @@ def _parts_table(parts: "Sequence[StoredPart]", picture: tuple[int, str] | None 
 
     table = Table.grid(padding=(0, 2))
     for part in parts:
-        layers: dict[str, list[StoredChannel]] = {}
-        for channel in part.channels:
-            layers.setdefault(channel.name.rpartition(".")[0], []).append(channel)
-        for name, channels in layers.items():
+        for name, channels in part.by_layer.items():
             is_picture = picture == (part.index, name)
             label = " ".join(
                 filter(None, (f"part {part.index}" if len(parts) > 1 else "", part.name, part.view))
@@ -127,11 +125,8 @@ def _order(name: str) -> tuple[int, str]:
 
 def _picture_of(image: "SceneImage") -> tuple[int, str]:
     """Return the part, and the layer as its channels name it: with its view where that is not the default."""
-    in_part = {
-        channel.name.rpartition(".")[0] for part in image.parts[image.part :][:1] for channel in part.channels
-    }
-    viewed = f"{image.layer}.{image.view}".strip(".")
-    return image.part, viewed if viewed in in_part else image.layer
+    with_view = f"{image.layer}.{image.view}".strip(".")
+    return image.part, with_view if with_view in image.parts[image.part].by_layer else image.layer
 
 
 def _header(image: "SceneImage") -> dict[str, Any]:
@@ -174,8 +169,8 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
 
     from hdrgen.images.conversion import assumed_chromaticities, describe
 
-    chromaticities, stated = assumed_chromaticities(image)
-    primaries = describe(chromaticities) if stated else "none stated: Rec.709 by convention"
+    chromaticities, states_primaries = assumed_chromaticities(image)
+    primaries = describe(chromaticities) if states_primaries else "none stated: Rec.709 by convention"
     primaries = "none: data" if image.is_data else primaries
     kind = "luminance-chroma" if image.luminance_chroma else "RGBA" if image.alpha is not None else "RGB"
     stored = f"{image.width}x{image.height} {image.pixel_type} {kind}, {image.compression}, {image.storage}"
@@ -197,10 +192,12 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
         (light.half_max_values, "at the end of half floats"),
         (light.negative_values, "negative"),
     ]
-    said = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
+    warnings = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
     if light.ceiling_share * image.width * image.height >= 10:
-        said += f"{', ' if said else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
-    layered = len({(p.index, c.name.rpartition(".")[0]) for p in image.parts for c in p.channels}) > 1
+        warnings += (
+            f"{', ' if warnings else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
+        )
+    layered = sum(len(part.by_layer) for part in image.parts) > 1
     listed = [("layers", _parts_table(image.parts, _picture_of(image)))] if layered else []
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -209,9 +206,9 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
         ("stored", stored),
         ("primaries", primaries),
         *light_rows,
-        ("look out", said or "nothing"),
+        ("look out", warnings or "nothing"),
     ]:
-        table.add_row(name, Text(value, style="yellow" if name == "look out" and said else ""))
+        table.add_row(name, Text(value, style="yellow" if name == "look out" and warnings else ""))
     for row in listed:
         table.add_row(*row)
     for name, value in sorted(image.attributes.items(), key=lambda item: item[0].lower()):

@@ -39,7 +39,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.routes.merge import StackMerger
-    from hdrgen.runtime.overlap import Steps
+    from hdrgen.runtime.overlap import ReadComputeWrite
 
 SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
 
@@ -123,8 +123,8 @@ def merge(
 
         return load_merger(weights, backend)
 
-    def work(job: Job) -> "Steps[Report]":
-        done = yield from merge_files.steps(
+    def work(job: Job) -> "ReadComputeWrite[Report]":
+        done = yield from merge_files.task(
             job.inputs,
             job.outputs[0],
             merger,

@@ -157,7 +157,7 @@ def _hdr(
     exposure_stops: float,
     common: dict[str, Any],
 ) -> Callable[[Job], Report]:
-    from hdrgen.qc.preview import HdrDisplay, write_hdr_preview
+    from hdrgen.qc.hdr_preview import HdrDisplay, write_hdr_preview
 
     display = HdrDisplay(1000.0 if peak_nits is None else peak_nits, paper_white, transfer or "pq")
 

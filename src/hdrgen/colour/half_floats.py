@@ -39,8 +39,8 @@ def look_up(table: NDArray[Any], half: NDArray[np.float16]) -> NDArray[Any]:
     bits = np.ascontiguousarray(half).view(np.uint16)
     if bits.size == 0:
         return table[bits]
-    found = cv2.LUT(bits.reshape(bits.shape[0], -1), table.reshape(1, -1))
-    return np.asarray(found).reshape(bits.shape)
+    entries = cv2.LUT(bits.reshape(bits.shape[0], -1), table.reshape(1, -1))
+    return np.asarray(entries).reshape(bits.shape)
 
 
 def all_halves() -> NDArray[np.float16]:

@@ -70,8 +70,8 @@ def knows_scene_space(name: str) -> bool:
 
 def _space(name: str) -> ocio.ColorSpace | None:
     config = _config(config_source())
-    found = (config.getColorSpace(known) for known in (*_names(name), *_names_elsewhere(name)))
-    return next((space for space in found if space is not None), None)
+    spaces = (config.getColorSpace(known) for known in (*_names(name), *_names_elsewhere(name)))
+    return next((space for space in spaces if space is not None), None)
 
 
 def _names(name: str) -> tuple[str, ...]:

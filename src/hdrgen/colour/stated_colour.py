@@ -121,14 +121,14 @@ def from_cicp(numbers: tuple[int, int, int, int], by: str) -> StatedColour | Non
     colours, transfer, matrix, full_range = numbers
     if 2 in (colours, transfer):
         return None
-    stated = f"H.273 numbers {colours}/{transfer}/{matrix}/{full_range}"
+    name = f"H.273 numbers {colours}/{transfer}/{matrix}/{full_range}"
     if transfer in _HDR:
         return StatedColour(_HDR[transfer], by, None)
     if full_range == 0:
-        return StatedColour(f"codes of the narrow range ({stated})", by, None)
+        return StatedColour(f"codes of the narrow range ({name})", by, None)
     if matrix != 0 or colours not in _PRIMARIES or transfer not in _TRANSFERS:
-        raise NotUnderstood(f"{stated} are not known here")
-    return recognised(_TRANSFERS[transfer](_PRIMARIES[colours]), stated, by)
+        raise NotUnderstood(f"{name} are not known here")
+    return recognised(_TRANSFERS[transfer](_PRIMARIES[colours]), name, by)
 
 
 def from_gamma(exponent: float, chromaticities: Chromaticities | None, by: str) -> StatedColour:

@@ -1,4 +1,4 @@
-"""The two tone maps of the dual route, with exact inverses and the cells of their 8-bit codes.
+"""The two tone maps of the dual route, with exact inverses and the quantisation intervals of their 8-bit codes.
 
 Both work on each component alone, so one table of 256 entries says everything about an 8-bit picture.
 `Reinhard` looks like a photograph and holds the shadows; `Log` holds the highlights up to its ceiling.
@@ -70,10 +70,10 @@ def quantise8(code: NDArray[np.floating]) -> NDArray[np.uint8]:
     return (np.clip(code, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def cells8(tone_map: ToneMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scene-linear bounds of each 8-bit code's quantisation cell: two arrays of shape (256,).
+def intervals8(tone_map: ToneMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scene-linear bounds of each 8-bit code's quantisation interval: two arrays of shape (256,).
 
-    The first cell begins at 0, the last ends at the curve's ceiling.
+    The first interval begins at 0, the last ends at the curve's ceiling.
     """
     edges = tone_map.decode(np.arange(-0.5, 256) / 255)
     edges[0], edges[-1] = 0.0, tone_map.ceiling_linear

@@ -30,8 +30,8 @@ from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import FrameWork, MapFrames, map_frames
 
 CODE16, CODE8 = "code16", "code8"
-# Raised when a change in this module changes the codes made from the same frame.
-_ENCODE_VERSION = 1
+ENCODE_VERSION = 1
+"""Raised when a change in this module changes the codes made from the same frame."""
 ENCODE_SCHEMA: dict[str, type[pl.DataType]] = {
     "logc4_code16_file": pl.String,
     "logc4_code8_file": pl.String,
@@ -175,7 +175,7 @@ class _Task:
 
 def _encode_frame(task: _Task) -> Row:
     row, before = task.row, task.before
-    digest = short_digest(_ENCODE_VERSION, row["file"])
+    digest = short_digest(ENCODE_VERSION, row["file"])
     if (
         before
         and before["encode_digest"] == digest

@@ -58,8 +58,8 @@ def write_index(folder: Path, index: pl.DataFrame) -> None:
 
 def short_digest(*parts: Any) -> str:
     """Return twelve hexadecimal digits that stand for these JSON-able values."""
-    said = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def file_stem(name: str) -> str:

@@ -11,14 +11,14 @@ _SHOWN = 8
 """Notes of files, those on most files first."""
 
 
-def ingest_notes(index: pl.DataFrame, of_files: Mapping[str, int], compression: Compression) -> list[str]:
+def ingest_notes(index: pl.DataFrame, note_counts: Mapping[str, int], compression: Compression) -> list[str]:
     """Return what frames leave behind and what was done to them, a line for each kind.
 
     Parameters
     ----------
     index
         As `ingest` returns it.
-    of_files
+    note_counts
         How many files each note of a file stands for.
     compression
         Of the frames.
@@ -30,7 +30,7 @@ def ingest_notes(index: pl.DataFrame, of_files: Mapping[str, int], compression: 
     """
     frames = index.filter(pl.col("quarantine_reason").is_null())
     files = frames["path"].n_unique()
-    of_each = Counter(of_files).most_common()
+    of_each = Counter(note_counts).most_common()
     notes = [f"{note} ({count} of {files} files)" for note, count in of_each[:_SHOWN]]
     if len(of_each) > _SHOWN:
         notes.append(f"{len(of_each) - _SHOWN} more notes on files; `hdrgen inspect` tells those of each")

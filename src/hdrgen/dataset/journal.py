@@ -1,4 +1,4 @@
-"""What a stage has made and no index holds yet, so that a run that was stopped goes on where it was.
+"""The rows of finished frames that no index holds yet, so that a run that was stopped goes on where it was.
 
 One line for each row, appended as soon as its files are there. The index takes the rows over, and the journal goes.
 """
@@ -70,7 +70,7 @@ class Journal:
                     self._stream.flush()
 
     def finish(self, index: pl.DataFrame) -> None:
-        """Write the index, which holds all rows that hold, and remove the journal."""
+        """Write the index, which takes over all rows, and remove the journal."""
         write_index(self._folder, index)
         with self._named():
             self._stream.close()
@@ -99,7 +99,7 @@ class Journal:
 
 
 def journal_is_about(folder: Path) -> dict[str, str] | None:
-    """Return what an unfinished run made the folder of; None where there is none."""
+    """Return what source the folder of an unfinished run is of; None where there is no such run."""
     lines = _lines(folder / JOURNAL_NAME)
     return lines[0] if lines else None
 
@@ -108,15 +108,15 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     """Return a journal's lines, but for what a run that was killed had half written."""
     if not path.is_file():
         return []
-    found = []
+    documents = []
     for line in path.read_bytes().split(b"\n"):
         try:
             document = json.loads(line)
         except ValueError:
             continue
         if isinstance(document, dict):
-            found.append(document)
-    return found
+            documents.append(document)
+    return documents
 
 
 def _as_text(value: Any) -> Any:

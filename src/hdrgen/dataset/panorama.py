@@ -1,31 +1,13 @@
 """Camera-like views out of 360-degree panoramas (latitude-longitude)."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from hdrgen.runtime.params import Section
+from hdrgen.dataset.ingest_settings import PanoramaParams
 
 Direction = tuple[float, float]
 """Yaw and pitch in degrees: yaw grows to the right of the panorama's middle, pitch grows upwards."""
-
-
-class PanoramaParams(Section):
-    """How a panorama is looked at."""
-
-    views: int = Field(default=4, ge=1, le=64)
-    """Views out of each panorama: the first looks at the brightest light, the rest around the horizon."""
-    field_of_view_degrees: float = Field(default=75.0, gt=5.0, lt=150.0)
-    """Horizontal field of view of the camera that looks; 75 is a 24 mm lens on 35 mm film."""
-    aspect: float = Field(default=16 / 9, gt=0.2, lt=5.0)
-    """Width over height of a view."""
-    max_width: int = Field(default=2048, ge=16)
-    """Widest view in pixels; below it, a view's middle has the panorama's own density."""
-    pitch_limit_degrees: float = Field(default=45.0, ge=0.0, le=80.0)
-    """How far up or down the first view may look for its light."""
 
 
 def wraps_around(linear: NDArray[np.floating]) -> bool:
@@ -132,9 +114,6 @@ def rectilinear_view(
     )
     view: NDArray[np.float32] = samples.reshape(height, 2, width, 2, -1).mean(axis=(1, 3))
     return view
-
-
-PanoramaChoice = Literal["auto", "always", "never"]
 
 
 def _wrapped(degrees: float) -> float:

@@ -1,6 +1,5 @@
 """The files of a source: which are pictures, and whether they are still the same when all are taken in."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from hdrgen.images.scene_image import image_format
 from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError, MachineError
 
 _PICTURE_SUFFIXES = frozenset(("", ".exr", ".sxr", ".mxr", ".hdr", ".rgbe", ".pic"))
@@ -46,7 +46,7 @@ class SourceFiles:
         return tuple(f"{self.root / path}: {why}" for path, why in self.left_out.items())
 
     def why_out_of_reach(self, path: str) -> str | None:
-        """Return why what was there may be there still and only is not seen; None where that is not so."""
+        """Return why a picture that was there may still exist and only cannot be reached; None where it is gone."""
         place = self.root / path
         if path in self.left_out or path == "." or self.root != self.path:
             return self.left_out.get(path)
@@ -123,24 +123,18 @@ def check_unchanged(before: SourceFiles, content_hashes: Mapping[str, str]) -> N
         path
         for path in touched
         if (
-            content_hash(now.root / path) != content_hashes[path]
+            file_sha256(now.root / path) != content_hashes[path]
             if path in content_hashes
             else now.stamps[path][_WRITTEN] != before.stamps[path][_WRITTEN]
         )
     }
     if new or gone or changed:
         counts = ((new, "added"), (gone, "removed"), (changed, "changed"))
-        said = ", ".join(f"{len(paths)} {what}" for paths, what in counts if paths)
+        differences = ", ".join(f"{len(paths)} {what}" for paths, what in counts if paths)
         raise MachineError(
-            f"{before.path}: changed while it was taken in ({said}, first {min(new | gone | changed)}); "
+            f"{before.path}: changed while it was taken in ({differences}, first {min(new | gone | changed)}); "
             "run it again when nothing writes there any more: what was made is kept"
         )
-
-
-def content_hash(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _raise(error: OSError) -> None:

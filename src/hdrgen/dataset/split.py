@@ -211,8 +211,8 @@ def counts_by_split(index: pl.DataFrame) -> dict[str, dict[str, int]]:
     counted = index.group_by("split").agg(
         pl.len().alias("frames"), pl.col("scene").n_unique().alias("scenes")
     )
-    found = {row["split"]: row for row in counted.iter_rows(named=True)}
+    by_split = {row["split"]: row for row in counted.iter_rows(named=True)}
     return {
-        name: {what: int(found[name][what]) if name in found else 0 for what in ("frames", "scenes")}
+        name: {what: int(by_split[name][what]) if name in by_split else 0 for what in ("frames", "scenes")}
         for name in SPLITS
     }

@@ -6,28 +6,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.spatial.distance import cdist
 
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.dataset.pairs.scene_crops import SceneCrop
-from hdrgen.flux.family import Flux
+from hdrgen.flux.checkpoint import Checkpoint
+from hdrgen.flux.family import Flux, load_flux
 from hdrgen.images.code_image import write_png8
-from hdrgen.runtime.params import Section
+from hdrgen.training.base_model import PromptSamples
+from hdrgen.training.tiny_klein import TinyKlein, display_code8, split_crops
 
 _CELLS = 8
-
-
-class JudgedSamples(Section):
-    """Which samples are made, of each kind of scene."""
-
-    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
-    steps: int = Field(20, ge=1)
-    """Of the sampler."""
-    guidance: float = Field(2.0, ge=1)
-    """Scale of classifier-free guidance; 1 is none."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +39,34 @@ class NearestPicture:
         return self.kinds[cdist(_thumbnails(code8), self.thumbnails).argmin(1)]
 
 
-def judge_prompts(
+def evaluate_tiny_klein(
+    checkpoint: Checkpoint,
+    frames_dir: Path,
+    index: pl.DataFrame,
+    tiny: TinyKlein,
+    settings: PromptSamples,
+    sheet: Path,
+) -> dict[str, float]:
+    """Ask the tiny model for every kind of scene that it was trained on, see `evaluate_prompts`.
+
+    Parameters
+    ----------
+    checkpoint
+        The trained model.
+    frames_dir, index, tiny
+        What it was trained on, as `make_base_model` has them.
+    settings, sheet
+        As `evaluate_prompts`.
+    """
+    crops = split_crops(frames_dir, index, tiny.crops, "train")
+    return evaluate_prompts(load_flux(checkpoint), crops, display_code8(crops), settings, sheet)
+
+
+def evaluate_prompts(
     flux: Flux,
     crops: Sequence[SceneCrop],
     code8: NDArray[np.uint8],
-    settings: JudgedSamples,
+    settings: PromptSamples,
     sheet: Path,
 ) -> dict[str, float]:
     """Sample every kind of scene that was trained on, and ask the classifier what came out.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_frames, logc4_code16
 from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
-from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
+from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
 from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.bit_depth import load_expander
@@ -24,7 +24,7 @@ Code8 = NDArray[np.uint8]
 Expand = Callable[[Code8, str], NDArray[np.float32]]
 """8-bit codes ``(H, W, 3)`` and the kind of picture to float codes 0 to 1."""
 
-CLOSED_FORMS = ("dequantised", "smooth_in_cells", "bilateral")
+CLOSED_FORMS = ("dequantised", "smooth_in_intervals", "bilateral")
 MARGIN_METRICS = ("code_psnr", "pu21_psnr")
 
 
@@ -44,7 +44,7 @@ def expanders(weights: Mapping[str, Path], settings: EvaluateBitDepth) -> dict[s
 
     return {
         "dequantised": lambda code8, _: code8 / np.float32(255),
-        "smooth_in_cells": lambda code8, _: (code8 + smooth_in_intervals(code8)) / np.float32(255),
+        "smooth_in_intervals": lambda code8, _: (code8 + smooth_in_intervals(code8)) / np.float32(255),
         "bilateral": lambda code8, _: np.asarray(
             cv2.bilateralFilter(code8 / np.float32(255), 7, 2 * settings.noise_codes / 255, 1.5)
         ),
@@ -66,7 +66,7 @@ def judge_bit_depth(
     pairs: MakeBitDepthPairs,
     models: Mapping[str, Expand],
     on_progress: OnProgress | None = None,
-) -> list[Judgement]:
+) -> list[PictureFigures]:
     """Judge every model on every test picture, one frame at a time.
 
     Figures are those of `quality.judge` on the light that the codes stand for; ``code_psnr``; and
@@ -87,7 +87,7 @@ def judge_bit_depth(
     if tests.is_empty():
         raise HdrgenError(f"{pairs_dir}: no test frames to judge; raise split.test_fraction or add scenes")
     lights = {frame.frame: frame for frame in bit_depth_frames(frames, frames_dir, pairs)}
-    judgements: list[Judgement] = []
+    rows: list[PictureFigures] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         light = evaluation_crop(lights[row["frame"]].light(), pairs.judged_size)
         code = logc4_code16(light) / np.float32(65535)
@@ -101,16 +101,16 @@ def judge_bit_depth(
                     "same_code8_share": float(np.mean(np.rint(answer * 255) == code8)),
                     **judge(np.clip(logc4_decode(answer), 0, None), linear),
                 }
-                judgements.append(Judgement(row["source"], row["frame"], kind, model, figures))
+                rows.append(PictureFigures(row["source"], row["frame"], kind, model, figures))
         if on_progress:
             on_progress(done, len(tests))
-    return judgements
+    return rows
 
 
-def write_plots(folder: Path, judgements: Sequence[Judgement]) -> None:
-    """Write ``code_psnr_by_frame_<kind>.tsv`` and ``stops_by_band_<kind>.tsv``, a column for each model."""
+def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
+    """Return PSNR of codes by frame and errors by luminance band, a table for each kind of input."""
     tables = {
-        "code_psnr_by_frame": table_by_frame(judgements, "code_psnr"),
-        "stops_by_band": table_by_band(judgements),
+        "code_psnr_by_frame": table_by_frame(rows, "code_psnr"),
+        "stops_rmse_by_band": table_by_band(rows),
     }
-    write_tables(folder, tables, KINDS)
+    return by_kind(tables)

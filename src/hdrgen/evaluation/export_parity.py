@@ -4,7 +4,7 @@ An export that differs is no export: it is refused, and nothing is left of it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,13 +26,14 @@ from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.onnx_export import write_onnx
 from hdrgen.inference.onnx_graphs import Graph, bit_depth_graph, exposure_fusion_graph, tone_fusion_graph
-from hdrgen.inference.onnx_session import OnnxGraph, present_runtimes
+from hdrgen.inference.onnx_session import OnnxGraph, Runtime, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import load_exposure_fusion, shown
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_published_hdr_vae
 from hdrgen.models.stack_estimates import estimates_of
 from hdrgen.models.tone_fusion import load_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import Figures
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -44,17 +45,26 @@ REFERENCE = EVS.index(0.0)
 ModelName = Literal["tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae_decoder", "flux_vae_decoder"]
 
 
+SIZES = (
+    (1, 1), (2, 3), (7, 5), (16, 16), (17, 15), (31, 33), (64, 32), (63, 65), (64, 64), (127, 65), (97, 96), (160, 90),
+    (129, 127), (128, 192), (255, 181), (320, 180),
+)  # fmt: skip
+"""Smaller than a network's stride, equal to it, beside it, and of frames; every second one is noisy."""
+
+
 class Export(Section):
     """What is exported, and what it is held against."""
 
     models: tuple[ModelName, ...] = Field(get_args(ModelName), min_length=1)
-    sizes: tuple[tuple[int, int], ...] = Field(min_length=1)
-    """Width and height of the pictures, in pixels."""
+    """Models and decoders that are exported."""
+    sizes: tuple[tuple[int, int], ...] = Field(SIZES, min_length=1)
+    """Width and height of the pictures that exports are held against, in pixels."""
     tolerance: float = Field(1e-4, gt=0)
-    """Largest relative error from eager fp32."""
+    """Largest relative error from eager fp32; of one nit or one 8-bit code where values are smaller."""
     noise_codes: float = Field(3.0, ge=0)
     """Standard deviation of the noise in every second picture, in 8-bit codes; the others are clean."""
     seed: int = 0
+    """Decides the noise."""
 
 
 @dataclass(frozen=True)
@@ -122,35 +132,53 @@ def export_models(
     folder: Path,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Write each model that is wanted into the folder as ``<model>.onnx``, and return how far it is from eager fp32.
+    """Write each model that is wanted into the folder as ``<model>.onnx``, and measure how far it is from eager fp32.
+
+    Returns
+    -------
+    dict
+        ``models``: each model's ``weights`` and ``bytes``, and by runtime its largest ``relative_error`` and over how many
+        ``sizes``. ``relative_error``: that of each size, by runtime and model.
 
     Raises
     ------
     HdrgenError
         A graph differs by more than the tolerance; or onnxruntime is not installed.
     """
-    figures: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    errors: dict[Runtime, dict[str, Any]] = {runtime: {} for runtime in present_runtimes()}
     models = [model for model in models if model.graph.model in settings.models]
     for done, model in enumerate(models):
         if on_progress:
             on_progress(done, len(models))
-        path = folder / f"{model.graph.model}.onnx"
+        name = model.graph.model
+        path = folder / f"{name}.onnx"
         write_onnx(path, model.graph, weights=model.weights)
-        figures[model.graph.model] = {
-            "weights": model.weights,
-            "bytes": path.stat().st_size,
-            **{
-                runtime: _within(parity(model, OnnxGraph(path, runtime), scenes, settings), path, settings)
-                for runtime in present_runtimes()
-            },
+        for runtime, of_runtime in errors.items():
+            of_runtime[name] = parity(model, OnnxGraph(path, runtime), scenes, settings)
+            _check(of_runtime[name], path, settings)
+        found[name] = {"weights": model.weights, "bytes": path.stat().st_size} | {
+            runtime: {"relative_error": max(of[name].values()), "sizes": len(of[name])}
+            for runtime, of in errors.items()
         }
     if on_progress:
         on_progress(len(models), len(models))
-    return figures
+    return {"models": found, "relative_error": errors}
 
 
-def parity(model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], settings: Export) -> dict[str, Any]:
-    """Return a graph's largest error from eager fp32, over all and for each size, relative to `Graph.floor` or more."""
+def decisive_export(figures: Figures) -> dict[str, Any]:
+    """Return each model's largest relative error over all runtimes, in parts per million; see `export_models`."""
+    errors = figures["relative_error"].values()
+    return {
+        model: {"error_ppm": 1e6 * max(max(of_runtime[model].values()) for of_runtime in errors)}
+        for model in figures["models"]
+    }
+
+
+def parity(
+    model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], settings: Export
+) -> dict[str, float]:
+    """Return a graph's largest error from eager fp32 for each size, relative to `Graph.floor` or more."""
     rng = np.random.default_rng(settings.seed)
     names = list(model.graph.contract.inputs)
     errors: dict[str, float] = {}
@@ -162,18 +190,18 @@ def parity(model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], setting
         answer = graph({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
         relative = np.abs(answer - eager) / np.maximum(np.abs(eager), model.graph.floor)
         errors[f"{width}x{height}"] = float(relative.max())
-    return {"largest_relative_error": max(errors.values()), "sizes": len(errors), "relative_error": errors}
+    return errors
 
 
-def _within(found: dict[str, Any], path: Path, settings: Export) -> dict[str, Any]:
+def _check(errors: Mapping[str, float], path: Path, settings: Export) -> None:
+    largest = max(errors.values())
     # A NaN is larger than any tolerance, too.
-    if not found["largest_relative_error"] <= settings.tolerance:
+    if not largest <= settings.tolerance:
         path.unlink()
         raise HdrgenError(
-            f"{path}: differs from eager fp32 by {found['largest_relative_error']:.2g}, more than export.tolerance "
+            f"{path}: differs from eager fp32 by {largest:.2g}, more than export.tolerance "
             f"{settings.tolerance:g}; not exported"
         )
-    return found
 
 
 def _of_size(scene: Light, width: int, height: int) -> Light:

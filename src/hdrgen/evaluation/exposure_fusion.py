@@ -19,7 +19,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     evaluation_scene,
     picture_suffix,
 )
-from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
+from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
 from hdrgen.exposure.alignment import Aligned, align_stack
 from hdrgen.exposure.bracket_tables import Bits, BracketTables, bracket_tables
 from hdrgen.exposure.classical_merge import (
@@ -40,7 +40,13 @@ Codes = Sequence[NDArray[np.uint8]]
 Merge = Callable[[Codes, Aligned], NDArray[np.float32]]
 """The brackets ``(H, W, 3)`` as they are, and aligned, to scene-linear light."""
 
-CLOSED_FORMS = ("cell_intersection", "inverse_variance", "inverse_variance_aligned", "debevec", "robertson")
+CLOSED_FORMS = (
+    "interval_intersection",
+    "inverse_variance",
+    "inverse_variance_aligned",
+    "debevec",
+    "robertson",
+)
 MARGIN_METRICS = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
 HIGH_PEAKS = (500.0, 1800.0)
 """Frames whose brightest ten-thousandth lies here are in ``peak_ratio_500_to_1800``: above the ceiling of one LogC4
@@ -77,7 +83,7 @@ def mergers(
         )
 
     return {
-        "cell_intersection": lambda codes, _: interval_intersection_merge(codes, cells),
+        "interval_intersection": lambda codes, _: interval_intersection_merge(codes, cells),
         "inverse_variance": lambda codes, _: inverse_variance_merge(codes, cells),
         "inverse_variance_aligned": lambda _, aligned: inverse_variance_merge(
             aligned.codes, of_bits(aligned), aligned.occluded
@@ -106,7 +112,7 @@ def judge_exposure_fusion(
     weights: Mapping[str, Path],
     settings: EvaluateExposureFusion,
     on_progress: OnProgress | None = None,
-) -> list[Judgement]:
+) -> list[PictureFigures]:
     """Judge every model on every test stack, one frame at a time.
 
     Figures are those of `quality.judge`; ``peak_ratio_500_to_1800`` on frames with such peaks; and on moving
@@ -131,7 +137,7 @@ def judge_exposure_fusion(
     files = dict(frames.select("frame", "file").iter_rows())
     cells = _cells(pairs, settings, [8] * len(pairs.evs))
     models = mergers(weights, pairs, settings)
-    judgements: list[Judgement] = []
+    rows: list[PictureFigures] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         frame = read_exr(frames_dir / files[row["frame"]]).rgb
         light = np.clip(evaluation_scene(row["frame"], frame, pairs).linear_awg4, 0, None)
@@ -149,16 +155,16 @@ def judge_exposure_fusion(
                     figures["peak_ratio_500_to_1800"] = figures["peak_ratio"]
                 if kind == "motion" and moving.any():
                     figures["pu21_psnr_moving"] = pu21_psnr(linear[moving], light[moving])
-                judgements.append(Judgement(row["source"], row["frame"], kind, model, figures))
+                rows.append(PictureFigures(row["source"], row["frame"], kind, model, figures))
         if on_progress:
             on_progress(done, len(tests))
-    return judgements
+    return rows
 
 
-def write_plots(folder: Path, judgements: Sequence[Judgement]) -> None:
-    """Write ``psnr_by_frame_<kind>.tsv`` and ``stops_by_band_<kind>.tsv``, a column for each model."""
+def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
+    """Return PU21-PSNR by frame and errors by luminance band, a table for each kind of input."""
     tables = {
-        "psnr_by_frame": table_by_frame(judgements, "pu21_psnr"),
-        "stops_by_band": table_by_band(judgements),
+        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
+        "stops_rmse_by_band": table_by_band(rows),
     }
-    write_tables(folder, tables, KINDS)
+    return by_kind(tables)

@@ -15,12 +15,13 @@ from torch import Tensor
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.dataset.pairs.records import evaluation_crop
 from hdrgen.dataset.pairs.scene_crops import split_frames
-from hdrgen.evaluation.tables import Judgement, summary, table_by_band, table_by_frame, write_tables
+from hdrgen.evaluation.tables import PictureFigures, by_kind, decisive, summary, table_by_band, table_by_frame
 from hdrgen.flux.hdr_vae import HdrVae, LightCode, Vae, load_hdr_vae, load_vae
 from hdrgen.images.exr import read_exr
 from hdrgen.metrics.quality import LUMINANCE_BANDS, judge
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, load_published_hdr_vae
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import Figures
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -29,7 +30,9 @@ RoundTrip = Callable[[Tensor], Tensor]
 
 KIND = "round_trip"
 BASELINES = ("frozen_vae_logc4", "frozen_vae_linear")
+TRAINED = ("published_hdr_vae", "flux_hdr_vae")
 MARGIN_METRICS = ("pu21_psnr", "pu21_ssim")
+_OVER_BASE = f"stops_rmse_over_{BASELINES[0]}"
 
 
 class EvaluateHdrVae(Section):
@@ -97,7 +100,7 @@ def judge_hdr_vae(
     trips: Mapping[str, RoundTrip],
     multiple: int,
     on_progress: OnProgress | None = None,
-) -> list[Judgement]:
+) -> list[PictureFigures]:
     """Judge every VAE on the middle of every test frame; figures are those of `quality.judge`.
 
     Parameters
@@ -119,47 +122,54 @@ def judge_hdr_vae(
     tests = split_frames(index, "test")
     if tests.is_empty():
         raise HdrgenError(f"{frames_dir}: no test frames to judge; raise split.test_fraction or add scenes")
-    judgements: list[Judgement] = []
+    rows: list[PictureFigures] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         linear = _middle(read_exr(frames_dir / row["file"]).rgb, settings.judged_size, multiple)
         picture = torch.from_numpy(linear).permute(2, 0, 1)[None].contiguous()
         for model, trip in trips.items():
             # What is below black is of no use in a delivered picture, and no metric sees it.
             answer = trip(picture)[0].clamp(0, np.finfo(np.float16).max.item()).permute(1, 2, 0).numpy()
-            judgements.append(
-                Judgement(row["source"], row["frame"], KIND, model, judge(answer, np.maximum(linear, 0)))
+            rows.append(
+                PictureFigures(row["source"], row["frame"], KIND, model, judge(answer, np.maximum(linear, 0)))
             )
         if on_progress:
             on_progress(done, len(tests))
-    return judgements
+    return rows
 
 
-def hdr_vae_summary(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Return the metrics file.
+def hdr_vae_summary(rows: Sequence[PictureFigures]) -> dict[str, Any]:
+    """Return all figures.
 
-    Beside what `judgement.summary` says: ``stops_rmse_over_frozen_vae_logc4``, for each model and luminance band its
+    Beside what `judgement.summary` says: ``stops_rmse_over_frozen_vae_logc4`` and the same of each luminance band, a model's
     mean error in stops as a multiple of the frozen VAE's around LogC4; below 1 is better.
     """
-    result = summary(judgements, BASELINES, MARGIN_METRICS)
-    names = ["stops_rmse", *(f"stops_rmse_{band}" for band in LUMINANCE_BANDS)]
+    result = summary(rows, BASELINES, MARGIN_METRICS)
     for kinds in result.values():
-        judged = kinds[KIND]
-        base = judged[BASELINES[0]]
-        kinds[KIND]["stops_rmse_over_frozen_vae_logc4"] = {
-            model: {name: judged[model][name]["mean"] / base[name]["mean"] for name in names if name in base}
-            for model in dict.fromkeys(j.model for j in judgements)
-            if model != BASELINES[0]
-        }
+        base = kinds[KIND][BASELINES[0]]
+        for model, figures in kinds[KIND].items():
+            if model != BASELINES[0]:
+                figures |= {
+                    f"{_OVER_BASE}{name}": figures[f"stops_rmse{name}"]["mean"]
+                    / base[f"stops_rmse{name}"]["mean"]
+                    for name in ("", *(f"_{band}" for band in LUMINANCE_BANDS))
+                    if f"stops_rmse{name}" in base
+                }
     return result
 
 
-def write_plots(folder: Path, judgements: Sequence[Judgement]) -> None:
-    """Write ``psnr_by_frame_round_trip.tsv`` and ``stops_by_band_round_trip.tsv``, a column for each model."""
+def decisive_hdr_vae(figures: Figures) -> dict[str, Any]:
+    """Return what decides about each trained VAE, by source and VAE; see `judgement.decisive`."""
+    by_model = {model: decisive(figures, model) for model in TRAINED}
+    return {source: {model: by_model[model][source][KIND] for model in TRAINED} for source in figures}
+
+
+def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
+    """Return PU21-PSNR by frame and errors by luminance band, a table for each kind of input."""
     tables = {
-        "psnr_by_frame": table_by_frame(judgements, "pu21_psnr"),
-        "stops_by_band": table_by_band(judgements),
+        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
+        "stops_rmse_by_band": table_by_band(rows),
     }
-    write_tables(folder, tables, [KIND])
+    return by_kind(tables)
 
 
 def _through(vae: Vae, curve: LightCode) -> RoundTrip:

@@ -1,9 +1,8 @@
 """Every measure of every picture, side by side with real footage and the 8-bit input it was made from."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.gradients import smooth_gradients
 from hdrgen.evaluation.production_pictures import (
     FOOTAGE,
-    INPUT_OF,
     RECONSTRUCTED,
     ROUTES,
     Light,
@@ -27,7 +25,7 @@ from hdrgen.evaluation.production_pictures import (
     read_linear_awg4,
 )
 from hdrgen.images.exr import read_exr
-from hdrgen.metrics.continuity import codes_per_stop, histogram_continuity
+from hdrgen.metrics.continuity import histogram_continuity
 from hdrgen.metrics.highlights import (
     highlight_colour_shift,
     highlight_saturation,
@@ -43,9 +41,6 @@ from hdrgen.metrics.latitude import (
     noise_floor_stops,
 )
 from hdrgen.metrics.production_figures import FIGURES, OF_GRADIENTS
-from hdrgen.metrics.quality import summarise
-from hdrgen.metrics.verdicts import Verdict, verdict
-from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -54,9 +49,6 @@ KINDS = (FOOTAGE, *RECONSTRUCTED, *ROUTES)
 """Every kind of picture, in the order of tables: those that others are held against first."""
 GRADIENTS, GENERATED = "gradients", "generated"
 """The sources of the smooth gradients, and of the pictures of `ROUTES`."""
-LATITUDE = ("clipped_share", "banded_share")
-CONTINUITY = ("levels", "gap_share", "comb")
-STRONGEST_SOURCES = 24
 _LIGHT_SPREAD = 1 / 64
 """Part of the longer side over which light is summed to find where there is most of it."""
 
@@ -112,8 +104,8 @@ def validate_picture(
     """
     latitude, continuity = exposure_latitude(linear_awg4), histogram_continuity(linear_awg4)
     figures: dict[str, float | None] = {"ceiling_share": float(ceiling_plateau(linear_awg4).mean())}
-    clipped = dict(latitude.select("exposure_stops", "clipped_share").iter_rows())
-    figures[f"clipped_share_{EXPOSURES_STOPS[0]:+g}"] = clipped[EXPOSURES_STOPS[0]]
+    clipped = dict(latitude.select("exposure_stops", "clipped_fraction").iter_rows())
+    figures[f"clipped_fraction_{EXPOSURES_STOPS[0]:+g}"] = clipped[EXPOSURES_STOPS[0]]
     figures["banded_share"] = max(latitude["banded_share"].drop_nulls(), default=None)
     figures["noise_floor_stops"] = noise_floor = noise_floor_stops(linear_awg4)
     if not continuity.is_empty():
@@ -222,151 +214,3 @@ def _references(
         yield row["source"], row["frame"], light
     for name, light in smooth_gradients(settings.gradients, settings.gradient_size, settings.seed):
         yield GRADIENTS, name, light
-
-
-def summary(validated: Sequence[Validated]) -> dict[str, Any]:
-    """Return the metrics file: for each source of frames, every kind's figures, and where it stands between two others.
-
-    These two are footage and the one 8-bit picture that the kind begins with (`INPUT_OF`). Of the figures that tell them
-    apart, ``way_to_footage`` has where a kind lies, 0 as its 8-bit input and 1 as footage; ``falls_short`` lists those in
-    which it is not better than its 8-bit input, and ``as_footage`` those in which it is not worse than footage, always by
-    more than chance (see `verdicts`).
-
-    Generated pictures stand beside the frames of each source but gradients, as they have none of their own, and are not
-    judged by what depends on what a picture shows.
-    """
-    result: dict[str, Any] = {}
-    made = [one for one in validated if one.source == GENERATED]
-    for source in sorted({one.source for one in validated} - {GENERATED}):
-        here = [one for one in validated if one.source == source] + (made if source != GRADIENTS else [])
-        kinds = [kind for kind in KINDS if any(one.kind == kind for one in here)]
-        verdicts = {kind: _verdicts(here, kind) for kind in kinds if kind in INPUT_OF}
-        result[source] = {
-            "kinds": {kind: summarise([one.figures for one in here if one.kind == kind]) for kind in kinds},
-            "input_of": {kind: INPUT_OF[kind] for kind in verdicts},
-            "way_to_footage": {
-                kind: {name: found.way for name, found in of_kind.items()}
-                for kind, of_kind in verdicts.items()
-            },
-            "falls_short": {
-                kind: [name for name, found in of_kind.items() if found.falls_short]
-                for kind, of_kind in verdicts.items()
-            },
-            "as_footage": {
-                kind: [name for name, found in of_kind.items() if found.as_footage]
-                for kind, of_kind in verdicts.items()
-            },
-        }
-    return result
-
-
-def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict]:
-    """Return the verdict on a kind by each figure that may judge it."""
-    found = {}
-    for name, figure in FIGURES.items():
-        if not figure.better or (figure.of_content and kind in ROUTES):
-            continue
-        of_kind, footage, input_8bit = (
-            {
-                (one.source, one.name): figure.goodness(one.figures[name])
-                for one in here
-                if one.kind == which and name in one.figures
-            }
-            for which in (kind, FOOTAGE, INPUT_OF[kind])
-        )
-        said = verdict(of_kind, footage, input_8bit, least=figure.least)
-        if said is not None:
-            found[name] = said
-    return found
-
-
-def figures_table(validated: Sequence[Validated]) -> pl.DataFrame:
-    """Return ``source``, ``figure`` and a column of means for each kind; null where a kind cannot have it."""
-    return _means(
-        ("source", "figure"),
-        ((one.kind, (one.source, name), value) for one in validated for name, value in one.figures.items()),
-    )
-
-
-def latitude_table(validated: Iterable[Validated], measure: str) -> pl.DataFrame:
-    """Return ``exposure_stops`` and a column of the means of one of `LATITUDE` for each kind."""
-    return _means(
-        ("exposure_stops",),
-        (
-            (one.kind, (stops,), value)
-            for one in validated
-            for stops, value in one.latitude.select("exposure_stops", measure).iter_rows()
-        ),
-    ).sort("exposure_stops")
-
-
-def continuity_table(validated: Sequence[Validated], measure: str) -> pl.DataFrame:
-    """Return ``stop`` and a column of the means of one of `CONTINUITY` for each kind.
-
-    Of ``levels`` there are two columns more: ``levels_half_float``, what footage's samples could have in half floats,
-    and ``levels_logc4_8bit``, the codes that 8-bit LogC4 has in the stop.
-    """
-    rows = [
-        (one.kind, (stop,), value)
-        for one in validated
-        for stop, value in one.continuity.select("stop", measure).iter_rows()
-    ]
-    if measure != "levels":
-        return _means(("stop",), rows).sort("stop")
-    rows += [
-        ("levels_half_float", (stop,), value)
-        for one in validated
-        if one.kind == FOOTAGE
-        for stop, value in one.continuity.select("stop", "levels_half_float").iter_rows()
-    ]
-    allowed = codes_per_stop("logc4_awg4", 8).rename({"levels": "levels_logc4_8bit"})
-    return _means(("stop",), rows).sort("stop").join(allowed, on="stop", how="left", maintain_order="left")
-
-
-def sources_table(validated: Iterable[Validated], strongest: int = STRONGEST_SOURCES) -> pl.DataFrame:
-    """Return what each kind made of the strongest sources of light: the share of its energy that each kept.
-
-    Columns are ``place``, 1 for the strongest; ``source``, ``frame``, ``row`` and ``column``, where it is in the judged
-    part; ``energy``, its luminance summed over pixels; and one for each kind.
-    """
-    place = ("row", "column", "energy")
-    table = _means(
-        ("source", "frame", *place),
-        (
-            (one.kind, (one.source, one.name, *where), ratio)
-            for one in validated
-            for *where, ratio in one.sources.select(*place, "energy_ratio").iter_rows()
-        ),
-    )
-    return (
-        table.sort("energy", descending=True, maintain_order=True)
-        .head(strongest)
-        .with_row_index("place", offset=1)
-    )
-
-
-def _means(key: Sequence[str], values: Iterable[tuple[str, tuple[Any, ...], float | None]]) -> pl.DataFrame:
-    """Return a table of means: a row for each key in the order they came, and a column for each kind."""
-    rows = [(*at, kind, value) for kind, at, value in values]
-    if not rows:
-        return pl.DataFrame(schema=[*key])
-    long = pl.DataFrame(rows, [*key, "kind", ("value", pl.Float64)], orient="row", infer_schema_length=None)
-    return long.pivot("kind", index=key, values="value", aggregate_function="mean", maintain_order=True)
-
-
-def write_tables(folder: Path, validated: Sequence[Validated]) -> None:
-    """Write ``figures.tsv``, and the tables that `dvc plots` draws.
-
-    These are of the frames of all sources and the generated pictures: one for each measure by exposure or stop, and
-    ``sources.tsv``; and ``gradients_banded_share_by_exposure.tsv``, which is of the gradients.
-    """
-    pictures = [one for one in validated if one.source != GRADIENTS]
-    tables = {"figures": figures_table(validated)}
-    tables |= {f"{measure}_by_exposure": latitude_table(pictures, measure) for measure in LATITUDE}
-    tables |= {f"{measure}_by_stop": continuity_table(pictures, measure) for measure in CONTINUITY}
-    tables["sources"] = sources_table(one for one in pictures if one.source != GENERATED)
-    smooth = [one for one in validated if one.source == GRADIENTS]
-    tables["gradients_banded_share_by_exposure"] = latitude_table(smooth, "banded_share")
-    for name, table in tables.items():
-        with replacing(folder / f"{name}.tsv") as temporary:
-            table.write_csv(temporary, separator="\t", float_precision=6)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import AWG4
 from hdrgen.exposure.tone_map_tables import reinhard_table
 from hdrgen.images.code_image import read_code8
-from hdrgen.images.conversion import assumed_chromaticities, convert_file, to_chromaticities
+from hdrgen.images.conversion import assumed_chromaticities, to_chromaticities
+from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.bit_depth import Expander, load_expander
 from hdrgen.inference.exposure_fusion import StackMerger, load_merger

@@ -34,14 +34,17 @@ class ClassifierRecipe(Section):
     seed: int = 10
     """Decides its weights at the start, batches and folds."""
     steps: int = Field(300, ge=1)
+    """Steps of the optimizer."""
     batch: int = Field(64, ge=1)
     """Pictures in a step."""
     learning_rate: float = Field(3e-3, gt=0)
     """Peak of a one-cycle schedule."""
     weight_decay: float = Field(0.05, ge=0)
+    """Decay of the weights, decoupled from their gradients."""
     dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of the last layer's inputs that a step leaves out."""
     exposures_stops: tuple[float, ...] = Field((-1.0, 0.0, 1.0), min_length=1)
-    """Exposures that each picture is learned at."""
+    """Exposures that each picture is learned at, so that brightness decides nothing."""
     folds: int = Field(4, ge=2)
     """Parts of the frames; each is judged by a classifier that learned the others."""
 

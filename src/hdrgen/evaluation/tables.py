@@ -1,4 +1,4 @@
-"""Figures of many pictures by several models: the metrics file, and the tables that are plotted."""
+"""Figures of many pictures by several models: what the metrics file holds of them, and their tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,16 @@ import polars as pl
 
 from hdrgen.metrics.quality import LUMINANCE_BANDS, summarise
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.metrics_file import Figures, mean_of, write_figures, write_metrics
+
+KEYS = ("source", "kind", "model", "figure")
+"""What the tables of figures are keyed by."""
+MARGIN = "_margin"
+"""Ends the name of a figure that says by how much a model is above the best closed form."""
 
 
 @dataclass(frozen=True)
-class Judgement:
+class PictureFigures:
     """Figures of one picture by one model; ``kind`` is what was done to its input, as ``clean``."""
 
     source: str
@@ -23,13 +29,13 @@ class Judgement:
 
 
 def summary(
-    judgements: Sequence[Judgement], closed_forms: Sequence[str], margin_metrics: Sequence[str]
+    rows: Sequence[PictureFigures], closed_forms: Sequence[str], margin_metrics: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the metrics file: source, kind, model, metric; and each model's margin over the best closed form.
+    """Return all figures, nested as `KEYS`; of models that are no closed form also ``<metric>_margin`` over the best one.
 
     Parameters
     ----------
-    judgements
+    rows
         Any number.
     closed_forms
         Models that the others must beat; those that a kind does not have are left out.
@@ -37,52 +43,100 @@ def summary(
         Metrics, larger when better, whose margins are wanted.
     """
     result: dict[str, Any] = {}
-    for source, kind in sorted({(j.source, j.kind) for j in judgements}):
-        here = [j for j in judgements if j.source == source and j.kind == kind]
-        models = {
-            model: summarise([j.figures for j in here if j.model == model])
-            for model in dict.fromkeys(j.model for j in here)
+    for source, kind in sorted({(row.source, row.kind) for row in rows}):
+        here = [row for row in rows if row.source == source and row.kind == kind]
+        models: dict[str, dict[str, Any]] = {
+            model: summarise([row.figures for row in here if row.model == model])
+            for model in dict.fromkeys(row.model for row in here)
         }
         bases = [model for model in models if model in closed_forms]
-        margins = {
-            model: {
-                metric: figures[metric]["mean"] - max(models[base][metric]["mean"] for base in bases)
-                for metric in margin_metrics
-                if metric in figures
-            }
-            for model, figures in models.items()
-            if bases and model not in bases
-        }
-        result.setdefault(source, {})[kind] = {**models, "margin_over_best_closed_form": margins}
+        for model, figures in models.items():
+            if bases and model not in bases:
+                figures |= {
+                    f"{metric}{MARGIN}": figures[metric]["mean"]
+                    - max(models[b][metric]["mean"] for b in bases)
+                    for metric in margin_metrics
+                    if metric in figures
+                }
+        result.setdefault(source, {})[kind] = models
     return result
 
 
-def table_by_frame(judgements: Sequence[Judgement], metric: str) -> pl.DataFrame:
+def decisive(figures: Figures, model: str, released: str = "") -> dict[str, Any]:
+    """Return by source and kind what decides about a model, under the same names for all.
+
+    These are ``pu21_psnr``, its ``margin`` over the best closed form and ``peak_ratio``; and ``released_margin``, that of
+    the model that comes with the package.
+    """
+    margin = f"pu21_psnr{MARGIN}"
+    wanted = {
+        "pu21_psnr": (model, "pu21_psnr"),
+        "margin": (model, margin),
+        "peak_ratio": (model, "peak_ratio"),
+        "released_margin": (released, margin),
+    }
+    return {
+        source: {
+            kind: {
+                name: mean_of(models[of][figure])
+                for name, (of, figure) in wanted.items()
+                if figure in models.get(of, {})
+            }
+            for kind, models in kinds.items()
+        }
+        for source, kinds in figures.items()
+    }
+
+
+def write_evaluation(
+    folder: Path, figures: Figures, decides: Figures, plots: Mapping[str, pl.DataFrame]
+) -> None:
+    """Write what decides as ``<folder>.json``, and into the folder all figures and the plots."""
+    write_metrics(folder.with_suffix(".json"), decides)
+    write_figures(folder, figures, KEYS)
+    write_tables(folder, plots)
+
+
+def table_by_frame(rows: Sequence[PictureFigures], metric: str) -> pl.DataFrame:
     """Return kind, frame, and a column of this metric for each model."""
-    rows = [
-        {"kind": j.kind, "frame": f"{j.source}/{j.frame}", "model": j.model, "value": j.figures[metric]}
-        for j in judgements
+    cells = [
+        {
+            "kind": row.kind,
+            "frame": f"{row.source}/{row.frame}",
+            "model": row.model,
+            "value": row.figures[metric],
+        }
+        for row in rows
     ]
-    return pl.DataFrame(rows).pivot("model", index=["kind", "frame"], values="value")
+    return pl.DataFrame(cells).pivot("model", index=["kind", "frame"], values="value")
 
 
-def table_by_band(judgements: Sequence[Judgement]) -> pl.DataFrame:
+def table_by_band(rows: Sequence[PictureFigures]) -> pl.DataFrame:
     """Return kind, luminance band, and a column of the mean error in stops for each model."""
-    rows = [
-        {"kind": j.kind, "band": band, "model": j.model, "value": j.figures[f"stops_rmse_{band}"]}
-        for j in judgements
+    cells = [
+        {"kind": row.kind, "band": band, "model": row.model, "value": row.figures[f"stops_rmse_{band}"]}
+        for row in rows
         for band in LUMINANCE_BANDS
-        if f"stops_rmse_{band}" in j.figures
+        if f"stops_rmse_{band}" in row.figures
     ]
-    return pl.DataFrame(rows).pivot(
+    return pl.DataFrame(cells).pivot(
         "model", index=["kind", "band"], values="value", aggregate_function="mean"
     )
 
 
-def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame], kinds: Sequence[str]) -> None:
-    """Write each table's rows of each kind as ``<name>_<kind>.tsv``, which `dvc plots` draws."""
+def by_kind(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Return the rows of each kind as a table of their own, ``<name>_<kind>``."""
+    return {
+        f"{name}_{kind}": rows
+        for name, table in tables.items()
+        for (kind,), rows in table.partition_by(
+            "kind", as_dict=True, include_key=False, maintain_order=True
+        ).items()
+    }
+
+
+def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Write tables in full precision."""
     for name, table in tables.items():
-        for kind in kinds:
-            rows = table.filter(pl.col("kind") == kind).drop("kind")
-            with replacing(folder / f"{name}_{kind}.tsv") as temporary:
-                rows.write_csv(temporary, separator="\t", float_precision=4)
+        with replacing(folder / f"{name}.tsv") as temporary:
+            table.write_csv(temporary, separator="\t")

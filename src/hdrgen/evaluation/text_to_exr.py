@@ -17,6 +17,7 @@ from pydantic import Field
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.dataset.pairs.scene_crops import CropSettings, scene_crops
+from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE
 from hdrgen.dataset.simulate import SimulateParams, plan, simulate
 from hdrgen.dataset.simulate.scenes import KINDS
 from hdrgen.evaluation.scene_classifier import (
@@ -27,29 +28,32 @@ from hdrgen.evaluation.scene_classifier import (
     held_out_kinds,
     shown,
 )
+from hdrgen.evaluation.text_to_exr_tables import (
+    BASE,
+    FRAMES,
+    ROUTES,
+    accuracy_by_kind,
+    adherence_by_kind,
+    base_against_brackets,
+    route_summary,
+)
 from hdrgen.flux.renditions import Rendition
-from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import read_header
 from hdrgen.metrics.generated import (
     Code8,
     ToneStatistics,
     bracket_consistency,
+    clipped_fraction,
     light_figures,
-    pinned_share,
     spread_stops,
     tone_bins,
 )
 from hdrgen.metrics.quality import summarise
-from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import Workers
 
-BASE, FRAMES = "base", "frames"
-ROUTES = ("brackets", "dual", "latent")
-TABLES = ("adherence", "stops", "peak_linear", "pinned_share", "consistency_pu21_psnr")
-"""Figures that have a table by prompt."""
 _SHEET_GAP = 2
 _CONSISTENCY = "consistency_"
 
@@ -58,12 +62,15 @@ class HeldOutRenders(Section):
     """Scenes that no generator has seen: renders of the kinds it was trained on, by another seed."""
 
     per_kind: int = Field(6, ge=2)
+    """Renders of each kind of scene."""
     width: int = Field(112, ge=16)
+    """Width in pixels."""
     height: int = Field(64, ge=16)
-    """Pixels; the shape of the frames matters, as crops are of the same kind."""
+    """Height in pixels; the shape of the frames matters, as crops are of the same kind."""
     samples_per_pixel: int = Field(8, ge=8)
+    """Light paths per pixel."""
     seed: int = 136
-    """Must differ from that of `simulate`."""
+    """Decides the scenes; it must differ from that of `simulate`."""
     workers: Workers = "auto"
     """Processes that render at the same time; pictures do not depend on it."""
 
@@ -72,11 +79,11 @@ class EvaluateFlux(Section):
     """What is asked for, and what judges it."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=2)
-    """Of each prompt."""
+    """Seeds of each prompt; prompts are the kinds of scene that were trained on."""
     size: int = Field(64, ge=32, multiple_of=16)
     """Side of the pictures in pixels: what the model was trained at."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -84,7 +91,9 @@ class EvaluateFlux(Section):
     crops_per_frame: int = Field(8, ge=1)
     """Crops of each training frame and of each held-out render."""
     renders: HeldOutRenders = HeldOutRenders()
+    """Scenes that no generator has seen, which the classifier learns from."""
     classifier: ClassifierRecipe = ClassifierRecipe()
+    """What tells the kind of a scene."""
 
     def crops(self, seed: int) -> CropSettings:
         """Return which crops are cut, as those that the generator was trained on."""
@@ -187,7 +196,7 @@ def held_out_renders(
             "file": spec.file_name,
             "frame": spec.frame_id,
             "digest": spec.digest,
-            "description": str(read_header(folder / spec.file_name).attributes["hdrgenScene"]),
+            "description": str(read_header(folder / spec.file_name).attributes[SCENE_ATTRIBUTE]),
         }
         for spec in plan(params)
     ]
@@ -198,7 +207,7 @@ def held_out_renders(
 class FluxJudgement:
     """All that was found.
 
-    ``figures`` are those of the metrics file, ``rows`` those of each picture, ``tones`` the share of pixels in each
+    ``figures`` has the sections of `flux_tables.KEYS`, ``rows`` the figures of each picture, ``tones`` the share of pixels in each
     eighth of a stop by route, ``sheet_code8`` a row for each prompt and a column for each route.
     """
 
@@ -290,20 +299,22 @@ def judge_flux(
             if name in of_kind
         ]
         by_route[route] = {
-            **_summary(own),
-            "adherence_by_kind": _adherence_by_kind(own),
+            **route_summary(own),
             **({"spread_stops": float(np.mean(spread))} if spread else {}),
             "tone_distance_stops": tones[route].distance_stops(tones[FRAMES]),
         }
     figures: dict[str, Any] = {
+        "routes": by_route,
+        "adherence_by_kind": {
+            route: adherence_by_kind(rows.filter(pl.col("route") == route)) for route in made
+        },
         "classifier": {
             "accuracy": float(np.mean(taken_for == held_out.kinds)),
             "chance": 1 / len(names),
-            "accuracy_by_kind": _by_kind(held_out.kinds, taken_for),
-            "confusion": confusion(held_out.kinds, taken_for),
             "frames": len(np.unique(held_out.frames)),
         },
-        "routes": by_route,
+        "accuracy_by_kind": accuracy_by_kind(held_out.kinds, taken_for),
+        "confusion": confusion(held_out.kinds, taken_for),
     }
     if "brackets" in made:
         figures["base_against_brackets"] = base_against_brackets(by_route)
@@ -315,35 +326,6 @@ def judge_flux(
         pl.DataFrame({"stops": tone_bins(), **{route: t.share for route, t in tones.items()}}),
         _sheet({route: made[route] for route in (BASE, *routes)}, len(settings.seeds)),
     )
-
-
-def base_against_brackets(by_route: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Return what fine-tuning has changed; ``pinned_ratio`` is 0.2 for a fifth, and absent where nothing was pinned.
-
-    Parameters
-    ----------
-    by_route
-        `FluxJudgement.figures` of each route.
-    """
-    base, tuned = (by_route[name] for name in (BASE, "brackets"))
-    before, after = (of["pinned_share"]["mean"] for of in (base, tuned))
-    ratio = {"pinned_ratio": after / before} if before > 0 else {}
-    return {
-        "pinned_share_base": before,
-        "pinned_share_brackets": after,
-        **ratio,
-        "stops_gained": tuned["stops"]["mean"] - base["stops"]["mean"],
-        "peak_ratio": tuned["peak_linear"]["mean"] / max(base["peak_linear"]["mean"], 1e-6),
-        "adherence_gained": tuned["adherence"]["mean"] - base["adherence"]["mean"],
-    }
-
-
-def write_judgement(judgement: FluxJudgement, tables: Path, sheet: Path) -> None:
-    """Write the tables that `dvc plots` draws, ``<figure>_by_prompt.tsv`` and ``tones.tsv``, and the sheet."""
-    for name in TABLES:
-        _write_table(tables / f"{name}_by_prompt.tsv", _by_prompt(judgement.rows, name))
-    _write_table(tables / "tones.tsv", judgement.tones)
-    write_png8(sheet, judgement.sheet_code8)
 
 
 def _named(folder: Path, rows: pl.DataFrame, settings: CropSettings) -> NamedPictures:
@@ -377,8 +359,8 @@ def _judged(
         if prompt in classifier.names:
             row["adherence"] = float(kind == prompt)
         if picture.code8:
-            row["pinned_share"] = pinned_share(*picture.code8.values())
-            row |= {f"pinned_share_{r.name}": pinned_share(c) for r, c in picture.code8.items()}
+            row["clipped_fraction"] = clipped_fraction(*picture.code8.values())
+            row |= {f"clipped_fraction_{r.name}": clipped_fraction(c) for r, c in picture.code8.items()}
         rows.append(row | {f"{_CONSISTENCY}{name}": v for name, v in _agreement(picture).items()})
     return rows
 
@@ -386,20 +368,6 @@ def _judged(
 def _agreement(picture: RoutePicture) -> dict[str, float]:
     logc4_code8 = {r.ev: code8 for r, code8 in picture.code8.items() if r.curve == "logc4"}
     return bracket_consistency(logc4_code8) if 0.0 in logc4_code8 else {}
-
-
-def _summary(rows: pl.DataFrame) -> dict[str, Any]:
-    figures = rows.drop("route", "prompt").to_dicts()
-    return summarise([{name: v for name, v in row.items() if v is not None} for row in figures])
-
-
-def _adherence_by_kind(rows: pl.DataFrame) -> dict[str, float]:
-    judged = rows.filter(pl.col("adherence").is_not_null())
-    return dict(judged.group_by("prompt").agg(pl.col("adherence").mean()).sort("prompt").iter_rows())
-
-
-def _by_kind(kinds: NDArray[np.str_], taken_for: NDArray[np.str_]) -> dict[str, float]:
-    return {str(kind): float(np.mean(taken_for[kinds == kind] == kind)) for kind in np.unique(kinds)}
 
 
 def _consistency(
@@ -424,17 +392,3 @@ def _sheet(made: Mapping[str, Sequence[RoutePicture]], seeds: int) -> Code8:
 
 def _framed(code8: Code8) -> Code8:
     return np.pad(code8, ((0, _SHEET_GAP), (0, _SHEET_GAP), (0, 0)))
-
-
-def _by_prompt(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Return prompt and a column of the mean of a figure for each route that has it."""
-    having = rows.filter(pl.col(name).is_not_null()) if name in rows.columns else rows.clear()
-    if having.is_empty():
-        return pl.DataFrame({"prompt": rows["prompt"].unique().sort()})
-    table = having.pivot("route", index="prompt", values=name, aggregate_function="mean")
-    return table.sort("prompt")
-
-
-def _write_table(path: Path, table: pl.DataFrame) -> None:
-    with replacing(path) as temporary:
-        table.write_csv(temporary, separator="\t", float_precision=4)

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
-from hdrgen.evaluation.tables import Judgement, table_by_band, table_by_frame, write_tables
+from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
 from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.exposure.tone_map_tables import reinhard_table, tone_map_tables
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import load_fuser
 from hdrgen.inference.tone_mlp import load_mlp_fuser
-from hdrgen.metrics.quality import FLOOR_LINEAR, judge
+from hdrgen.metrics.quality import judge
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -34,7 +35,7 @@ Code8 = NDArray[np.uint8]
 Estimator = Callable[[Code8, Code8], NDArray[np.float32]]
 """Reinhard and log codes ``(H, W, 3)`` to scene-linear light of the same shape."""
 
-CLOSED_FORMS = ("cell_intersection", "inverse_variance", "reinhard_alone")
+CLOSED_FORMS = ("interval_intersection", "inverse_variance", "reinhard_alone")
 MARGIN_METRICS = ("pu21_psnr", "pu21_ssim")
 _RELIABILITY_STOPS = np.arange(-10, 15)
 
@@ -51,7 +52,7 @@ def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Est
     tables = tone_map_tables(Reinhard(), Log(log_ceiling_linear), noise_codes)
     reinhard_linear = reinhard_table()
     return {
-        "cell_intersection": lambda reinhard8, log8: log2_decode(tables.intersection[reinhard8, log8]),
+        "interval_intersection": lambda reinhard8, log8: log2_decode(tables.intersection[reinhard8, log8]),
         "inverse_variance": lambda reinhard8, log8: log2_decode(tables.average[reinhard8, log8]),
         "reinhard_alone": lambda reinhard8, _: reinhard_linear[reinhard8],
     }
@@ -65,7 +66,7 @@ def judge_tone_fusion(
     pairs: MakeToneMapPairs,
     estimators: Mapping[str, Estimator],
     on_progress: OnProgress | None = None,
-) -> tuple[list[Judgement], pl.DataFrame]:
+) -> tuple[list[PictureFigures], pl.DataFrame]:
     """Judge every estimator on every test picture, one frame at a time.
 
     Parameters
@@ -88,7 +89,7 @@ def judge_tone_fusion(
     if tests.is_empty():
         raise HdrgenError(f"{pairs_dir}: no test frames to judge; raise split.test_fraction or add scenes")
     files = dict(frames.select("frame", "file").iter_rows())
-    judgements: list[Judgement] = []
+    rows: list[PictureFigures] = []
     reliability = _Reliability()
     for done, row in enumerate(tests.iter_rows(named=True), 1):
         light = evaluation_crop(read_exr(frames_dir / files[row["frame"]]).rgb, pairs.judged_size).astype(
@@ -102,11 +103,11 @@ def judge_tone_fusion(
             ]
             for model, estimate in estimators.items():
                 linear = estimate(*codes)
-                judgements.append(Judgement(row["source"], row["frame"], kind, model, judge(linear, light)))
+                rows.append(PictureFigures(row["source"], row["frame"], kind, model, judge(linear, light)))
                 reliability.add(kind, model, linear, light)
         if on_progress:
             on_progress(done, len(tests))
-    return judgements, reliability.table()
+    return rows, reliability.table()
 
 
 class _Reliability:
@@ -149,21 +150,21 @@ class _Reliability:
         return pl.DataFrame(rows)
 
 
-def write_plots(folder: Path, judgements: Sequence[Judgement], reliability: pl.DataFrame) -> None:
-    """Write a table for each plot and kind of input, one column for each model.
+def plots(rows: Sequence[PictureFigures], reliability: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return PU21-PSNR by frame, errors by luminance band and reliability, a table for each kind of input.
 
-    ``psnr_by_frame_<kind>.tsv``, ``stops_by_band_<kind>.tsv``, and ``reliability_<kind>.tsv``, whose columns are the
-    10th, 50th and 90th percentile of the estimate in stops for each stop of true luminance.
+    Columns of reliability are the 10th, 50th and 90th percentile of each model's estimate in stops, for each stop of true
+    luminance.
     """
     spread = reliability.pivot(
         "model", index=["kind", "reference_stops"], values=["estimate_p10", "estimate_p50", "estimate_p90"]
     )
     tables = {
-        "psnr_by_frame": table_by_frame(judgements, "pu21_psnr"),
-        "stops_by_band": table_by_band(judgements),
+        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
+        "stops_rmse_by_band": table_by_band(rows),
         "reliability": spread.sort("reference_stops"),
     }
-    write_tables(folder, tables, KINDS)
+    return by_kind(tables)
 
 
 def estimators(

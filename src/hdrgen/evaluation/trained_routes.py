@@ -7,7 +7,8 @@ from typing import cast
 import torch
 
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.evaluation.text_to_exr import BASE, EvaluateFlux, RoutePicture, read_as_logc4
+from hdrgen.evaluation.text_to_exr import EvaluateFlux, RoutePicture, read_as_logc4
+from hdrgen.evaluation.text_to_exr_tables import BASE
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.family import load_flux
 from hdrgen.metrics.generated import Code8

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, cells8
+from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, intervals8
 from hdrgen.exposure.log2_encoding import log2_encode
 
 CLIPPED_SD_LOG2 = 4.0
@@ -55,7 +55,7 @@ def _log2_and_variance(
     tone_map: ToneMap, noise_codes: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the light of each code and its variance under code noise and quantisation, shape (256,) each."""
-    lower, upper = cells8(tone_map)
+    lower, upper = intervals8(tone_map)
     clipped = 255 if np.isinf(upper[-1]) else 256
     log2 = np.empty(256)
     log2[:clipped] = (log2_encode(lower[:clipped]) + log2_encode(upper[:clipped])) / 2
@@ -70,7 +70,7 @@ def _log2_and_variance(
 @cache
 def tone_map_tables(reinhard: Reinhard, log: Log, noise_codes: float = 3.0) -> ToneMapTables:
     """Return the tables for a pair of curves and the noise expected of generated pictures, in 8-bit codes."""
-    (r_low, r_high), (l_low, l_high) = cells8(reinhard), cells8(log)
+    (r_low, r_high), (l_low, l_high) = intervals8(reinhard), intervals8(log)
     # The encoding rises with the light, so that bounds can be compared in it: 256 logarithms in place of 65,536.
     lower = np.maximum(log2_encode(r_low)[:, None], log2_encode(l_low)[None, :])
     upper = np.minimum(log2_encode(r_high)[:, None], log2_encode(l_high)[None, :])

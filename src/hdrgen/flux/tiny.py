@@ -48,9 +48,13 @@ class TinyNetwork(Section):
     vocabulary: int = Field(1024, ge=300)
     """Most tokens that the tokenizer learns from the prompts."""
     double_blocks: int = Field(2, ge=1)
+    """Transformer blocks that treat text and picture apart."""
     single_blocks: int = Field(6, ge=1)
+    """Transformer blocks that treat them as one."""
     heads: int = Field(6, ge=1)
+    """Heads of the attention."""
     head_width: int = Field(32, ge=8, multiple_of=8)
+    """Channels of each head."""
 
 
 def tiny_klein(

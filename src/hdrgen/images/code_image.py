@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hdrgen.images.jpeg import read_jpeg
 from hdrgen.images.png import SIGNATURE, read_png
 from hdrgen.images.stored_codes import CodeImage, Format
-from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
+from hdrgen.images.stored_image import UnreadableImage, read_bytes
 from hdrgen.images.tiff import read_tiff
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError, MachineError
@@ -51,11 +51,7 @@ def code_format(path: Path) -> Format | None:
     UnreadableImage
         The file is missing or cannot be opened.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            return _format(stream.read(8))
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    return _format(read_bytes(Path(path), 8))
 
 
 def read_code8(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImage[np.uint8]:
@@ -91,10 +87,7 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
         The file is missing, of another format, damaged, too large, or not RGB (palette, grey, CMYK, float).
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    data = read_bytes(path)
     if not data:
         raise UnreadableImage(path, "is empty")
     kind = _format(data[:8])
@@ -190,12 +183,18 @@ def write_code(
             _write(path, _with_aspect(_png_bytes(code, text), pixel_aspect_ratio))
         case ".tif" | ".tiff":
             buffer = io.BytesIO()
-            said = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
+            description = "\n".join(f"{keyword}: {value}" for keyword, value in text.items())
             shape: dict[str, Any] = {}
             if pixel_aspect_ratio != 1.0:
                 shape = {"resolution": _resolutions(pixel_aspect_ratio), "resolutionunit": "NONE"}
             tifffile.imwrite(
-                buffer, code, photometric="rgb", metadata=None, software="hdrgen", description=said, **shape
+                buffer,
+                code,
+                photometric="rgb",
+                metadata=None,
+                software="hdrgen",
+                description=description,
+                **shape,
             )
             _write(path, buffer.getbuffer())
         case suffix:

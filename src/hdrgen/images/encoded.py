@@ -40,14 +40,14 @@ CODE_ENCODINGS = {
 }
 """Encodings of integer codes by their short names, as keys of `ENCODINGS`."""
 
-_SHORT = {key: name for name, key in CODE_ENCODINGS.items()}
+_SHORT_NAMES = {key: name for name, key in CODE_ENCODINGS.items()}
 
 # LogC4's black is code 24. Measured on 59 scenes at exposures of -4 to 4 EV: no LogC4 picture, with noise of three codes
 # or without, has more than one pixel in 10,000 that is dark in all components; 20 of 23 generated sRGB pictures have.
 _DARK_CODE, _DARK_SHARE = 16, 5e-4
 _FLAT_CODES = 2
 """Dark codes, the commonest ones, that are no evidence: bars around a picture are of one or two."""
-_LOOKED_AT = 1 << 20
+_SAMPLED_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def encoding_named(name: str) -> Encoding:
 def encoding_of(
     paths: Sequence[Path],
     pictures: Sequence[CodeImage[Any]],
-    asked: str | None,
+    wanted: str | None,
     *,
     option: str = "--encoding",
 ) -> Decided:
@@ -90,40 +90,47 @@ def encoding_of(
     ----------
     paths, pictures
         The files and what was read of them.
-    asked
+    wanted
         A key of `CODE_ENCODINGS`, or None for what the pictures say.
     option
-        What a person is told to give where that is not enough.
+        The option that messages name where that is not enough.
 
     Raises
     ------
     HdrgenError
-        They are of several encodings, or of one that is not known or cannot be told; or `asked` is not known.
+        They are of several encodings, or of one that is not known or cannot be told; or `wanted` is not known.
     """
-    stated = [_stated(picture) for picture in pictures]
-    read = tuple(
+    statements = [_statement_of(picture) for picture in pictures]
+    picture_notes = tuple(
         note if len(paths) == 1 else f"{path.name}: {note}"
         for path, picture in zip(paths, pictures, strict=True)
         for note in picture.notes
     )
-    if asked is not None:
-        encoding = encoding_named(asked)
-        others = sorted({_said(one) for one in stated if one and one.key != CODE_ENCODINGS[asked]})
-        over = (f"the picture says {others[0]}; {asked} was asked for",) if others else ()
-        return Decided(asked, encoding, CODE_ENCODINGS[asked], (*over, *read))
-    silent = [picture for picture, one in zip(pictures, stated, strict=True) if one is None]
-    said = [one and _decided(path, one, option) for path, one in zip(paths, stated, strict=True)]
-    guessed: tuple[str, ...] = ()
-    if silent:
-        usual, why = _usual(paths[stated.index(None)], silent, option)
-        guessed = (f"nothing says the encoding, so {usual}{why}; say {option} if not",)
-        shown = Decided(usual, encoding_named(usual), CODE_ENCODINGS[usual], ())
-        said = [one or shown for one in said]
-    found = [one for one in said if one]
-    for path, one in zip(paths, found, strict=True):
-        if one.name != found[0].name:
-            raise HdrgenError(f"{paths[0]} is {found[0].name} and {path} is {one.name}; give {option} if not")
-    return Decided(found[0].name, found[0].encoding, found[0].key, (*found[0].notes, *guessed, *read))
+    if wanted is not None:
+        encoding = encoding_named(wanted)
+        others = sorted({_described(one) for one in statements if one and one.key != CODE_ENCODINGS[wanted]})
+        contradicted = (f"the picture says {others[0]}; {wanted} was asked for",) if others else ()
+        return Decided(wanted, encoding, CODE_ENCODINGS[wanted], (*contradicted, *picture_notes))
+    unstated = [picture for picture, one in zip(pictures, statements, strict=True) if one is None]
+    decisions = [one and _decided(path, one, option) for path, one in zip(paths, statements, strict=True)]
+    guess_notes: tuple[str, ...] = ()
+    if unstated:
+        usual, why = _guess(paths[statements.index(None)], unstated, option)
+        guess_notes = (f"nothing says the encoding, so {usual}{why}; say {option} if not",)
+        guess = Decided(usual, encoding_named(usual), CODE_ENCODINGS[usual], ())
+        decisions = [one or guess for one in decisions]
+    decided = [one for one in decisions if one]
+    for path, one in zip(paths, decided, strict=True):
+        if one.name != decided[0].name:
+            raise HdrgenError(
+                f"{paths[0]} is {decided[0].name} and {path} is {one.name}; give {option} if not"
+            )
+    return Decided(
+        decided[0].name,
+        decided[0].encoding,
+        decided[0].key,
+        (*decided[0].notes, *guess_notes, *picture_notes),
+    )
 
 
 def stated_encoding(path: Path, picture: CodeImage[Any], *, option: str) -> Decided | None:
@@ -134,19 +141,23 @@ def stated_encoding(path: Path, picture: CodeImage[Any], *, option: str) -> Deci
     HdrgenError
         It says one that is not known here.
     """
-    stated = _stated(picture)
-    return None if stated is None else _decided(path, stated, option)
+    statement = _statement_of(picture)
+    return None if statement is None else _decided(path, statement, option)
 
 
 def contradiction(picture: CodeImage[Any], space: str) -> tuple[str, ...]:
     """Return a note where a picture says something else than the space it is taken for, by OpenColorIO's name."""
-    stated = _stated(picture)
-    if stated is None or space == stated.name or (stated.key and stated.key == _key_of_space(space)):
+    statement = _statement_of(picture)
+    if (
+        statement is None
+        or space == statement.name
+        or (statement.key and statement.key == _key_of_space(space))
+    ):
         return ()
-    return (f"the picture says {_said(stated)}; {space} was asked for",)
+    return (f"the picture says {_described(statement)}; {space} was asked for",)
 
 
-def _stated(picture: CodeImage[Any]) -> StatedColour | None:
+def _statement_of(picture: CodeImage[Any]) -> StatedColour | None:
     """Return what a picture says of its encoding, our own words first."""
     for keyword in (CONVERTED_SPACE, ENCODING):
         if keyword in picture.text:
@@ -169,26 +180,28 @@ def _key_of_space(space: str) -> str | None:
     )
 
 
-def _said(stated: StatedColour) -> str:
+def _described(statement: StatedColour) -> str:
     """Return what a person should read: a quoted word of ours, or where in the file it stands."""
-    if stated.by == "text":
-        return _SHORT.get(stated.key or "", repr(stated.name))
-    return f"{_SHORT.get(stated.key or '', stated.name)} ({stated.by})"
+    if statement.by == "text":
+        return _SHORT_NAMES.get(statement.key or "", repr(statement.name))
+    return f"{_SHORT_NAMES.get(statement.key or '', statement.name)} ({statement.by})"
 
 
-def _decided(path: Path, stated: StatedColour, option: str) -> Decided:
-    if stated.encoding is None:
-        unknown = "unknown" if stated.by == "text" else "not decoded"
-        raise HdrgenError(f"{path}: says it is {_said(stated)}, which is {unknown} here; give {option}")
-    if stated.key in _SHORT:
-        name = _SHORT[stated.key]
-        note = () if stated.by == "text" else (f"{name}, as the picture says ({stated.by})",)
-        return Decided(name, stated.encoding, stated.key, note)
-    note = (f"{stated.name}, as the picture says ({stated.by})",)
-    return Decided(stated.name, stated.encoding, stated.key, note)
+def _decided(path: Path, statement: StatedColour, option: str) -> Decided:
+    if statement.encoding is None:
+        unknown = "unknown" if statement.by == "text" else "not decoded"
+        raise HdrgenError(
+            f"{path}: says it is {_described(statement)}, which is {unknown} here; give {option}"
+        )
+    if statement.key in _SHORT_NAMES:
+        name = _SHORT_NAMES[statement.key]
+        note = () if statement.by == "text" else (f"{name}, as the picture says ({statement.by})",)
+        return Decided(name, statement.encoding, statement.key, note)
+    note = (f"{statement.name}, as the picture says ({statement.by})",)
+    return Decided(statement.name, statement.encoding, statement.key, note)
 
 
-def _usual(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple[str, str]:
+def _guess(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple[str, str]:
     """Return what pictures that say nothing are taken for, and why.
 
     Raises
@@ -219,7 +232,7 @@ def shows_srgb(pictures: Sequence[Codes]) -> bool:
 
 def _visible(picture: CodeImage[Any]) -> Codes:
     """Return some of a picture's pixels; what is transparent is no evidence."""
-    step = max(1, round((picture.width * picture.height / _LOOKED_AT) ** 0.5))
+    step = max(1, round((picture.width * picture.height / _SAMPLED_PIXELS) ** 0.5))
     codes = picture.code[::step, ::step]
     return codes if picture.alpha is None else codes[picture.alpha[::step, ::step] > 0]
 

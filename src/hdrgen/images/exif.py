@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from hdrgen.images.stored_image import UnreadableImage
+from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 
 # How a picture is stored, not what it shows: orientation, resolutions, versions, size, colour, where directories lie.
@@ -47,8 +47,8 @@ def exposure_of(path: Path) -> Exposure | None:
             stored = image.getexif()
             # Cameras keep these in the Exif directory, raw converters sometimes in the TIFF's own.
             tags = {**stored, **stored.get_ifd(ExifTags.IFD.Exif)}
-    except FileNotFoundError:
-        raise UnreadableImage(path, "cannot be read (No such file or directory)") from None
+    except FileNotFoundError as error:
+        raise InaccessibleImage.because(path, error) from None
     except Image.DecompressionBombError:
         raise UnreadableImage(path, "is too large for its EXIF to be read; give --ev") from None
     except (OSError, SyntaxError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""OpenEXR files as scene-linear pictures: the way to all that reads and writes them."""
+"""OpenEXR files as scene-linear pictures. Other rooms import all that reads and writes them from here."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -42,12 +42,8 @@ __all__ = [
     "UnreadableImage",
     "interop_chromaticities",
     "interop_id",
-    "layer_in",
-    "layers_in",
-    "pixel_type",
     "read_exr",
     "read_header",
-    "stored_header",
     "use_threads",
     "why_not_stored",
     "write_exr",
@@ -82,7 +78,7 @@ def read_header(path: Path, *, layer: str | None = None, part: int | str | None 
     """
     path = Path(path)
     file = open_exr(path)
-    taken, notes = _choose(file, layer, part)
+    taken, notes = choose_picture(file, layer, part)
     return stored_header(file.headers[taken.part], taken, notes)
 
 
@@ -111,18 +107,38 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
         The file is missing, is no EXR, is damaged, is deep, or holds no picture, no such layer, or several that are as
         likely.
     """
-    path = Path(path)
-    file = open_exr(path)
-    taken, notes = _choose(file, layer, part)
-    stored = stored_header(file.headers[taken.part], taken, notes)
-    samplings = {c.name: (int(c.xSampling), int(c.ySampling)) for c in file.headers[taken.part]["channels"]}
-    flat = (
+    file = open_exr(Path(path))
+    taken, notes = choose_picture(file, layer, part)
+    return picture_in(file, decode_for(file, taken), taken, notes)
+
+
+def decode_for(file: ExrFile, taken: Layer) -> list[Any]:
+    """Decode a file for one layer of it: R, G, B and A of a file of one part together, which is faster."""
+    together = (
         len(file.headers) == 1
         and taken.channels == ("R", "G", "B")
         and taken.alpha in (None, "A")
-        and set(samplings.values()) == {(1, 1)}
+        and set(_samplings(file.headers[0]).values()) == {(1, 1)}
     )
-    parts = file.parts(separate=not flat)
+    return file.parts(separate=not together)
+
+
+def _samplings(header: Any) -> dict[str, tuple[int, int]]:
+    return {channel.name: (int(channel.xSampling), int(channel.ySampling)) for channel in header["channels"]}
+
+
+def picture_in(file: ExrFile, parts: list[Any], taken: Layer, notes: tuple[str, ...]) -> SceneImage:
+    """Return a layer of a file whose pixels are decoded; see `read_exr`.
+
+    Parameters
+    ----------
+    file, parts
+        The file and its `ExrFile.parts`.
+    taken, notes
+        From `choose_picture`.
+    """
+    header = file.headers[taken.part]
+    stored = stored_header(header, taken, notes)
     planes = {name: channel.pixels for name, channel in parts[taken.part].channels.items()}
 
     if "RGB" in planes or "RGBA" in planes:
@@ -130,7 +146,7 @@ def read_exr(path: Path, *, layer: str | None = None, part: int | str | None = N
         rgb, alpha = packed[..., :3], packed[..., 3] if packed.shape[-1] == 4 else None
     else:
         used = {name: _as_float(planes[name], taken.kind) for name in (*taken.channels, taken.alpha) if name}
-        rgb, alpha = _assemble(used, samplings, taken, stored)
+        rgb, alpha = _assemble(used, _samplings(header), taken, stored)
     return SceneImage(
         rgb=np.ascontiguousarray(rgb),
         alpha=None if alpha is None else np.ascontiguousarray(alpha),
@@ -175,25 +191,31 @@ def layers_in(file: ExrFile) -> list[Layer]:
     return layers_of([_part_names(index, file.headers) for index in flat])
 
 
-def layer_in(file: ExrFile, layers: list[Layer], layer: str | None, part: int | str | None) -> Layer:
-    """Return the layer that is the picture; see `layers.choose_layer`.
+def choose_picture(
+    file: ExrFile, layer: str | None, part: int | str | None, *, whole_file: bool = False
+) -> tuple[Layer, tuple[str, ...]]:
+    """Return the layer that is the picture, and what a person should know of the others and of the header.
+
+    Parameters
+    ----------
+    file
+        The file.
+    layer, part
+        As of `layers.choose_layer`.
+    whole_file
+        All channels are read, so that those of other layers are not left behind.
 
     Raises
     ------
     UnreadableImage
-        There is none, or none of that name, or several are as likely.
+        There is none, or none of that name, or several are as likely, or all parts are deep.
     """
+    layers = layers_in(file)
     try:
-        return choose_layer(layers, layer=layer, part=part)
+        taken = choose_layer(layers, layer=layer, part=part)
     except NoPicture as error:
         raise UnreadableImage(file.path, str(error)) from None
-
-
-def _choose(file: ExrFile, layer: str | None, part: int | str | None) -> tuple[Layer, tuple[str, ...]]:
-    """Return the layer that is the picture, and what a person should know of the others and of the header."""
-    layers = layers_in(file)
-    taken = layer_in(file, layers, layer, part)
-    notes = layer_notes(layers, taken, asked=layer is not None)
+    notes = layer_notes(layers, taken, chosen=layer is not None, whole_file=whole_file)
     if deep := sum(header.get("type") in _DEEP for header in file.headers):
         notes += (f"{deep} deep {'part is' if deep == 1 else 'parts are'} left behind",)
     return taken, (*notes, *file.notes)
@@ -236,22 +258,22 @@ def stored_header(header: Any, taken: Layer, notes: tuple[str, ...] = ()) -> Sto
 
 def interop_chromaticities(name: str) -> Chromaticities | None:
     """Return what a `colorInteropID` stands for, None where the library does not know it."""
-    stated = OpenEXR.colorInteropIDToChromaticities(name)
-    return None if stated is None else _known(stated)
+    coordinates = OpenEXR.colorInteropIDToChromaticities(name)
+    return None if coordinates is None else _known(coordinates)
 
 
 def _chromaticities(header: dict[str, Any]) -> tuple[Chromaticities | None, tuple[str, ...]]:
     """Return what a header states, None where that is no colour space, and a note on that."""
-    stated = header.get("chromaticities")
-    if stated is None:
+    coordinates = header.get("chromaticities")
+    if coordinates is None:
         name = header.get("colorInteropID")
         return (interop_chromaticities(name) if isinstance(name, str) else None), ()
-    if isinstance(stated, tuple) and len(stated) == 8:
-        known = _known(stated)
+    if isinstance(coordinates, tuple) and len(coordinates) == 8:
+        known = _known(coordinates)
         if spans_space(known):
             return known, ()
-        stated = " ".join(f"{x:g}" for xy in known for x in xy)
-    return None, (f"the chromaticities stated ({stated}) span no colour space: taken as if none were",)
+        coordinates = " ".join(f"{x:g}" for xy in known for x in xy)
+    return None, (f"the chromaticities stated ({coordinates}) span no colour space: taken as if none were",)
 
 
 def _sampling_notes(header: dict[str, Any], taken: Layer) -> tuple[str, ...]:
@@ -269,9 +291,9 @@ def _sampling_notes(header: dict[str, Any], taken: Layer) -> tuple[str, ...]:
     )
 
 
-def _known(stated: Any) -> Chromaticities:
+def _known(coordinates: Any) -> Chromaticities:
     """Return what a header states, a known space exactly where it agrees to float32's precision."""
-    values = np.array(stated, np.float64)
+    values = np.array(coordinates, np.float64)
     for space in SPACES.values():
         if np.abs(np.ravel(space) - values).max() < 1e-5:
             return space

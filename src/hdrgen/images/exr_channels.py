@@ -1,7 +1,7 @@
 """Every channel of every part of an EXR as it is stored, the picture's and all others, and what each holds."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.images.exr import layer_in, layers_in, pixel_type, stored_header
-from hdrgen.images.exr_file import open_exr
-from hdrgen.images.layer_names import is_depth, is_hash, is_id, words_in
+from hdrgen.images.exr import choose_picture, decode_for, layers_in, picture_in, pixel_type, stored_header
+from hdrgen.images.exr_file import ExrFile, open_exr
+from hdrgen.images.layer_names import NumbersKind, numbers_kind
 from hdrgen.images.layers import Layer
-from hdrgen.images.stored_image import StoredHeader
+from hdrgen.images.stored_image import SceneImage, StoredHeader
 
-Kind = Literal["picture", "depth", "bits", "other"]
+Kind = NumbersKind | Literal["picture"]
 
 _CRYPTOMATTE_LAYER = re.compile(r"cryptomatte/[^/]+/name")
 
@@ -55,18 +55,26 @@ def full_name(part_name: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an EXR holds by its headers: the layer that is its picture, and how it is stored.
+    """What an EXR holds.
 
-    There is no picture where all is data, or data was asked for. `holds_more` tells that there are channels beside the picture's.
+    Attributes
+    ----------
+    stored
+        How the picture is stored, or the data where there is no picture.
+    picture, image
+        The layer that is the picture and its pixels; None where all is data, or data was asked for.
+    channels
+        All channels of all parts where there are others beside the picture's, else none.
     """
 
-    picture: Layer | None
     stored: StoredHeader
-    holds_more: bool
+    picture: Layer | None
+    image: SceneImage | None
+    channels: tuple[ChannelPixels, ...]
 
 
 def read_contents(path: Path, *, layer: str | None = None, part: int | str | None = None) -> Contents:
-    """Tell from the headers what an EXR holds.
+    """Read an EXR as a whole: its picture, and every channel beside it. Everything is decoded once.
 
     Parameters
     ----------
@@ -78,69 +86,59 @@ def read_contents(path: Path, *, layer: str | None = None, part: int | str | Non
     Raises
     ------
     UnreadableImage
-        As `read_exr`, but for damaged pixels, and not where all is data.
+        As `read_exr`, but not where all is data.
     """
     file = open_exr(path)
-    headers, layers = file.headers, layers_in(file)
-    all_data = layer is None and part is None and layers and all(found.kind == "data" for found in layers)
-    taken = layers[0] if all_data else layer_in(file, layers, layer, part)
-    stored = stored_header(headers[taken.part], taken)
-    if taken.kind == "data":
-        return Contents(None, stored, holds_more=True)
-    channels = {channel.name for channel in headers[taken.part]["channels"]}
-    more = len(headers) > 1 or channels != {*taken.channels, taken.alpha} - {None}
-    return Contents(taken, stored, more)
+    layers = layers_in(file)
+    notes: tuple[str, ...] = ()
+    channels: tuple[ChannelPixels, ...] = ()
+    if layer is None and part is None and layers and all(other.kind == "data" for other in layers):
+        taken = layers[0]
+    else:
+        taken, notes = choose_picture(file, layer, part, whole_file=True)
+    picture = None if taken.kind == "data" else taken
+    names = {channel.name for channel in file.headers[taken.part]["channels"]}
+    if picture and len(file.headers) == 1 and names == {*taken.channels, taken.alpha} - {None}:
+        parts = decode_for(file, taken)
+    else:
+        parts = file.parts(separate=True)
+        channels = tuple(channels_in(file, parts, picture))
+    return Contents(
+        stored=stored_header(file.headers[taken.part], taken),
+        picture=picture,
+        image=picture_in(file, parts, taken, notes) if picture else None,
+        channels=channels,
+    )
 
 
-def read_channels(path: Path, picture: Layer | None) -> tuple[ChannelPixels, ...]:
-    """Read all channels of all parts; this decodes the whole file.
+def channels_in(file: ExrFile, parts: list[Any], picture: Layer | None) -> Iterator[ChannelPixels]:
+    """Give all channels of a file.
 
     Parameters
     ----------
-    path
-        The file.
+    file, parts
+        The file and its `ExrFile.parts`, each channel apart.
     picture
-        The layer whose channels are the picture, from `read_contents`.
-
-    Raises
-    ------
-    UnreadableImage
-        As `read_exr`.
+        The layer that is its picture, None where there is none.
     """
-    file = open_exr(path)
-    headers = file.headers
     of_picture = (picture.part, {*picture.channels, picture.alpha}) if picture else (-1, set())
-    found = []
-    for index, (part, header) in enumerate(zip(file.parts(separate=True), headers, strict=True)):
-        part_name = str(header.get("name") or "") if len(headers) > 1 else ""
+    for index, (part, header) in enumerate(zip(parts, file.headers, strict=True)):
+        part_name = str(header.get("name") or "") if len(file.headers) > 1 else ""
         hashed = {str(value) for key, value in header.items() if _CRYPTOMATTE_LAYER.fullmatch(str(key))}
         for name, channel in part.channels.items():
-            is_picture = index == of_picture[0] and name in of_picture[1]
-            kind = "picture" if is_picture else _kind(part_name, name, part.channels, hashed)
-            pixels = _samples(channel.pixels) if channel.pixels.dtype == object else channel.pixels
+            kind: Kind
+            if index == of_picture[0] and name in of_picture[1]:
+                kind = "picture"
+            elif name.rpartition(".")[0].rstrip("0123456789") in hashed:
+                kind = "bits"
+            else:
+                kind = numbers_kind(part_name, name, part.channels)
+            pixels = _deep_samples(channel.pixels) if channel.pixels.dtype == object else channel.pixels
             sampling = (int(channel.xSampling), int(channel.ySampling))
-            found.append(ChannelPixels(index, part_name, name, pixels, kind, sampling))
-    return tuple(found)
+            yield ChannelPixels(index, part_name, name, pixels, kind, sampling)
 
 
-def _kind(part_name: str, name: str, beside: Iterable[str], hashed: set[str]) -> Kind:
-    layer, _, base = name.rpartition(".")
-    path = [part for part in f"{part_name}.{layer}".split(".") if words_in(part)]
-    # What is above is called after shots and departments, and so may be a part.
-    own = [(component, bool(layer)) for component in path[-1:]] + [(base, True)]
-    if layer.rstrip("0123456789") in hashed or any(map(is_hash, (*path, base))):
-        return "bits"
-    if any(is_id(component, within=within) for component, within in own):
-        return "bits"
-    vector = f"{layer}.X" if layer else "X"  # whose Z is no depth
-    if any(is_depth(component, within=within) for component, within in own) or (
-        base in {"Z", "z"} and not {vector, vector.lower()} & set(beside)
-    ):
-        return "depth"
-    return "other"
-
-
-def _samples(deep: NDArray[Any]) -> NDArray[Any]:
+def _deep_samples(deep: NDArray[Any]) -> NDArray[Any]:
     """Return the samples of all pixels of a deep channel in one row."""
     given = [samples for samples in deep.ravel() if samples is not None]
     return np.concatenate(given) if given else np.empty(0, np.float32)

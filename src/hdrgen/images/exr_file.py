@@ -1,55 +1,31 @@
-"""Opening an EXR with the OpenEXR library, and what its exceptions and sentences mean for a file.
+"""Opening an EXR with the OpenEXR library, and every way in which that fails.
 
-Its pitfalls: damaged pixels do not raise but leave a file without parts and a line on stdout; header values that its
-binding cannot turn into Python's raise whatever the conversion raises; a file that it does not support is "Unable to
-open" as a damaged one is.
+Its pitfalls: damaged pixels do not raise (see `exr_messages`); header values that its binding cannot turn into Python's
+raise whatever the conversion raises; a file that it does not support is "Unable to open" as a damaged one is.
 """
 
 import contextlib
 import io
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, get_ident
-from typing import Any, TextIO
+from typing import Any
 
 import OpenEXR
 
-from hdrgen.images.exr_header import mended, unsupported
-from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
+from hdrgen.images.exr_header import masked_file, unsupported
+from hdrgen.images.exr_messages import (
+    is_lack_of_memory,
+    is_of_several_types,
+    printed_output,
+    reason_printed,
+    reason_raised,
+)
+from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage, read_bytes
 
 MAGIC = b"\x76\x2f\x31\x01"
-_READING = Lock()
 _NO_MEMORY = "asks for more memory than there is"
 _HEADER_MAX = 1 << 20
 _COMPRESSIONS = int(OpenEXR.NUM_COMPRESSION_METHODS.value)
-
-
-class _OneThreadsOutput:
-    """A stdout that keeps what one thread prints and lets all others through."""
-
-    def __init__(self, stdout: TextIO) -> None:
-        self.said: list[str] = []
-        self._stdout, self._thread = stdout, get_ident()
-
-    def write(self, text: str) -> int:
-        if get_ident() != self._thread:
-            return self._stdout.write(text)
-        self.said.append(text)
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stdout, name)
-
-
-@contextlib.contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """Give what OpenEXR prints meanwhile for this thread; one thread at a time, for there is but one stdout."""
-    with _READING:
-        output = _OneThreadsOutput(sys.stdout)
-        with contextlib.redirect_stdout(output):
-            yield output.said
 
 
 @dataclass(frozen=True)
@@ -69,7 +45,7 @@ class ExrFile:
     path: Path
     headers: list[dict[str, Any]]
     notes: tuple[str, ...]
-    _mended: bytes | None = None
+    _masked: bytes | None = None
 
     def parts(self, *, separate: bool) -> list[Any]:
         """Decode the pixels and return the library's parts.
@@ -85,29 +61,28 @@ class ExrFile:
         UnreadableImage
             The pixels are damaged.
         """
-        said: list[str] = []
+        printed: list[str] = []
         try:
-            with _warnings() as said:
-                file = library_file(self._mended or self.path, separate_channels=separate)
+            with printed_output() as printed:
+                file = library_file(self._masked or self.path, separate_channels=separate)
                 parts = list(file.parts)
         except MemoryError:
             raise UnreadableImage(self.path, _NO_MEMORY) from None
         except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
-            if not separate and "coalesce" in str(error):
+            if not separate and is_of_several_types(error):
                 return self.parts(separate=True)
-            raise self._undecodable(_detail(error, self.path)) from None
-        if said or not parts:
-            lines = "".join(said).strip().splitlines() or ["nothing could be decoded"]
-            detail = lines[-1].rsplit(" - ", 1)[-1].replace(str(self.path), self.path.name)
-            if "MemoryError" in detail:
+            raise self._undecodable(reason_raised(error, self.path)) from None
+        if printed or not parts:
+            reason = reason_printed(printed, self.path)
+            if is_lack_of_memory(reason):
                 raise UnreadableImage(self.path, _NO_MEMORY)
-            raise self._undecodable(detail)
+            raise self._undecodable(reason)
         return parts
 
-    def _undecodable(self, detail: str) -> UnreadableImage:
+    def _undecodable(self, reason: str) -> UnreadableImage:
         with self.path.open("rb") as stream:
-            reason = unsupported(stream.read(_HEADER_MAX), compressions=_COMPRESSIONS)
-        return UnreadableImage(self.path, reason or f"has damaged pixels ({detail})")
+            lacking = unsupported(stream.read(_HEADER_MAX), compressions=_COMPRESSIONS)
+        return UnreadableImage(self.path, lacking or f"has damaged pixels ({reason})")
 
 
 def open_exr(path: Path) -> ExrFile:
@@ -118,43 +93,38 @@ def open_exr(path: Path) -> ExrFile:
     UnreadableImage
         The file is missing, is no EXR, is damaged, or needs what the library does not support.
     """
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
-    if magic != MAGIC:
+    if read_bytes(path, 4) != MAGIC:
         raise UnreadableImage(path, "is not an OpenEXR file")
     try:
         headers = _headers(path)
     except MemoryError:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except Exception as error:  # noqa: BLE001 - the binding raises what a conversion happens to raise
-        return _open_mended(path, _detail(error, path))
+        return _open_masked(path, reason_raised(error, path))
     return ExrFile(path, _whole(path, headers), ())
 
 
-def _open_mended(path: Path, complaint: str) -> ExrFile:
-    """Open a file whose header the library could not digest."""
+def _open_masked(path: Path, reason: str) -> ExrFile:
+    """Open a file whose header the library could not read, with what it cannot read masked."""
     try:
         data = path.read_bytes()
-        reason = unsupported(data[:_HEADER_MAX], compressions=_COMPRESSIONS)
-        mend = None if reason else mended(data, _is_digestible)
-        headers = _headers(mend.data) if mend else []
+        lacking = unsupported(data[:_HEADER_MAX], compressions=_COMPRESSIONS)
+        masked = None if lacking else masked_file(data, _is_readable)
+        headers = _headers(masked.data) if masked else []
     except MemoryError:
         raise UnreadableImage(path, _NO_MEMORY) from None
     except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+        raise InaccessibleImage.because(path, error) from None
     except Exception as error:  # noqa: BLE001 - as above
-        raise UnreadableImage(path, f"has a damaged EXR header ({_detail(error, path)})") from None
-    if not mend or not headers:
-        raise UnreadableImage(path, reason or f"has a damaged EXR header ({complaint})")
-    for header, said in zip(headers, mend.said, strict=False):
-        for name, (true_name, value) in said.items():
+        raise UnreadableImage(path, f"has a damaged EXR header ({reason_raised(error, path)})") from None
+    if not masked or not headers:
+        raise UnreadableImage(path, lacking or f"has a damaged EXR header ({reason})")
+    for header, values in zip(headers, masked.values, strict=False):
+        for name, (true_name, value) in values.items():
             header.pop(name, None)
             if value is not None:
                 header[true_name] = value
-    return ExrFile(path, _whole(path, headers), mend.notes, mend.data)
+    return ExrFile(path, _whole(path, headers), masked.notes, masked.data)
 
 
 def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -170,7 +140,7 @@ def _whole(path: Path, headers: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _headers(source: Path | bytes) -> list[dict[str, Any]]:
-    with _warnings():
+    with printed_output():
         headers = [dict(part.header) for part in library_file(source, header_only=True).parts]
     for header in headers:
         str(header.get("channels"))  # raises where a name is not UTF-8
@@ -199,20 +169,12 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def _is_digestible(data: bytes) -> bool:
+def _is_readable(data: bytes) -> bool:
     """Tell whether the library reads these bytes, and every value of the header can be shown."""
     try:
-        with _warnings() as said:
+        with printed_output() as printed:
             parts = library_file(data, separate_channels=True).parts
             str(parts[0].header)
     except Exception:  # noqa: BLE001 - as above
         return False
-    return not said
-
-
-def _detail(error: Exception, path: Path) -> str:
-    """Return the library's reason without its words on the path."""
-    text = str(error)
-    for ending in (" when attempting", f" '{path}'", f" {path}", " '<python_buffer>'"):
-        text = text.split(ending, maxsplit=1)[0]
-    return text.replace(str(path), path.name)
+    return not printed

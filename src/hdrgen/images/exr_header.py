@@ -1,8 +1,8 @@
-"""The bytes of an EXR's header: what the OpenEXR binding cannot digest is told, and veiled so that it reads the rest.
+"""Header attributes of an EXR that the OpenEXR binding cannot read: they are masked, so that it reads the rest.
 
 One text in Latin-1 or a frame rate of 24/0 makes the binding refuse a whole file. Here such an attribute gets a type
-that no library knows, of the same length, so that it is carried as bytes and every offset in the file stays right; what
-it says is decoded here.
+that no library knows, of the same length, so that it is carried as bytes and every offset in the file stays right; its
+value is decoded here.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Mended", "mended", "unsupported"]
+__all__ = ["MaskedFile", "masked_file", "unsupported"]
 
 _TILED, _MULTI_PART = 0x200, 0x1000
 _VERSION = 2
@@ -52,32 +52,32 @@ class _Attribute:
 
 
 @dataclass(frozen=True)
-class Mended:
-    """A file that the library can read, and what of its header it must not be asked.
+class MaskedFile:
+    """A file that the library can read, and the values of the attributes that were masked.
 
     Attributes
     ----------
     data
         The whole file, as long as before.
-    said
+    values
         For each part, by the attribute's name in `data`: its true name, and its value or None where it has none.
     notes
-        What was veiled, for a person.
+        What was masked, for a person.
     """
 
     data: bytes
-    said: tuple[dict[str, tuple[str, Any]], ...]
+    values: tuple[dict[str, tuple[str, Any]], ...]
     notes: tuple[str, ...]
 
 
-def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None:
-    """Return a file's bytes with all veiled that the library cannot digest; None where there is nothing to veil.
+def masked_file(data: bytes, is_readable: Callable[[bytes], bool]) -> MaskedFile | None:
+    """Return a file with all attributes masked that the library cannot read; None where there is none.
 
     Parameters
     ----------
     data
         The whole file.
-    is_digestible
+    is_readable
         Whether the library reads an EXR of these few bytes.
     """
     try:
@@ -86,24 +86,24 @@ def mended(data: bytes, is_digestible: Callable[[bytes], bool]) -> Mended | None
         return None
     if sum(map(len, parts)) > _ATTRIBUTES_MAX:
         return None
-    whole, said, notes = bytearray(data), [], []
+    whole, values, notes = bytearray(data), [], []
     for part in parts:
-        said_here: dict[str, tuple[str, Any]] = {}
+        of_part: dict[str, tuple[str, Any]] = {}
         by_name = {attribute.name: attribute for attribute in part}
         for attribute in part:
-            veiled, note = _accepted(attribute, by_name)
-            if note is None and not is_digestible(_smallest_file(attribute.stored)):
+            masked, note = _accepted(attribute, by_name)
+            if note is None and not is_readable(_smallest_file(attribute.stored)):
                 # No library knows a type of capitals only, so it is carried as bytes.
-                veiled = replace(attribute, name=_ascii(attribute.name), kind=_capitals(attribute.kind))
+                masked = replace(attribute, name=_ascii(attribute.name), kind=_capitals(attribute.kind))
                 value, note = _value(attribute)
-                said_here[veiled.name.decode()] = (_text(attribute.name), value)
+                of_part[masked.name.decode()] = (_text(attribute.name), value)
             elif note and attribute.kind == b"string":
-                said_here[_text(attribute.name)] = (_text(attribute.name), _text(attribute.value))
+                of_part[_text(attribute.name)] = (_text(attribute.name), _text(attribute.value))
             if note:
-                whole[veiled.start : veiled.start + len(veiled.stored)] = veiled.stored
+                whole[masked.start : masked.start + len(masked.stored)] = masked.stored
                 notes.append(note)
-        said.append(said_here)
-    return Mended(bytes(whole), tuple(said), tuple(dict.fromkeys(notes))) if notes else None
+        values.append(of_part)
+    return MaskedFile(bytes(whole), tuple(values), tuple(dict.fromkeys(notes))) if notes else None
 
 
 def unsupported(data: bytes, *, compressions: int) -> str | None:
@@ -141,12 +141,12 @@ def _sampling_unsupported(
         if x_sampling < 1 or y_sampling < 1:
             return None
         if tiled and (x_sampling, y_sampling) != (1, 1):
-            return f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in tiles, which OpenEXR has not"
+            return f"has channel {_printable(name)} for every {x_sampling}x{y_sampling} pixels in tiles, which OpenEXR has not"
         edges = (window[0], window[2] + 1), (window[1], window[3] + 1)
         if any(edge % by for by, ends in zip((x_sampling, y_sampling), edges, strict=True) for edge in ends):
             size = f"{window[2] - window[0] + 1}x{window[3] - window[1] + 1}{window[0]:+d}{window[1]:+d}"
             return (
-                f"has channel {_shown(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
+                f"has channel {_printable(name)} for every {x_sampling}x{y_sampling} pixels in a data window of {size}, "
                 "which they do not fill evenly; that is not supported"
             )
     return None
@@ -166,7 +166,7 @@ def _parts(data: bytes) -> list[list[_Attribute]]:
 
 
 def _attributes(data: bytes, position: int) -> tuple[list[_Attribute], int]:
-    """Return the attributes up to the empty name that ends them, and where that is behind."""
+    """Return the attributes up to the empty name that ends them, and the position behind it."""
     attributes = []
     while data[position : position + 1] != b"\0":
         start = position
@@ -189,17 +189,17 @@ def _word(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_Attribute, str | None]:
-    """Return an attribute that must stay of its type as the library accepts it, and a note where that is another value.
+    """Return an attribute whose type must stay with a value that the library accepts, and a note if that is another one.
 
     The note is None where the attribute may become bytes.
     """
-    value, shown = attribute.value, _shown(attribute.name)
+    value, name = attribute.value, _printable(attribute.name)
     match attribute.name, attribute.kind:
         case b"channels", b"chlist":
             plain = _with_ascii_names(attribute)
             return replace(attribute, value=plain), _CHANNELS_NOTE if plain != value else ""
         case ((b"name" | b"view"), b"string"):
-            note = "" if _is_utf8(value) else f"{shown} is not UTF-8: read as Latin-1"
+            note = "" if _is_utf8(value) else f"{name} is not UTF-8: read as Latin-1"
             return replace(attribute, value=_ascii(value)), note
         case b"displayWindow", b"box2i":
             data_window = others.get(b"dataWindow")
@@ -210,9 +210,9 @@ def _accepted(attribute: _Attribute, others: dict[bytes, _Attribute]) -> tuple[_
         case ((b"pixelAspectRatio" | b"screenWindowWidth"), b"float") if len(value) == 4:
             (number,) = struct.unpack("<f", value)
             if not _MAGNITUDES[attribute.name](number):
-                note = f"{shown} is {number:g}, which is none: 1 was taken"
+                note = f"{name} is {number:g}, which is none: 1 was taken"
                 return replace(attribute, value=struct.pack("<f", 1)), note
-        case name, _ if name not in _REQUIRED:
+        case stored, _ if stored not in _REQUIRED:
             return attribute, None
     return attribute, ""
 
@@ -253,18 +253,18 @@ def _with_ascii_names(attribute: _Attribute) -> bytes:
 
 
 def _value(attribute: _Attribute) -> tuple[Any, str]:
-    """Return what an attribute says that the library cannot digest, None where that is nothing, and a note."""
-    value, shown, kind = attribute.value, _shown(attribute.name), _shown(attribute.kind)
+    """Return the value of an attribute that the library cannot read, None where it has none, and a note."""
+    value, name, kind = attribute.value, _printable(attribute.name), _printable(attribute.kind)
     match attribute.kind:
         case b"string":
-            return _text(value), f"{shown} is not UTF-8: read as Latin-1"
+            return _text(value), f"{name} is not UTF-8: read as Latin-1"
         case b"stringvector" if (texts := _texts(value)) is not None:
-            return [_text(text) for text in texts], f"{shown} is not UTF-8: read as Latin-1"
+            return [_text(text) for text in texts], f"{name} is not UTF-8: read as Latin-1"
         case b"rational" if len(value) == 8:
             numerator, denominator = struct.unpack("<iI", value)
-            return f"{numerator}/{denominator}", f"{shown} is {numerator}/{denominator}, which is no number"
+            return f"{numerator}/{denominator}", f"{name} is {numerator}/{denominator}, which is no number"
     why = f"its value is no {kind}" if _is_utf8(attribute.name + attribute.kind) else "it is not UTF-8"
-    return None, f"attribute {shown} is left behind: {why}"
+    return None, f"attribute {name} is left behind: {why}"
 
 
 def _texts(value: bytes) -> list[bytes] | None:
@@ -293,7 +293,7 @@ def _text(text: bytes) -> str:
     return text.decode() if _is_utf8(text) else text.decode("latin-1")
 
 
-def _shown(text: bytes) -> str:
+def _printable(text: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in _text(text))
 
 

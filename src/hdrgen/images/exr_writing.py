@@ -181,8 +181,8 @@ def _stated_colour(chromaticities: Chromaticities | None) -> dict[str, Any]:
     if chromaticities is None:
         return {"colorInteropID": "data"}
     name = interop_id(chromaticities)
-    stated = tuple(float(x) for xy in chromaticities for x in xy)
-    return {"chromaticities": stated, **({"colorInteropID": name} if name else {})}
+    xy = tuple(float(x) for xy in chromaticities for x in xy)
+    return {"chromaticities": xy, **({"colorInteropID": name} if name else {})}
 
 
 def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:
@@ -241,8 +241,8 @@ def _bound_overshoot(
 
 def interop_id(chromaticities: Chromaticities) -> str | None:
     """Return the Color Interop Forum's name of a scene-linear space, None where there is none."""
-    stated = tuple(float(x) for xy in chromaticities for x in xy)
-    name: str | None = OpenEXR.chromaticitiesToColorInteropID(stated)
+    coordinates = tuple(float(x) for xy in chromaticities for x in xy)
+    name: str | None = OpenEXR.chromaticitiesToColorInteropID(coordinates)
     return name
 
 

@@ -15,6 +15,7 @@ Window = tuple[int, int, int, int]
 MAX_MEGAPIXELS = 300.0
 """A header of a few bytes can claim a display window of any size; nothing larger is filled with black."""
 _WIDEST = 8.0  # of pixels that a lens squeezes
+_SWAPPED = (5, 6, 7, 8)  # orientations of EXIF whose rows are stored columns
 _SQUARE = 0.005  # what resolutions rounded to whole numbers miss 1 by
 
 
@@ -115,7 +116,7 @@ def placed(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     return frame
 
 
-def seen(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+def visible(pixels: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     """Return the pixels that are there and are looked at: overscan is cut off, nothing is filled in.
 
     Parameters
@@ -148,6 +149,29 @@ def square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
 def is_meant(aspect: float) -> bool:
     """Tell whether somebody meant the shape of pixels that resolutions state; programs write some that mean nothing."""
     return 1 / _WIDEST <= aspect <= _WIDEST and abs(aspect - 1) > _SQUARE
+
+
+def aspect_of_resolutions(across: float, down: float, orientation: int) -> float:
+    """Return width over height of a pixel, 1 where the resolutions do not mean any other shape.
+
+    Parameters
+    ----------
+    across, down
+        Pixels along a row and along a column as stored, in one unit.
+    orientation
+        Of the stored picture, by EXIF; 5 to 8 swap width and height.
+    """
+    if across <= 0 or down <= 0 or across == down:
+        return 1.0
+    aspect = across / down if orientation in _SWAPPED else down / across
+    return aspect if is_meant(aspect) else 1.0
+
+
+def resolution_notes(geometry: Geometry | None) -> tuple[str, ...]:
+    """Return the shape of pixels that a file states by its resolutions, for a person; nothing of square ones."""
+    if geometry is None:
+        return ()
+    return (f"pixels are {geometry.pixel_aspect_ratio:.4g} times as wide as high, by its resolutions",)
 
 
 def placed_notes(geometry: Geometry) -> tuple[str, ...]:
@@ -184,15 +208,15 @@ def described(window: Window) -> str:
 def _aspect(attributes: Mapping[str, Any]) -> float:
     try:
         # Radiance states height over width.
-        stated = attributes.get("pixelAspectRatio") or 1 / float(attributes.get("PIXASPECT", 1.0))
-        aspect = float(stated)
+        ratio = attributes.get("pixelAspectRatio") or 1 / float(attributes.get("PIXASPECT", 1.0))
+        aspect = float(ratio)
     except (TypeError, ValueError, ZeroDivisionError):
         return 1.0
     return aspect if np.isfinite(aspect) and aspect > 0 else 1.0
 
 
-def _window(stated: Any, whole: Window) -> Window:
-    if not isinstance(stated, Sequence) or len(stated) != 4:
+def _window(edges: Any, whole: Window) -> Window:
+    if not isinstance(edges, Sequence) or len(edges) != 4:
         return whole
-    x0, y0, x1, y1 = (int(edge) for edge in stated)
+    x0, y0, x1, y1 = (int(edge) for edge in edges)
     return (x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else whole

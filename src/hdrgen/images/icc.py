@@ -59,9 +59,9 @@ def _stated(profile: bytes, by: str) -> StatedColour:
         kind = _KINDS.get(space, space.decode("latin-1").strip())
         raise NotUnderstood(f"profile {name!r} is for {kind}, not for RGB")
     if (numbers := tags.get(b"cicp")) is not None:
-        stated = from_cicp(struct.unpack_from("4B", numbers, 8), by)
-        if stated is not None:
-            return stated
+        colour = from_cicp(struct.unpack_from("4B", numbers, 8), by)
+        if colour is not None:
+            return colour
     columns = [tags.get(tag) for tag in (b"rXYZ", b"gXYZ", b"bXYZ")]
     curves = [tags.get(tag) for tag in (b"rTRC", b"gTRC", b"bTRC")]
     if profile[20:24] != b"XYZ " or None in columns or None in curves:
@@ -148,12 +148,12 @@ def _chromaticities(columns: Matrix, tags: dict[bytes, bytes], name: str) -> Chr
             return known
     own = np.linalg.solve(adaptation, np.column_stack([columns, columns.sum(axis=1)]))
     red, green, blue, white_xy = ((float(x / total), float(y / total)) for x, y, total in _with_sums(own))
-    found = Chromaticities(red, green, blue, white_xy)
+    chromaticities = Chromaticities(red, green, blue, white_xy)
     try:
-        primaries.rgb_to_xyz(found)
+        primaries.rgb_to_xyz(chromaticities)
     except ValueError as error:
         raise NotUnderstood(f"profile {name!r}: {error}") from None
-    return found
+    return chromaticities
 
 
 def _with_sums(columns: Matrix) -> list[tuple[float, float, float]]:

@@ -16,18 +16,18 @@ class NotLinear(ValueError):  # noqa: N818 - reads as what it says
     """A picture holds codes that cannot be made scene-linear light here; the message says which."""
 
 
-def is_linear(stated: StatedColour) -> bool:
+def is_linear(colour: StatedColour) -> bool:
     """Tell whether what is stated is linear light; codes that are not known here are not."""
-    return stated.encoding is not None and float(stated.encoding.decode(0.5)) == 0.5
+    return colour.encoding is not None and float(colour.encoding.decode(0.5)) == 0.5
 
 
 def holds_codes(name: str) -> bool:
     """Tell whether a `colorInteropID` names something else than linear light; what is not known may be either."""
     try:
-        stated = from_interop_id(name)
+        colour = from_interop_id(name)
     except NotUnderstood:
         return False
-    return stated is not None and not is_linear(stated)
+    return colour is not None and not is_linear(colour)
 
 
 def linear_light(image: SceneImage) -> SceneImage:
@@ -45,20 +45,20 @@ def linear_light(image: SceneImage) -> SceneImage:
         return image
     name = str(image.attributes.get(ATTRIBUTE, ""))
     try:
-        stated = from_interop_id(name)
+        colour = from_interop_id(name)
     except NotUnderstood as error:
         return _noted(image, f"{error}; its values were taken for linear light")
-    if stated is None:
+    if colour is None:
         return image
-    if stated.encoding is None:
-        raise NotLinear(f"says it holds {stated.name} ({ATTRIBUTE}), not linear light")
-    space = image.chromaticities or stated.encoding.chromaticities
-    if is_linear(stated):
+    if colour.encoding is None:
+        raise NotLinear(f"says it holds {colour.name} ({ATTRIBUTE}), not linear light")
+    space = image.chromaticities or colour.encoding.chromaticities
+    if is_linear(colour):
         return image if space == image.chromaticities else replace(image, chromaticities=space)
-    rgb = _decoded(image.rgb.astype(np.float32), image.alpha, stated.encoding)
+    rgb = _decoded(image.rgb.astype(np.float32), image.alpha, colour.encoding)
     decoded = replace(image, rgb=rgb, chromaticities=space)
     return _noted(
-        decoded, f"the file says it holds {stated.name} codes ({ATTRIBUTE} {name}), which were decoded"
+        decoded, f"the file says it holds {colour.name} codes ({ATTRIBUTE} {name}), which were decoded"
     )
 
 

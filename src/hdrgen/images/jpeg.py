@@ -32,7 +32,7 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         check_size(path, *image.size, max_megapixels)
         check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
         profile, exif = image.info.get("icc_profile", b""), image.getexif()
-        there = {
+        sources = {
             "EXIF": says_more(exif),
             **{name: image.info.get(name.lower()) for name in ("XMP", "comment")},
         }
@@ -49,7 +49,7 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     colour, notes = first_stated(statements)
     if several:
         notes = (*notes, "the JPEG holds more pictures (an HDR gain map is one); the first was taken")
-    header = tuple(name for name, said in there.items() if said)
+    header = tuple(name for name, value in sources.items() if value)
     return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes, header=header)
 
 

@@ -49,12 +49,12 @@ def scans_of(data: bytes) -> Scans:
     bits_left: dict[int, list[int]] = {}
     frame, bits, count, end, position = 0, 8, 0, len(data), 2
     closed = False
-    while (found := _MARKER.search(data, position)) is not None:
-        marker = data[found.start() + 1]
+    while (match := _MARKER.search(data, position)) is not None:
+        marker = data[match.start() + 1]
         closed = marker == _END_OF_IMAGE
         if marker in (_END_OF_IMAGE, _START):
             break
-        position = found.end()
+        position = match.end()
         if marker == _ALONE:
             continue
         content = position + 2

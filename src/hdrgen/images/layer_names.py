@@ -1,6 +1,7 @@
 """What the words in the names of layers and parts mean: the picture, a part of its light, or data."""
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 # What renderers call their picture, the surest name first.
@@ -78,6 +79,8 @@ _SEPARATORS = re.compile(r"[_ -]")
 _NORMAL_OR_POINT = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=[a-z]))[NP](?=[_ -]\w|(?<!^.)$)|^[NP](?=[A-Z][a-z])")
 
 Certainty = Literal["data", "maybe data", ""]
+NumbersKind = Literal["depth", "bits", "other"]
+"""Depth may be infinite by custom; bits are ids and Cryptomatte's hashes, which stand for nothing as numbers."""
 
 
 def words_in(component: str) -> list[str]:
@@ -127,6 +130,40 @@ def is_depth(component: str, *, within: bool) -> bool:
     return any(word in _DEPTHS or word.endswith("depth") for word in _telling(component, within=within))
 
 
+def numbers_kind(part_name: str, channel: str, beside: Collection[str]) -> NumbersKind:
+    """Tell what the numbers of a channel that is no picture are by its name, that of its layer and that of its part.
+
+    Parameters
+    ----------
+    part_name, channel
+        As stored.
+    beside
+        All channels of the part.
+
+    Examples
+    --------
+    >>> numbers_kind("", "crypto_object00.R", ()), numbers_kind("", "Z", ("Z",)), numbers_kind("", "N.Z", ("N.X", "N.Z"))
+    ('bits', 'depth', 'other')
+    """
+    layer, _, base = channel.rpartition(".")
+    path = _components(part_name, layer)
+    # What is above is called after shots and departments, and so may be a part.
+    own = [(component, bool(layer)) for component in path[-1:]] + [(base, True)]
+    if any(map(is_hash, (*path, base))) or any(is_id(component, within=within) for component, within in own):
+        return "bits"
+    vector = f"{layer}.X" if layer else "X"  # whose Z is no depth
+    if any(is_depth(component, within=within) for component, within in own) or (
+        base in {"Z", "z"} and not {vector, vector.lower()} & set(beside)
+    ):
+        return "depth"
+    return "other"
+
+
+def _components(part_name: str, layer: str) -> list[str]:
+    """Return what stands between dots in the names of a part and a layer, without what holds no word."""
+    return [component for component in f"{part_name}.{layer}".split(".") if words_in(component)]
+
+
 def _telling(component: str, *, within: bool) -> set[str]:
     words = words_in(_VERSION.sub("", component))
     return {"".join(words), *(words if within else words[-1:])}
@@ -139,9 +176,7 @@ def data_by_name(part_name: str, layer: str) -> Certainty:
     layer, it counts as the whole name or its end: others are those of a shot or a department. Data is certain where
     the last component with words says so as its end, and maybe data where anything else does.
     """
-    components = [
-        component for component in (*part_name.split("."), *layer.split(".")) if words_in(component)
-    ]
+    components = _components(part_name, layer)
     if not components:
         return ""
     *above, last = components
@@ -165,5 +200,5 @@ def beauty_rank(component: str) -> int | None:
         return 2 * BEAUTY.index(component.lower())
     if is_pass(component):
         return None
-    found = [100 + BEAUTY.index(word) for word in words_in(component) if word in _BEAUTY_WORDS]
-    return min(found, default=None)
+    ranks = [100 + BEAUTY.index(word) for word in words_in(component) if word in _BEAUTY_WORDS]
+    return min(ranks, default=None)

@@ -118,27 +118,27 @@ def choose_layer(
     """
     among = list(layers)
     if part is not None:
-        named = [found for found in among if part == found.part_name]
-        among = named or [found for found in among if part in (found.part, str(found.part))]
+        named = [candidate for candidate in among if part == candidate.part_name]
+        among = named or [candidate for candidate in among if part in (candidate.part, str(candidate.part))]
         if not among:
             raise NoPicture(f"has no part {part!r}; there are {_named_parts(layers)}")
     if layer is not None:
-        return _asked(among, layer)
-    pictures = [found for found in among if found.kind != "data"]
+        return _layer_named(among, layer)
+    pictures = [candidate for candidate in among if candidate.kind != "data"]
     if not pictures:
-        held = _listed([name for found in among for name in found.all_channels])
+        held = _listed([name for candidate in among for name in candidate.all_channels])
         data = "; --layer takes data as it is" if held else ""
         raise NoPicture(f"holds no picture (channels {held or 'none'}{data})")
     best = min(map(_rank, pictures))
-    likeliest = [found for found in pictures if _rank(found) == best]
+    likeliest = [candidate for candidate in pictures if _rank(candidate) == best]
     # The author chose the order of parts; that of layers in a part is the alphabet's.
-    first = [found for found in likeliest if found.part == likeliest[0].part]
+    first = [candidate for candidate in likeliest if candidate.part == likeliest[0].part]
     # That holds for pictures: among passes and names that nobody knows, it says nothing.
-    if any(is_pass(_own_name(found)) for found in likeliest):
-        first = [found for found in likeliest if found.view == likeliest[0].view]
+    if any(is_pass(_own_name(candidate)) for candidate in likeliest):
+        first = [candidate for candidate in likeliest if candidate.view == likeliest[0].view]
     if len(first) > 1:
         raise NoPicture(
-            f"holds several pictures, and nothing says which is meant: {_listed([found.label for found in first])}; "
+            f"holds several pictures, and nothing says which is meant: {_listed([candidate.label for candidate in first])}; "
             "name one by --layer"
         )
     return first[0]
@@ -147,29 +147,44 @@ def choose_layer(
 def left_behind(layers: Sequence[Layer], taken: Layer) -> tuple[str, ...]:
     """Return what a file holds beside the layer taken: names of layers, and of channels that are in none."""
     names = [*taken.others]
-    for found in layers:
-        if _is_same(found, taken):
+    for other in layers:
+        if _is_same(other, taken):
             continue
-        names += [found.label] if found.label and found.label != taken.label else found.all_channels
+        names += [other.label] if other.label and other.label != taken.label else other.all_channels
     return tuple(dict.fromkeys(names))
 
 
-def layer_notes(layers: Sequence[Layer], taken: Layer, *, asked: bool) -> tuple[str, ...]:
-    """Return which layer was taken and what was left behind, for a person; nothing where there is but one."""
+def layer_notes(
+    layers: Sequence[Layer], taken: Layer, *, chosen: bool, whole_file: bool = False
+) -> tuple[str, ...]:
+    """Return which layer was taken and what was left behind, for a person; nothing where there is but one.
+
+    Parameters
+    ----------
+    layers, taken
+        All layers of a file, and the one that is its picture.
+    chosen
+        A person named it.
+    whole_file
+        All channels are read, so that those of other layers are not left behind: they are named only where the taken
+        layer has to be told from them.
+    """
     others = left_behind(layers, taken)
     notes = []
-    if taken.kind == "data":
-        notes.append(f"{taken.label or taken.channels[0]} is data, taken as it is")
+    is_data = taken.kind == "data"
     if taken.is_doubtful:
         notes.append(
             f"{taken.label} has a word for data in its name, and is taken as nothing else is a picture"
         )
-    if others:
-        rivals = [found for found in layers if found.kind != "data" and not _holds(found, taken)]
-        held = "data" if taken.kind == "data" else "picture"
-        chosen = f"the {held} is {_what(taken)}; " if rivals or taken.name or taken.part else ""
-        option = " (--layer and --part choose)" if rivals and not asked else ""
-        notes.append(f"{chosen}left behind: {_listed(others)}{option}")
+    rivals = [other for other in layers if other.kind != "data" and not _holds(other, taken)]
+    if is_data:
+        words = f"the data is {_what(taken)}, taken as it is"
+    else:
+        words = f"the picture is {_what(taken)}" if rivals or taken.name or taken.part else ""
+    left = f"left behind: {_listed(others)}" if others and (words or not whole_file) else ""
+    option = " (--layer and --part choose)" if left and rivals and not chosen else ""
+    if is_data or left:
+        notes.append("; ".join(filter(None, (words, left))) + option)
     return tuple(notes)
 
 
@@ -264,19 +279,19 @@ def _rank(layer: Layer) -> tuple[bool, int, bool]:
     return layer.kind == "grey", name, not layer.is_default_view
 
 
-def _asked(layers: Sequence[Layer], name: str) -> Layer:
+def _layer_named(layers: Sequence[Layer], name: str) -> Layer:
     for same in (str, str.lower):
-        found = [
+        named = [
             layer
             for layer in layers
             if same(name)
             in map(same, filter(None, (layer.label, layer.name, f"{layer.name}.{layer.view}".strip("."))))
         ]
-        if len(found) == 1:
-            return _as_picture(found[0])
-        if found:
+        if len(named) == 1:
+            return _as_picture(named[0])
+        if named:
             by_view = [
-                layer for layer in found if layer.view == found[0].view and layer.part == found[0].part
+                layer for layer in named if layer.view == named[0].view and layer.part == named[0].part
             ]
             return _as_picture(by_view[0])
     for layer in layers:
@@ -305,6 +320,6 @@ def _named_parts(layers: Sequence[Layer]) -> str:
 
 
 def _listed(names: Sequence[str], most: int = _SHOWN) -> str:
-    shown = [name for name in names if name.strip().isprintable() and name.strip()]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
+    printable = [name for name in names if name.strip().isprintable() and name.strip()]
+    more = f" and {len(printable) - most} more" if len(printable) > most else ""
+    return ", ".join(printable[:most]) + more

@@ -41,8 +41,8 @@ def luminance_percentiles(luminance: NDArray[np.float32]) -> dict[str, float]:
     if total == 0:
         return dict.fromkeys([f"luminance_{name}" for name in PERCENTILES], 0.0) | {"stops": 0.0}
     ranks = [max(1, int(np.ceil(total * percent / 100))) for percent in PERCENTILES.values()]
-    found = (np.searchsorted(cumulative, ranks) + 1).astype(np.uint16).view(np.float16)
-    values = {f"luminance_{name}": float(v) for name, v in zip(PERCENTILES, found, strict=True)}
+    at_ranks = (np.searchsorted(cumulative, ranks) + 1).astype(np.uint16).view(np.float16)
+    values = {f"luminance_{name}": float(v) for name, v in zip(PERCENTILES, at_ranks, strict=True)}
     return values | {"stops": float(np.log2(values["luminance_p99_9"] / values["luminance_p0_1"]))}
 
 

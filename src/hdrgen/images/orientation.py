@@ -27,11 +27,11 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def orientation_in(exif: bytes) -> int:
     """Return the orientation that a block of EXIF states, 1 where it states none or is damaged."""
-    stated = Image.Exif()
+    block = Image.Exif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stated.load(exif)
-            return int(stated.get(ExifTags.Base.Orientation, 1))
+            block.load(exif)
+            return int(block.get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
         return 1

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def pixel_share(found: NDArray[np.bool_]) -> float:
+def pixel_share(mask: NDArray[np.bool_]) -> float:
     """Return the share of pixels with any component found, of ``(H, W, C)``.
 
     Examples
@@ -13,7 +13,7 @@ def pixel_share(found: NDArray[np.bool_]) -> float:
     0.5
     """
     # Eight times as fast as any() along so short an axis.
-    any_component = found[..., 0].copy()
-    for component in range(1, found.shape[-1]):
-        any_component |= found[..., component]
+    any_component = mask[..., 0].copy()
+    for component in range(1, mask.shape[-1]):
+        any_component |= mask[..., component]
     return float(any_component.mean())

@@ -6,6 +6,7 @@ first.
 
 import struct
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, from_cicp, from_gamma, named
 from hdrgen.images.exif import says_more
+from hdrgen.images.geometry import aspect_of_resolutions
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.orientation import orientation_in, upright
 from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
@@ -40,23 +42,40 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     width, height, bits, kind = struct.unpack(">IIBB", chunks[0][1][:10])
     check_size(path, width, height, max_megapixels)
     check_rgb(path, _COLOURS.get(kind, "strange"), bits)
-    said = dict(reversed(chunks))  # the first of each kind
-    colour, notes = _stated_colour(said)
-    if b"acTL" in said:
+    first = dict(reversed(chunks))  # of each kind
+    colour, notes = _stated_colour(first)
+    if b"acTL" in first:
         notes = (*notes, "the PNG is animated; its first picture was taken")
     alpha = None
     # libpng drops a transparent colour that is not three numbers.
-    if kind == 6 or len(said.get(b"tRNS", b"")) == 6:
+    if kind == 6 or len(first.get(b"tRNS", b"")) == 6:
         stored = decode(path, data, cv2.IMREAD_UNCHANGED)
         code, alpha = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(stored[..., 3])
     else:
         code = decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
-    if b"eXIf" in said:
-        orientation = orientation_in(bytes(said[b"eXIf"]))
+    orientation = 1
+    if b"eXIf" in first:
+        orientation = orientation_in(bytes(first[b"eXIf"]))
         code = upright(code, orientation)
         alpha = None if alpha is None else upright(alpha, orientation)
     text = _text(chunks)
-    return CodeImage(code, alpha, text, "png", colour, notes, _header(text, said))
+    return CodeImage(
+        code,
+        alpha,
+        text,
+        format="png",
+        colour=colour,
+        notes=notes,
+        header=_header(text, first),
+        pixel_aspect_ratio=_pixel_aspect_ratio(first, orientation),
+    )
+
+
+def _pixel_aspect_ratio(first: Mapping[bytes, memoryview], orientation: int) -> float:
+    if len(first.get(b"pHYs", b"")) != 9:
+        return 1.0
+    across, down, _ = struct.unpack(">IIB", first[b"pHYs"])
+    return aspect_of_resolutions(across, down, orientation)
 
 
 def _chunks(path: Path, data: bytes) -> Chunks:
@@ -80,13 +99,13 @@ def _chunks(path: Path, data: bytes) -> Chunks:
     raise UnreadableImage(path, "is a truncated PNG; copy or save it again")
 
 
-def _header(text: dict[str, str], said: dict[bytes, memoryview]) -> tuple[str, ...]:
+def _header(text: dict[str, str], first: Mapping[bytes, memoryview]) -> tuple[str, ...]:
     """Return keywords that are not ours, and EXIF where it says more than the orientation."""
     names = [keyword for keyword in text if not keyword.startswith("hdrgen:")]
-    if b"eXIf" in said:
+    if b"eXIf" in first:
         exif = Image.Exif()
         with suppress(Exception):  # Pillow fails on damage in every way there is, and the picture is whole
-            exif.load(bytes(said[b"eXIf"]))
+            exif.load(bytes(first[b"eXIf"]))
         if says_more(exif):
             names.append("EXIF")
     return tuple(names)
@@ -113,20 +132,20 @@ def _text(chunks: Chunks) -> dict[str, str]:
     return text
 
 
-def _stated_colour(said: dict[bytes, memoryview]) -> tuple[StatedColour | None, tuple[str, ...]]:
+def _stated_colour(first: Mapping[bytes, memoryview]) -> tuple[StatedColour | None, tuple[str, ...]]:
     """Return what the chunks say, in the order of precedence of PNG's third edition (section 4.3)."""
     readers = {b"cICP": _cicp, b"iCCP": _iccp, b"sRGB": _srgb, b"gAMA": _gamma, b"cHRM": _primaries_alone}
-    return first_stated([partial(read, said) for kind, read in readers.items() if kind in said])
+    return first_stated([partial(read, first) for kind, read in readers.items() if kind in first])
 
 
-def _cicp(said: dict[bytes, memoryview]) -> StatedColour | None:
-    if len(said[b"cICP"]) != 4:
+def _cicp(first: Mapping[bytes, memoryview]) -> StatedColour | None:
+    if len(first[b"cICP"]) != 4:
         raise NotUnderstood("the cICP chunk is damaged")
-    return from_cicp(struct.unpack("4B", said[b"cICP"]), "cICP")
+    return from_cicp(struct.unpack("4B", first[b"cICP"]), "cICP")
 
 
-def _iccp(said: dict[bytes, memoryview]) -> StatedColour | None:
-    _, _, compressed = bytes(said[b"iCCP"]).partition(b"\0")
+def _iccp(first: Mapping[bytes, memoryview]) -> StatedColour | None:
+    _, _, compressed = bytes(first[b"iCCP"]).partition(b"\0")
     try:
         profile = zlib.decompressobj().decompress(compressed[1:], _PROFILE_MAX)
     except zlib.error:
@@ -134,25 +153,25 @@ def _iccp(said: dict[bytes, memoryview]) -> StatedColour | None:
     return stated_by_profile(profile, "iCCP")
 
 
-def _srgb(_: dict[bytes, memoryview]) -> StatedColour:
+def _srgb(_: Mapping[bytes, memoryview]) -> StatedColour:
     return named("srgb_rec709", "sRGB chunk")
 
 
-def _gamma(said: dict[bytes, memoryview]) -> StatedColour:
-    if len(said[b"gAMA"]) != 4:
+def _gamma(first: Mapping[bytes, memoryview]) -> StatedColour:
+    if len(first[b"gAMA"]) != 4:
         raise NotUnderstood("the gAMA chunk is damaged")
-    encoding_exponent = int.from_bytes(said[b"gAMA"]) / 100000
+    encoding_exponent = int.from_bytes(first[b"gAMA"]) / 100000
     if encoding_exponent == 0:
         raise NotUnderstood("gamma 0 is no curve")
     chromaticities = None
-    if b"cHRM" in said:
-        if len(said[b"cHRM"]) != 32:
+    if b"cHRM" in first:
+        if len(first[b"cHRM"]) != 32:
             raise NotUnderstood("the cHRM chunk is damaged")
-        wx, wy, rx, ry, gx, gy, bx, by = (value / 100000 for value in struct.unpack(">8I", said[b"cHRM"]))
+        wx, wy, rx, ry, gx, gy, bx, by = (value / 100000 for value in struct.unpack(">8I", first[b"cHRM"]))
         chromaticities = Chromaticities((rx, ry), (gx, gy), (bx, by), (wx, wy))
     return from_gamma(1 / encoding_exponent, chromaticities, "gAMA and cHRM" if chromaticities else "gAMA")
 
 
-def _primaries_alone(said: dict[bytes, memoryview]) -> None:
-    if b"gAMA" not in said:
+def _primaries_alone(first: Mapping[bytes, memoryview]) -> None:
+    if b"gAMA" not in first:
         raise NotUnderstood("primaries (cHRM) without a curve (gAMA)")

@@ -78,11 +78,11 @@ def left_behind(attributes: Mapping[str, Any], kept: Iterable[str] | None = None
 
 def header_notes(names: Iterable[str]) -> tuple[str, ...]:
     """Return what a person should know of names from `left_behind`; nothing where there are none."""
-    found = list(dict.fromkeys(names))
-    if not found:
+    unique = list(dict.fromkeys(names))
+    if not unique:
         return ()
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return (f"left behind of the header: {', '.join(found[:_SHOWN])}{more}",)
+    more = f" and {len(unique) - _SHOWN} more" if len(unique) > _SHOWN else ""
+    return (f"left behind of the header: {', '.join(unique[:_SHOWN])}{more}",)
 
 
 def _is_carried(name: str, value: Any) -> bool:
@@ -100,9 +100,9 @@ def made_by(route: str, **facts: str | float | None) -> Attributes:
     >>> made_by("convert", source="a.png")["hdrgenSource"]
     'a.png'
     """
-    said = {"version": __version__, "route": route, **facts}
+    named = {"version": __version__, "route": route, **facts}
     return {
         "hdrgen" + "".join(word.capitalize() for word in name.split("_")): value
-        for name, value in said.items()
+        for name, value in named.items()
         if value is not None
     }

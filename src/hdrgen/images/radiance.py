@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import XYZ_E, Chromaticities, spans_space
 from hdrgen.images.stored_image import (
-    InaccessibleImage,
     SceneImage,
     StoredChannel,
     StoredHeader,
     StoredPart,
     UnreadableImage,
+    read_bytes,
 )
 
 MAGIC = b"#?"
@@ -101,11 +101,7 @@ def read_radiance(path: Path) -> SceneImage:
 
 
 def _bytes(path: Path, limit: int = -1) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(limit)
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    data = read_bytes(path, limit)
     if not data.startswith(MAGIC):
         raise UnreadableImage(path, "is not a Radiance picture")
     return data
@@ -121,10 +117,10 @@ def _parse_header(path: Path, data: bytes) -> _Header:
     if 0 in (scan[0][2], scan[1][2]):
         raise UnreadableImage(path, "has a damaged Radiance header (a picture without pixels)")
 
-    said = _Said()
+    header = _HeaderLines()
     for line in lines:
-        said.add(line)
-    kind = said.attributes.get("FORMAT", "32-bit_rle_rgbe")
+        header.add(line)
+    kind = header.attributes.get("FORMAT", "32-bit_rle_rgbe")
     if kind not in {"32-bit_rle_rgbe", "32-bit_rle_xyze"}:
         raise UnreadableImage(path, f"has an unknown Radiance format {kind!r}")
     height, width = (axis[2] for axis in (scan if scan[0][1] == b"Y" else scan[::-1]))
@@ -133,14 +129,14 @@ def _parse_header(path: Path, data: bytes) -> _Header:
         width=width,
         height=height,
         channels=("R", "G", "B") if is_rgb else ("X", "Y", "Z"),
-        chromaticities=said.chromaticities() if is_rgb else XYZ_E,
-        attributes=said.attributes,
+        chromaticities=header.chromaticities() if is_rgb else XYZ_E,
+        attributes=header.attributes,
         compression="rle",
         storage="scanline",
-        notes=tuple(said.notes),
+        notes=tuple(header.notes),
     )
-    correction = np.array(said.attributes.get("EXPOSURE", 1.0)) * np.array(
-        said.attributes.get("COLORCORR", 1.0)
+    correction = np.array(header.attributes.get("EXPOSURE", 1.0)) * np.array(
+        header.attributes.get("COLORCORR", 1.0)
     )
     return _Header(stored, end + 1, (scan[0], scan[1]), correction)
 
@@ -159,7 +155,7 @@ def _header_lines(data: bytes) -> tuple[list[bytes] | None, int]:
 
 
 @dataclass
-class _Said:
+class _HeaderLines:
     """What a header's lines say, one after the other."""
 
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -187,14 +183,16 @@ class _Said:
 
     def chromaticities(self) -> Chromaticities | None:
         """Return what PRIMARIES state; zeros are how Radiance says nothing."""
-        stated = self.attributes.get("PRIMARIES")
-        if stated is None or not any(stated):
+        primaries = self.attributes.get("PRIMARIES")
+        if primaries is None or not any(primaries):
             return None
-        chromaticities = Chromaticities(*((x, y) for x, y in zip(stated[::2], stated[1::2], strict=True)))
+        chromaticities = Chromaticities(
+            *((x, y) for x, y in zip(primaries[::2], primaries[1::2], strict=True))
+        )
         if spans_space(chromaticities):
             return chromaticities
-        shown = " ".join(f"{x:g}" for x in stated)
-        self.notes.append(f"PRIMARIES={shown} span no colour space: taken as if none were stated")
+        text = " ".join(f"{x:g}" for x in primaries)
+        self.notes.append(f"PRIMARIES={text} span no colour space: taken as if none were stated")
         return None
 
     def _factors(self, name: str, count: int) -> list[float]:
@@ -244,9 +242,9 @@ def _decode(path: Path, data: bytes, lines: int, width: int) -> NDArray[np.uint8
     position, missing = 0, lines
     while missing:
         decode = _decode_planes if data[position : position + 4] == marker else _decode_pixels
-        found, position = decode(damaged, data, position, missing, width, marker)
-        decoded.append(found)
-        missing -= len(found)
+        pixels, position = decode(damaged, data, position, missing, width, marker)
+        decoded.append(pixels)
+        missing -= len(pixels)
     return decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
 
 

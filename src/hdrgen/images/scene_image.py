@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.images import exr, radiance
-from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, seen
+from hdrgen.images.geometry import Geometry, Window, overlap, placed, placed_notes, visible
 from hdrgen.images.interop_id import NotLinear, linear_light
-from hdrgen.images.stored_image import InaccessibleImage, SceneImage, StoredHeader, UnreadableImage
+from hdrgen.images.stored_image import SceneImage, StoredHeader, UnreadableImage, read_bytes
 from hdrgen.runtime.errors import HdrgenError
 
 Format = Literal["openexr", "radiance"]
@@ -25,11 +25,7 @@ def image_format(path: Path) -> Format | None:
     UnreadableImage
         The file is missing or cannot be opened.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            start = stream.read(4)
-    except OSError as error:
-        raise InaccessibleImage(path, f"cannot be read ({error.strerror})") from None
+    start = read_bytes(Path(path), 4)
     if start == exr.MAGIC:
         return "openexr"
     return "radiance" if start.startswith(radiance.MAGIC) else None
@@ -155,7 +151,7 @@ def cut_to_display(path: Path, image: SceneImage) -> SceneImage:
     """
     geometry = image.geometry
     shared = overlap([geometry.data_window, geometry.display_window]) or geometry.data_window
-    return _in_window(path, image, seen, shared, ())
+    return _in_window(path, image, visible, shared, ())
 
 
 def _in_window(

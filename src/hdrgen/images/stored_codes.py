@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour
+from hdrgen.images.geometry import Geometry
 from hdrgen.images.stored_image import UnreadableImage
 
 Format = Literal["png", "tiff", "jpeg"]
@@ -28,7 +29,8 @@ class CodeImage(Generic[CodeT]):
     PNG says about itself, keyword to text; empty for the other formats. `colour` is what the file states of the
     codes' colour, in the way of its format; None where it states nothing that is understood. `notes` say what was
     chosen, left behind or not understood. `header` names what else the file says, which an output does not: keywords of
-    text that are not ours, EXIF, an image description.
+    text that are not ours, EXIF, an image description. `pixel_aspect_ratio` is width over height of a pixel by the
+    resolutions that a PNG or TIFF states; 1 where none are stated, or none that anybody can mean.
     """
 
     code: NDArray[CodeT]
@@ -38,6 +40,15 @@ class CodeImage(Generic[CodeT]):
     colour: StatedColour | None = None
     notes: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
+    pixel_aspect_ratio: float = 1.0
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Where the pixels lie if they are not square, None for any other picture."""
+        if self.pixel_aspect_ratio == 1.0:
+            return None
+        window = (0, 0, self.width - 1, self.height - 1)
+        return Geometry(window, window, self.pixel_aspect_ratio)
 
     @property
     def bits(self) -> int:
@@ -91,10 +102,10 @@ def first_stated(
     notes = []
     for statement in statements:
         try:
-            stated = statement()
+            colour = statement()
         except NotUnderstood as error:
             notes.append(f"what the file says of its colour is not understood: {error}")
             continue
-        if stated is not None:
-            return stated, tuple(notes)
+        if colour is not None:
+            return colour, tuple(notes)
     return None, tuple(notes)

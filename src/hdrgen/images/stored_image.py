@@ -26,7 +26,27 @@ class UnreadableImage(HdrgenError):  # noqa: N818 - reads as what it says
 
 
 class InaccessibleImage(UnreadableImage, MachineError):  # noqa: N818
-    """A picture that the machine does not give: it is missing, or may not or cannot be read."""
+    """A picture file that is missing, or that the system cannot or may not read."""
+
+    @classmethod
+    def because(cls, path: Path, error: OSError) -> "InaccessibleImage":
+        """Return the error of a file that the system could not read."""
+        return cls(path, f"cannot be read ({error.strerror})")
+
+
+def read_bytes(path: Path, count: int = -1) -> bytes:
+    """Return the first bytes of a file, or all of them.
+
+    Raises
+    ------
+    InaccessibleImage
+        It is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise InaccessibleImage.because(path, error) from None
 
 
 class OwnTypeText(str):
@@ -56,6 +76,14 @@ class StoredPart:
     view: str
     storage: str
     channels: tuple[StoredChannel, ...]
+
+    @property
+    def by_layer(self) -> dict[str, list[StoredChannel]]:
+        """The channels by what their names have before the last dot: layer and view; empty for the part's own."""
+        layers: dict[str, list[StoredChannel]] = {}
+        for channel in self.channels:
+            layers.setdefault(channel.name.rpartition(".")[0], []).append(channel)
+        return layers
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from hdrgen.images.geometry import aspect_of_resolutions
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.jpeg_scans import is_whole_segment
 from hdrgen.images.orientation import upright
@@ -27,9 +28,10 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _REDUCED, _MASK = 1, 4
 _SUBFILE, _OLD_SUBFILE, _ORIENTATION, _JPEG_TABLES, _PROFILE = 254, 255, 274, 347, 34675
+_X_RESOLUTION, _Y_RESOLUTION = 282, 283
 _OLD_REDUCED = 2
 _ASSOCIATED, _STRAIGHT = 1, 2
-_SAID = {
+_HEADER_TAGS = {
     270: "image description",
     271: "make",
     272: "model",
@@ -62,15 +64,16 @@ _THUMBNAIL = 2
 def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     """Read the bytes of a TIFF; see `code_image.read_code`."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page, notes = picture_page(file)
+        page, notes = _picture_page(file)
         _check(path, page, data, max_megapixels)
         stored = _pixels(page)
         orientation = int(_value(page, _ORIENTATION, 1))
         profile = _value(page, _PROFILE, b"")
         header = _header(page)
+        pixel_aspect_ratio = _pixel_aspect_ratio(page, orientation)
         extra = tuple(int(kind) for kind in page.extrasamples)
     code, alpha, left = _alpha(stored, extra)
-    colour, said = first_stated(
+    colour, unknown = first_stated(
         [partial(stated_by_profile, bytes(profile), "ICC profile")] if profile else []
     )
     return CodeImage(
@@ -79,19 +82,29 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         text={},
         format="tiff",
         colour=colour,
-        notes=(*notes, *left, *said),
+        notes=(*notes, *left, *unknown),
         header=header,
+        pixel_aspect_ratio=pixel_aspect_ratio,
     )
 
 
+def _pixel_aspect_ratio(page: Any, orientation: int) -> float:
+    resolutions = [_value(page, tag, None) for tag in (_X_RESOLUTION, _Y_RESOLUTION)]
+    try:
+        (across, unit), (down, other) = resolutions
+        return aspect_of_resolutions(across / unit, down / other, orientation)
+    except (TypeError, ValueError, ArithmeticError):
+        return 1.0  # the picture is whole, and that is what counts
+
+
 def _value(page: Any, tag: int, default: Any) -> Any:
-    found = page.tags.get(tag)
-    return default if found is None else found.value
+    stored = page.tags.get(tag)
+    return default if stored is None else stored.value
 
 
 def _header(page: Any) -> tuple[str, ...]:
     """Return what else a page says; descriptions that are ours or tifffile's speak of how it was stored."""
-    names = [name for tag, name in _SAID.items() if tag in page.tags]
+    names = [name for tag, name in _HEADER_TAGS.items() if tag in page.tags]
     if str(page.description).startswith(("hdrgen:", '{"shape"')) or not page.description:
         names = [name for name in names if name != "image description"]
     return tuple(names)
@@ -124,7 +137,7 @@ def _area(page: Any) -> int:
     return int(page.imagewidth * page.imagelength)
 
 
-def picture_page(file: tifffile.TiffFile) -> tuple[Any, list[str]]:
+def _picture_page(file: tifffile.TiffFile) -> tuple[Any, list[str]]:
     """Return the page that is the picture, and notes of what it was chosen from."""
     pages = _pages(file)
     whole = [page for page in pages if _is_whole_picture(page)]
@@ -135,12 +148,12 @@ def picture_page(file: tifffile.TiffFile) -> tuple[Any, list[str]]:
     first = whole[0]
     below = max(_beneath(first), key=_area, default=first)
     if _area(below) > _area(first):
-        shown = f"{first.imagewidth}x{first.imagelength}"
-        return below, [f"the first page is a preview of {shown}; the larger picture beneath it was taken"]
+        size = f"{first.imagewidth}x{first.imagelength}"
+        return below, [f"the first page is a preview of {size}; the larger picture beneath it was taken"]
     largest = max(whole, key=_area)
     if _is_thumbnail_of(first, largest):
-        shown = f"{first.imagewidth}x{first.imagelength}"
-        return largest, [f"the first page is a thumbnail of {shown}; the largest was taken"]
+        size = f"{first.imagewidth}x{first.imagelength}"
+        return largest, [f"the first page is a thumbnail of {size}; the largest was taken"]
     notes = []
     if first is not pages[0]:
         notes.append("the first page is a reduced picture or a mask; the first that is not was taken")
@@ -207,13 +220,13 @@ def _alpha(
     """
     code, others = stored[..., :3], stored.shape[2] - 3
     extra = (*extra, *([0] * others))[:others]
-    found = next((i for i, kind in enumerate(extra) if kind in (_ASSOCIATED, _STRAIGHT)), None)
-    left = others if found is None else others - 1
+    place = next((i for i, kind in enumerate(extra) if kind in (_ASSOCIATED, _STRAIGHT)), None)
+    left = others if place is None else others - 1
     notes = [f"{left} extra channel{'s' * (left > 1)} not said to be alpha left out"] if left else []
-    if found is None:
+    if place is None:
         return code, None, notes
-    alpha = stored[..., 3 + found]
-    if extra[found] == _ASSOCIATED:
+    alpha = stored[..., 3 + place]
+    if extra[place] == _ASSOCIATED:
         code = _divided(code, alpha)
         notes.append("the codes were multiplied by alpha, which was undone before decoding")
     return code, alpha, notes

@@ -15,9 +15,9 @@ _CHUNK_HEADER = 8  # of scan lines: the first row and the size, in four bytes ea
 
 def as_os_error(error: RuntimeError, path: Path) -> Exception:
     """Return what the library said as the system's error that it repeats, or as it was where it repeats none."""
-    said = str(error)
-    found = [code for code in errno.errorcode if os.strerror(code) in said]
-    return OSError(found[0], os.strerror(found[0]), str(path)) if found else error
+    message = str(error)
+    codes = [code for code in errno.errorcode if os.strerror(code) in message]
+    return OSError(codes[0], os.strerror(codes[0]), str(path)) if codes else error
 
 
 def check_whole(path: Path, target: Path) -> None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.exposure.log2_encoding import log2_decode
-from hdrgen.metrics.quality import FLOOR_LINEAR
 from hdrgen.models.bit_depth import (
     WIDEST,
     BitDepthUNet,

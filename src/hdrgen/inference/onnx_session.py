@@ -86,7 +86,7 @@ def why_absent(runtime: Runtime) -> str | None:
     if runtime == "onnx":  # its own kernels run wherever it can be imported
         return None
     try:
-        _open(_probe(), runtime, provider_options(runtime, None), threads=1).run(
+        _open(probe_graph(), runtime, provider_options(runtime, None), threads=1).run(
             None, {"x": np.zeros(1, np.float32)}
         )
     except Exception as error:  # onnxruntime's errors have no common class  # noqa: BLE001
@@ -187,7 +187,7 @@ def _engines(path: Path) -> Path:
     return folder
 
 
-def _probe() -> bytes:
+def probe_graph() -> bytes:
     """Return the smallest graph: one number and itself added."""
     from onnx import TensorProto, helper  # noqa: PLC0415 - comes with onnxruntime's extra
 

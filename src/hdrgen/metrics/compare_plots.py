@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, luminance
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.metrics.full_reference import metric_of
-from hdrgen.metrics.quality import FLOOR_LINEAR, stops_error
+from hdrgen.metrics.quality import stops_error
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 

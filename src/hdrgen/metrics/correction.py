@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.display import PQ_C1, PQ_C2, PQ_C3, PQ_M1, PQ_M2, PQ_PEAK_NITS
 from hdrgen.colour.primaries import AWG4, luminance, rgb_to_xyz
-from hdrgen.metrics.quality import FLOOR_LINEAR, NITS_PER_UNIT
+from hdrgen.colour.units import FLOOR_LINEAR, NITS_PER_UNIT
 
 Array = NDArray[np.floating]
 ScaleBy = Literal["none", "median", "least_squares"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.display import pq_encode
 from hdrgen.colour.primaries import AWG4, REC2020, convert_primaries
-from hdrgen.metrics.quality import NITS_PER_UNIT
+from hdrgen.colour.units import NITS_PER_UNIT
 
 Array = NDArray[np.floating]
 

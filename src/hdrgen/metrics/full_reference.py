@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.pu21 import MAX_NITS
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.metrics import quality
 from hdrgen.metrics.correction import SCALES, ScaleBy, crf_corrected, scale_stops
 from hdrgen.metrics.delta_e_itp import delta_e_itp
@@ -27,7 +28,7 @@ from hdrgen.runtime.errors import HdrgenError
 Picture = NDArray[np.floating]
 SMALLEST_SIDE = 11
 """Pixels that the window of SSIM needs."""
-CEILING_LINEAR = MAX_NITS / quality.NITS_PER_UNIT
+CEILING_LINEAR = MAX_NITS / NITS_PER_UNIT
 """10,000 nit, where PU21 and PQ end: metrics over them see no difference between what is above."""
 
 
@@ -74,7 +75,7 @@ METRICS: dict[str, Metric] = {
         Metric("stops_rmse", "stops", "lower", True, "log2 of luminance", _stops),
         Metric("peak_ratio", "", "nearer 1", True, "99.99th percentiles", quality.peak_ratio),
         Metric("delta_e_itp", "", "lower", True, "ITU-R BT.2124-0, 2019", _delta_e, CEILING_LINEAR),
-        Metric("jod", "JOD", "higher", True, _CVVDP, jod, PEAK_NITS / quality.NITS_PER_UNIT, is_installed),
+        Metric("jod", "JOD", "higher", True, _CVVDP, jod, PEAK_NITS / NITS_PER_UNIT, is_installed),
         Metric("psnr_mu", "dB", "higher", False, _MU_LAW, psnr_mu),
         Metric("psnr_linear", "dB", "higher", False, f"PSNR-L: linear RGB {_PEAK}", quality.psnr_linear),
         Metric("ssim_linear", "", "higher", False, f"{_SSIM}, {_PEAK}", quality.ssim_linear),

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.exposure.estimation import well_exposed_codes
 from hdrgen.images.light_statistics import awg4_luminance, luminance_percentiles
-from hdrgen.metrics.quality import FLOOR_LINEAR, pu21_psnr
+from hdrgen.metrics.quality import pu21_psnr
 from hdrgen.qc.statistics import at_maximum_share
 
 Light = NDArray[np.floating]
 Code8 = NDArray[np.uint8]
 
-PINNED_CODE = 255
+CLIPPED_CODE = 255
 FEWEST_COMPARED = 0.02
 """Brackets are compared where at least this share of their components is well exposed in both."""
 
@@ -27,13 +28,13 @@ _STOPS_EDGES = np.arange(-10, 14 + 1 / 16, 1 / 8)
 _STOPS_MIDDLES = (_STOPS_EDGES[1:] + _STOPS_EDGES[:-1]) / 2
 
 
-def pinned_share(*code8: Code8) -> float:
-    """Return the share of pixels that every one of these renditions of a scene has at its ceiling.
+def clipped_fraction(*code8: Code8) -> float:
+    """Return the fraction of pixels that every one of these renditions of a scene has at its ceiling.
 
     A pixel is at the ceiling when any of its components is code 255. A long exposure is meant to clip: what counts is
     whether there is one that does not.
     """
-    return float(np.mean(np.logical_and.reduce([(c == PINNED_CODE).any(-1) for c in code8])))
+    return float(np.mean(np.logical_and.reduce([(c == CLIPPED_CODE).any(-1) for c in code8])))
 
 
 def light_figures(linear_awg4: Light) -> dict[str, float]:

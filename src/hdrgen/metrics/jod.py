@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
-from hdrgen.metrics.quality import NITS_PER_UNIT
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.runtime.errors import HdrgenError
 
 DISPLAY = "standard_hdr_linear"

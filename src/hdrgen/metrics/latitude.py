@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.display import srgb_encode
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries, luminance
+from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.metrics.coded_primaries import in_coded_primaries
-from hdrgen.metrics.quality import FLOOR_LINEAR
 
 EXPOSURES_STOPS = (-4, -2, 0, 2, 4)
 
@@ -59,7 +59,7 @@ def exposure_latitude(linear_awg4: Light, exposures_stops: Sequence[float] = EXP
     Returns
     -------
     DataFrame
-        A row for each exposure: ``clipped_share`` of the pixels, which the monitor shows white or which are at the
+        A row for each exposure: ``clipped_fraction`` of the pixels, which the monitor shows white or which are at the
         picture's own ceiling (grey patches where light should be); ``banded_share`` of the pixels in flat areas that
         belong to false contours, in the primaries where they are most, and null where there is no flat area.
     """
@@ -76,7 +76,7 @@ def exposure_latitude(linear_awg4: Light, exposures_stops: Sequence[float] = EXP
         rows.append(
             {
                 "exposure_stops": float(stops),
-                "clipped_share": float(np.mean(white | at_ceiling)),
+                "clipped_fraction": float(np.mean(white | at_ceiling)),
                 "banded_share": max((share for share in banded if share is not None), default=None),
             }
         )

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hdrgen.metrics.quality import FLOOR_LINEAR, psnr_linear
+from hdrgen.colour.units import FLOOR_LINEAR
+from hdrgen.metrics.quality import psnr_linear
 
 MU = 5000.0
 """Kalantari and Ramamoorthi, "Deep High Dynamic Range Imaging of Dynamic Scenes" (SIGGRAPH 2017)."""

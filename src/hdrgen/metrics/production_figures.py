@@ -38,7 +38,7 @@ _LEAST_RATIO = 2.0**-14
 
 FIGURES: Mapping[str, Figure] = {
     "ceiling_share": Figure("of pixels", "lower", 1e-3, of_content=True),
-    "clipped_share_-4": Figure("of pixels", "lower", 1e-3, of_content=True),
+    "clipped_fraction_-4": Figure("of pixels", "lower", 1e-3, of_content=True),
     "banded_share": Figure("of flat areas", "lower", 1e-2),
     "noise_floor_stops": Figure("stops", ""),
     "noise_floor_shift_stops": Figure("stops", "lower", 0.05, of_content=True),

@@ -14,10 +14,7 @@ from skimage.metrics import structural_similarity
 
 from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.colour.pu21 import PEAK, pu21_encode
-
-NITS_PER_UNIT = 100.0
-FLOOR_LINEAR = 1e-3
-"""Luminance below this, 7.5 stops under grey, is noise in any camera; errors in stops are measured above it."""
+from hdrgen.colour.units import FLOOR_LINEAR, NITS_PER_UNIT
 
 LUMINANCE_BANDS = {
     "below_0.05": (0.0, 0.05),

@@ -44,9 +44,10 @@ QUANTITIES: dict[str, Quantity] = {
     "psnr": Quantity("dB", "higher"),
     "same_code8_share": Quantity("of codes", "higher"),
     "stops_rmse_over": Quantity("ratio", "lower"),
+    "margin": Quantity("dB", "higher"),
     # Generated pictures: `metrics.generated`, `metrics.flux`.
     "adherence": Quantity(_PICTURES, "higher"),
-    "pinned_share": Quantity(_PIXELS, "lower"),
+    "clipped_fraction": Quantity(_PIXELS, "lower"),
     "consistency_pu21_psnr": Quantity("dB", "higher"),
     "exposure_error_stops": Quantity("stops", "lower"),
     "compared_share": Quantity("of components"),
@@ -64,12 +65,13 @@ QUANTITIES: dict[str, Quantity] = {
     "finite_share": Quantity(_PIXELS, "higher"),
     "negative_share": Quantity("of components", "lower"),
     # What fine-tuning changed: more light or more range is not better in itself.
-    "pinned_ratio": Quantity("ratio", "lower"),
+    "clipped_ratio": Quantity("ratio", "lower"),
     "base_against_brackets_peak_ratio": Quantity("ratio"),
     # Whether a picture survives production: `validation`.
-    "way_to_footage": Quantity("", "nearer 1"),
+    "falls_short": Quantity("figures", "lower"),
+    "as_footage": Quantity("figures", "higher"),
+    "levels": Quantity("half floats that occur"),
     **{name: Quantity(figure.unit, figure.better) for name, figure in FIGURES.items()},
-    "clipped_share": Quantity(_PIXELS),
     # Training, captions and exports.
     "loss": Quantity("", "lower"),
     "bytes": Quantity("bytes"),
@@ -79,6 +81,7 @@ QUANTITIES: dict[str, Quantity] = {
     "contradictions": Quantity("captions", "lower"),
     "quarantined": Quantity("files", "lower"),
     "relative_error": Quantity("", "lower"),
+    "error_ppm": Quantity("parts per million", "lower"),
 }
 """Every quantity by its name in a metrics file, those that say most first in each group."""
 

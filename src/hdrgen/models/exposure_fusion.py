@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.exposure.log2_encoding import MAX_LOG2, log2_decode, log2_encode
 from hdrgen.models.consistency import TRUST_INSIDE_INTERVAL
 from hdrgen.models.neighbourhood_attention import NeighbourhoodAttention
@@ -57,8 +58,6 @@ MOST_CORRECTION_LOG2 = 0.25
 """A quarter of a stop is as far as the network may move the average. Where every bracket is clipped the average's standard
 deviation is several stops, and what looked best while training painted lights several times too bright there."""
 
-NITS_PER_UNIT = 100.0
-
 
 class ExposureFusionLoss(Section):
     """What is wrong with an output: three terms, in the perceptual, the logarithmic and the linear domain."""
@@ -77,7 +76,7 @@ class ExposureFusion(Section):
     widths: tuple[int, int, int, int, int] = (32, 64, 96, 128, 128)
     """Channels at half of the picture's size, a quarter, and so on."""
     heads: int = 4
-    """Of the self-attention."""
+    """Heads of the self-attention."""
     attention_window: int = Field(5, ge=1)
     """Side of the neighbourhood, in places of 32x32 pixels, that each place attends to. Bounded, so that tiles agree."""
 

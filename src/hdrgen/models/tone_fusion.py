@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.tone_maps import Log, Reinhard
+from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.exposure.log2_encoding import MAX_LOG2, log2_decode, log2_encode
 from hdrgen.exposure.tone_map_tables import tone_map_tables
 from hdrgen.models.consistency import TRUST_INSIDE_INTERVAL, WINDOW_PIXELS, local_consistency
@@ -41,8 +42,6 @@ FEATURES = 3 + UNSHUFFLED_CHANNELS + 3
 
 LOG2_WEIGHT = 4.0
 """Decibels that an error of 1 in log2 encoding (one stop in the light) weighs in the loss."""
-
-NITS_PER_UNIT = 100.0
 
 
 class ToneFusion(Section):

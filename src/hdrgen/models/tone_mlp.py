@@ -24,6 +24,7 @@ class ToneMlpLoss(Section):
     highlight_weight: float = Field(0.5, ge=0)
     """Weight of the same error over pixels above `highlight_linear`."""
     highlight_linear: float = Field(1.0, gt=0)
+    """Scene-linear value from which a pixel is a highlight."""
     colour_ratio_weight: float = Field(0.5, ge=0)
     """Weight of the error in each component's share of the sum."""
     epsilon: float = Field(5e-5, gt=0)

@@ -27,14 +27,14 @@ def eight_bit_encoding(image: SceneImage) -> str | None:
     values = image.rgb.reshape(-1, 3)
     values = values[:: max(1, len(values) // _GRID_SAMPLES)].astype(np.float32)
     values = values[np.isfinite(values).all(axis=-1)]
-    stated = image.chromaticities or REC709
+    own = image.chromaticities or REC709
     for name, encode, primaries in (("sRGB", srgb_encode, REC709), ("LogC4", logc4_encode, AWG4)):
-        for space in {stated, primaries}:
+        for space in {own, primaries}:
             try:
-                own = convert_primaries(values, stated, space)
+                linear = convert_primaries(values, own, space)
             except ValueError:
                 continue
-            code = encode(own) * np.float32(255)
+            code = encode(linear) * np.float32(255)
             code = code[(code > 16) & (code < 250)]
             # Few values, or a flat picture, would prove nothing.
             if code.size < 1000 or np.unique(np.rint(code)).size < 16:

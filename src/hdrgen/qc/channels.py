@@ -15,7 +15,7 @@ from hdrgen.qc.findings import Finding, broken
 from hdrgen.qc.rules import DeliveryRules, Pixels
 from hdrgen.qc.statistics import Statistics
 
-_NAMES_SAID = 6
+_NAMES_LISTED = 6
 _OVERSHOOTING = ("dwaa", "dwab")
 
 
@@ -39,10 +39,10 @@ class ChannelNumbers:
         """Its NaN and Inf in words, empty where there are none; bits are no numbers."""
         if self.kind == "bits" or not (self.nan_values or self.inf_values):
             return ""
-        said = f"{self.nan_values} NaN and {self.inf_values} Inf values"
+        words = f"{self.nan_values} NaN and {self.inf_values} Inf values"
         if self.first_bad:
-            said += f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}"
-        return f"{self.name}: {said}" if self.name else said
+            words += f", the first at x {self.first_bad[0]}, y {self.first_bad[1]}"
+        return f"{self.name}: {words}" if self.name else words
 
     @property
     def at_the_end(self) -> str:
@@ -79,8 +79,8 @@ def channel_numbers(channel: ChannelPixels) -> ChannelNumbers:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What every check looks at; `channels` may be empty where the file holds its picture and nothing else."""
+class File:
+    """A file that is checked; `channels` may be empty where it holds its picture and nothing else."""
 
     stored: StoredHeader
     rules: DeliveryRules
@@ -93,7 +93,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class SeenPicture(Seen):
+class PictureFile(File):
     """A file with a picture."""
 
     picture: Layer
@@ -116,14 +116,14 @@ class SeenPicture(Seen):
             y, x = np.argwhere(~np.isfinite(rgb).all(axis=-1))[0]
             first_bad = int(x), int(y)
         counts = light.nan_values, light.inf_values, light.half_max_values
-        found = [ChannelNumbers("", "picture", self.pixel_type, *counts, first_bad)]
+        channels = [ChannelNumbers("", "picture", self.pixel_type, *counts, first_bad)]
         if alpha is not None:
-            found.append(
+            channels.append(
                 channel_numbers(
                     ChannelPixels(self.image.part, "", self.picture.alpha or "A", alpha, "picture")
                 )
             )
-        return [*found, *super().numbers]
+        return [*channels, *super().numbers]
 
     @property
     def picture_names(self) -> list[str]:
@@ -132,54 +132,54 @@ class SeenPicture(Seen):
         return [full_name(layer.part_name, name) for name in (*layer.channels, layer.alpha) if name]
 
 
-def readable(seen: Seen) -> Iterator[Finding]:
+def readable(file: File) -> Iterator[Finding]:
     """Say what was read, and what of it is judged as the picture."""
-    said = f"{seen.stored.width}x{seen.stored.height}, {seen.stored.storage}"
-    if not isinstance(seen, SeenPicture):
-        said += ", data without a picture"
-    elif seen.channels:
-        said += f", the picture is {_listed(seen.picture_names)}"
-    yield Finding("readable", "pass", said)
+    words = f"{file.stored.width}x{file.stored.height}, {file.stored.storage}"
+    if not isinstance(file, PictureFile):
+        words += ", data without a picture"
+    elif file.channels:
+        words += f", the picture is {_listed(file.picture_names)}"
+    yield Finding("readable", "pass", words)
 
 
-def pixels(seen: Seen) -> Iterator[Finding]:
+def pixels(file: File) -> Iterator[Finding]:
     """Judge the type of the picture's channels, and name that of the others."""
-    rule: Pixels = seen.rules.pixels
+    rule: Pixels = file.rules.pixels
     by_type: dict[str, list[str]] = defaultdict(list)
-    for channel in seen.numbers:
+    for channel in file.numbers:
         # The alpha of integers has become float in reading, as they have.
         if channel.kind != "picture" or (
-            isinstance(seen, SeenPicture)
+            isinstance(file, PictureFile)
             and channel.name
-            and seen.pixel_type not in ("uint", channel.pixel_type)
+            and file.pixel_type not in ("uint", channel.pixel_type)
         ):
             by_type[channel.pixel_type].append(channel.name)
     beside = "; ".join(f"{_listed(names)} ({pixel_type})" for pixel_type, names in by_type.items())
-    if not isinstance(seen, SeenPicture):
+    if not isinstance(file, PictureFile):
         yield Finding("pixels", "pass", beside)
         return
     beside = f", beside it {beside}" if beside else ""
-    if seen.image.luminance_chroma:
+    if file.image.luminance_chroma:
         yield broken(rule, "pixels", f"luminance and halved chroma{beside}", "write RGB: hdrgen convert")
-    elif seen.pixel_type in rule.types:
-        yield Finding("pixels", "pass", f"{seen.pixel_type} RGB{beside}")
+    elif file.pixel_type in rule.types:
+        yield Finding("pixels", "pass", f"{file.pixel_type} RGB{beside}")
     else:
-        why = f"{seen.pixel_type}, not {' or '.join(rule.types)}{beside}"
+        why = f"{file.pixel_type}, not {' or '.join(rule.types)}{beside}"
         yield broken(rule, "pixels", why, "hdrgen convert writes half")
 
 
-def finite(seen: Seen) -> Iterator[Finding]:
+def finite(file: File) -> Iterator[Finding]:
     """Look for NaN and Inf in every channel that holds numbers; depth is infinite by custom where nothing is."""
-    bad = [channel for channel in seen.numbers if channel.bad_numbers]
+    bad = [channel for channel in file.numbers if channel.bad_numbers]
     infinite = [channel.bad_numbers for channel in bad if channel.kind == "depth" and not channel.nan_values]
     wrong = [channel.bad_numbers for channel in bad if channel.kind != "depth" or channel.nan_values]
     way_out = "repair the frame: they spread under every filter"
-    compression = seen.stored.compression
+    compression = file.stored.compression
     if compression in _OVERSHOOTING and any(c.kind == "picture" and c.inf_values for c in bad):
         wrong.insert(1, f"{compression} loses precision, by which light near {HALF_MAX:g} becomes Inf")
         way_out = "write it from its source with --compression zip; they spread under every filter"
     if wrong:
-        yield broken(seen.rules.finite, "finite", _listed([*wrong, *infinite], "; "), way_out)
+        yield broken(file.rules.finite, "finite", _listed([*wrong, *infinite], "; "), way_out)
     elif infinite:
         way_out = "usual where nothing is, but they spread under every filter"
         yield Finding("finite", "warn", _listed(infinite, "; "), way_out)
@@ -187,32 +187,32 @@ def finite(seen: Seen) -> Iterator[Finding]:
         yield Finding("finite", "pass", "no NaN, no Inf")
 
 
-def overflow(seen: Seen) -> Iterator[Finding]:
+def overflow(file: File) -> Iterator[Finding]:
     """Look for values where half floats end: in the picture they break the rule, beside it they are asked about."""
     ends = f"at {HALF_MAX:g}, where half floats end"
     # Large is nothing unusual for a distance, nor for what is stored as float to hold more.
     beside = [
         channel.at_the_end
-        for channel in seen.numbers
+        for channel in file.numbers
         if channel.at_the_end
         and channel.name
         and (channel.kind == "picture" or (channel.kind, channel.pixel_type) == ("other", "half"))
     ]
-    light = seen.light if isinstance(seen, SeenPicture) else None
+    light = file.light if isinstance(file, PictureFile) else None
     if light and light.half_max_values:
         why = "; ".join(
             [f"{light.half_max_values} values {ends}", *([_listed(beside, "; ")] if beside else [])]
         )
-        yield broken(seen.rules.overflow, "overflow", why, "lower the exposure before writing half")
+        yield broken(file.rules.overflow, "overflow", why, "lower the exposure before writing half")
     elif beside:
         why = f"{_listed(beside, '; ')} {ends}"
         yield Finding("overflow", "warn", why, "cut off there? store such a channel as float")
     else:
-        said = f"largest value {light.maximum_linear:.4g}" if light else f"nothing {ends}"
-        yield Finding("overflow", "pass", said)
+        words = f"largest value {light.maximum_linear:.4g}" if light else f"nothing {ends}"
+        yield Finding("overflow", "pass", words)
 
 
-def _listed(said: Sequence[str], between: str = ", ") -> str:
+def _listed(words: Sequence[str], between: str = ", ") -> str:
     """Return the first few, and how many more there are."""
-    more = len(said) - _NAMES_SAID
-    return between.join(said[:_NAMES_SAID]) + (f"{between}and {more} more" if more > 0 else "")
+    more = len(words) - _NAMES_LISTED
+    return between.join(words[:_NAMES_LISTED]) + (f"{between}and {more} more" if more > 0 else "")

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AP0, AWG4, SPACES, Chromaticities, convert_primaries
 from hdrgen.images.conversion import assumed_chromaticities
-from hdrgen.images.exr import interop_chromaticities, interop_id, read_exr
-from hdrgen.images.exr_channels import read_channels, read_contents
+from hdrgen.images.exr import interop_chromaticities, interop_id
+from hdrgen.images.exr_channels import read_contents
 from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.qc.banding import eight_bit_encoding, stairs_share
-from hdrgen.qc.channels import Seen, SeenPicture, channel_numbers, finite, overflow, pixels, readable
-from hdrgen.qc.findings import Delivery, Finding, broken
+from hdrgen.qc.channels import File, PictureFile, channel_numbers, finite, overflow, pixels, readable
+from hdrgen.qc.findings import CheckReport, Finding, broken
 from hdrgen.qc.rules import Clipping, DeliveryRules, Rule
 from hdrgen.qc.sequences import check_sequence
 from hdrgen.qc.statistics import at_maximum_share, statistics
 
-__all__ = ["Delivery", "Finding", "check_delivery", "check_sequence"]
+__all__ = ["CheckReport", "Finding", "check_delivery", "check_sequence"]
 
 _CEILINGS_AWG4 = {469.8: "LogC4 ends", 1879.2: "LogC4 two stops down ends", 1000.0: "the latent route ends"}
 """Where encodings that pictures are generated in have code 1.0."""
@@ -32,7 +32,7 @@ def check_delivery(
     *,
     layer: str | None = None,
     part: int | str | None = None,
-) -> Delivery:
+) -> CheckReport:
     """Check an EXR against what compositors and their programs expect.
 
     What is asked of light is asked of the picture; NaN and Inf are looked for in every channel of every part, except
@@ -60,56 +60,56 @@ def check_delivery(
     notes: tuple[str, ...] = ()
     try:
         contents = read_contents(path, layer=layer, part=part)
-        picture, stored = contents.picture, contents.stored
-        channels = tuple(map(channel_numbers, read_channels(path, picture))) if contents.holds_more else ()
-        if picture is None:
-            seen = Seen(stored, rules, channels)
-            findings = [finding for check in _DATA_CHECKS for finding in check(seen)]
+        stored, picture, image = contents.stored, contents.picture, contents.image
+        channels = tuple(map(channel_numbers, contents.channels))
+        if picture is None or image is None:
+            file = File(stored, rules, channels)
+            findings = [finding for check in _DATA_CHECKS for finding in check(file)]
         else:
-            image = read_exr(path, layer=layer, part=part)
-            # Which picture is judged is worth a note; nothing is left behind where every channel is looked at.
-            notes = tuple(note for note in image.notes if not note.startswith("left behind: "))
-            with_picture = SeenPicture(stored, rules, channels, picture, image, statistics(image))
+            notes = image.notes
+            with_picture = PictureFile(stored, rules, channels, picture, image, statistics(image))
             findings = [finding for check in _CHECKS for finding in check(with_picture)]
     except UnreadableImage as error:
         way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
-        return Delivery(path, (Finding("readable", "fail", error.reason, way_out),))
+        return CheckReport(path, (Finding("readable", "fail", error.reason, way_out),))
     findings.append(_naming(path, rules))
-    return Delivery(path, tuple(finding for finding in findings if _asked(finding, rules)), notes)
+    return CheckReport(path, tuple(finding for finding in findings if _applies(finding, rules)), notes)
 
 
-def _asked(finding: Finding, rules: DeliveryRules) -> bool:
+def _applies(finding: Finding, rules: DeliveryRules) -> bool:
     """Tell whether a finding belongs to a rule that is not ignored."""
     rule: Rule | None = getattr(rules, finding.rule.replace(" ", "_").lower(), None)
     return rule is None or rule.breach != "ignore"
 
 
-def _size(seen: Seen) -> Iterator[Finding]:
-    stored, rule = seen.stored, seen.rules.size
-    said = f"{stored.width}x{stored.height}"
+def _size(file: File) -> Iterator[Finding]:
+    stored, rule = file.stored, file.rules.size
+    size = f"{stored.width}x{stored.height}"
     if (rule.width or stored.width, rule.height or stored.height) == (stored.width, stored.height):
-        yield Finding("size", "pass", said)
+        yield Finding("size", "pass", size)
     else:
-        why = f"{said}, not {rule.width or 'any'}x{rule.height or 'any'}"
+        why = f"{size}, not {rule.width or 'any'}x{rule.height or 'any'}"
         yield broken(rule, "size", why, "render it at the size asked for")
 
 
-def _clipping(seen: SeenPicture) -> Iterator[Finding]:
-    share, rule = seen.light.ceiling_share, seen.rules.clipping
-    if share > _limit(rule, seen.image):
-        why = f"{share:.2%} of pixels at exactly {seen.light.maximum_linear:g}: cut off there"
+def _clipping(file: PictureFile) -> Iterator[Finding]:
+    share, rule = file.light.ceiling_share, file.rules.clipping
+    if share > _limit(rule, file.image):
+        why = f"{share:.2%} of pixels at exactly {file.light.maximum_linear:g}: cut off there"
         yield broken(rule, "clipping", why, "use a darker exposure, or a route with a higher ceiling")
     else:
         yield Finding("clipping", "pass", "nothing is cut off")
 
 
-def _pinned(seen: SeenPicture) -> Iterator[Finding]:
-    rule = seen.rules.pinned
-    linear_awg4 = _in_primaries(seen.image, AWG4)
+def _pinned(file: PictureFile) -> Iterator[Finding]:
+    rule = file.rules.pinned
+    linear_awg4 = _in_primaries(file.image, AWG4)
     share = at_maximum_share(linear_awg4)
-    if share > _limit(rule, seen.image):
+    if share > _limit(rule, file.image):
         largest = float(linear_awg4.max())
-        known = [f", where {said}" for c, said in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3]
+        known = [
+            f", where {encoding}" for c, encoding in _CEILINGS_AWG4.items() if abs(largest / c - 1) < 2e-3
+        ]
         why = f"{share:.2%} of pixels within 0.1 % of {largest:.5g} in AWG4{''.join(known)}"
         yield broken(rule, "pinned", why, "generate it again, darker, or by another route")
     else:
@@ -121,8 +121,8 @@ def _limit(rule: Clipping, image: SceneImage) -> float:
     return max(rule.share, rule.pixels / (image.width * image.height))
 
 
-def _range(seen: SeenPicture) -> Iterator[Finding]:
-    light, rule = seen.light, seen.rules.range
+def _range(file: PictureFile) -> Iterator[Finding]:
+    light, rule = file.light, file.rules.range
     if light.maximum_linear <= rule.peak_above:
         why = f"nothing above {rule.peak_above:.1f} (largest {light.maximum_linear:.4g})"
         if light.maximum_linear <= 1:
@@ -136,11 +136,11 @@ def _range(seen: SeenPicture) -> Iterator[Finding]:
         yield Finding("range", "pass", f"{light.above_one_share:.2%} above 1.0, {light.stops:.1f} stops")
 
 
-def _gamut(seen: SeenPicture) -> Iterator[Finding]:
-    rule = seen.rules.gamut
-    own = assumed_chromaticities(seen.image)[0]
+def _gamut(file: PictureFile) -> Iterator[Finding]:
+    rule = file.rules.gamut
+    own = assumed_chromaticities(file.image)[0]
     wanted = own if rule.primaries is None else SPACES[rule.primaries]
-    rgb = _in_primaries(seen.image, wanted)
+    rgb = _in_primaries(file.image, wanted)
     # A thousandth of the largest component is what rounding to half may leave.
     outside = rgb.min(axis=-1) < -1e-3 * np.maximum(rgb.max(axis=-1), 1e-3)
     share = float(outside.mean())
@@ -162,10 +162,10 @@ def _in_primaries(image: SceneImage, space: Chromaticities) -> NDArray[np.float3
         return rgb
 
 
-def _banding(seen: SeenPicture) -> Iterator[Finding]:
-    rule, way_out = seen.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
-    encoding = eight_bit_encoding(seen.image)
-    stairs = stairs_share(seen.image.rgb)
+def _banding(file: PictureFile) -> Iterator[Finding]:
+    rule, way_out = file.rules.banding, "start from a 16-bit or float source, or hdrgen expand"
+    encoding = eight_bit_encoding(file.image)
+    stairs = stairs_share(file.image.rgb)
     if encoding:
         why = f"values sit on the 256 steps of 8-bit {encoding}: bands when graded"
         yield broken(rule, "banding", why, way_out)
@@ -175,51 +175,51 @@ def _banding(seen: SeenPicture) -> Iterator[Finding]:
         yield Finding("banding", "pass", f"no 8-bit codes, {stairs:.2%} of pixels on stairs")
 
 
-def _primaries(seen: SeenPicture) -> Iterator[Finding]:
-    image, rule = seen.image, seen.rules.primaries
-    stated = image.chromaticities
-    name = next((key for key, space in SPACES.items() if space == stated), None)
-    said = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
-    if stated is None:
+def _primaries(file: PictureFile) -> Iterator[Finding]:
+    image, rule = file.image, file.rules.primaries
+    chromaticities = image.chromaticities
+    name = next((key for key, space in SPACES.items() if space == chromaticities), None)
+    full_names = {"ap1": "ACEScg (AP1)", "ap0": "ACES2065-1 (AP0)"}
+    if chromaticities is None:
         why = "no chromaticities: every program guesses"
         yield Finding("primaries", "fail", why, "hdrgen convert --to acescg")
     elif name in rule.allowed:
-        yield Finding("primaries", "pass", said.get(name, name))
+        yield Finding("primaries", "pass", full_names.get(name, name))
     else:
-        wanted = " or ".join(said.get(space, space) for space in rule.allowed)
+        wanted = " or ".join(full_names.get(space, space) for space in rule.allowed)
         why = f"{name or 'unnamed primaries'}, not {wanted}"
         yield broken(rule, "primaries", why, "hdrgen convert --to acescg")
 
 
-def _interop_id(seen: SeenPicture) -> Iterator[Finding]:
-    stated = seen.image.chromaticities
-    interop = seen.image.attributes.get("colorInteropID")
+def _interop_id(file: PictureFile) -> Iterator[Finding]:
+    chromaticities = file.image.chromaticities
+    interop = file.image.attributes.get("colorInteropID")
     if interop is None:
-        if stated is not None and interop_id(stated) is not None:
+        if chromaticities is not None and interop_id(chromaticities) is not None:
             why = "colorInteropID is not there"
-            yield broken(seen.rules.interop_id, "interop id", why, "hdrgen convert writes it")
+            yield broken(file.rules.interop_id, "interop id", why, "hdrgen convert writes it")
         else:
             yield Finding("interop id", "pass", "none exists for these primaries")
     elif holds_codes(str(interop)):
         why = f"colorInteropID is {interop!r}, which names codes, not linear light"
         yield Finding("interop id", "fail", why, "hdrgen convert decodes them")
-    elif interop_chromaticities(str(interop)) not in (None, stated):
+    elif interop_chromaticities(str(interop)) not in (None, chromaticities):
         why = f"colorInteropID is {interop!r}, which the chromaticities contradict"
         yield Finding("interop id", "fail", why, "write the file again from its source")
     else:
         yield Finding("interop id", "pass", str(interop))
 
 
-def _aces_container(seen: SeenPicture) -> Iterator[Finding]:
-    image = seen.image
+def _aces_container(file: PictureFile) -> Iterator[Finding]:
+    image = file.image
     if not image.attributes.get("acesImageContainerFlag"):
         return
     reasons = [
-        said
-        for wrong, said in (
+        reason
+        for wrong, reason in (
             (image.chromaticities != AP0, "the primaries are not AP0"),
             (image.compression not in ("no", "none"), f"it is compressed with {image.compression}"),
-            (seen.pixel_type != "half", f"its pixels are {seen.pixel_type}"),
+            (file.pixel_type != "half", f"its pixels are {file.pixel_type}"),
             (image.storage != "scanline", "it is tiled"),
         )
         if wrong
@@ -227,14 +227,14 @@ def _aces_container(seen: SeenPicture) -> Iterator[Finding]:
     if reasons:
         why = f"flagged as an ACES container (ST 2065-4), but {' and '.join(reasons)}"
         way_out = "hdrgen convert --to aces2065-1 --compression none"
-        yield broken(seen.rules.aces_container, "ACES container", why, way_out)
+        yield broken(file.rules.aces_container, "ACES container", why, way_out)
     else:
         yield Finding("ACES container", "pass", "valid by what ST 2065-4 asks of pixels")
 
 
-def _compression(seen: Seen) -> Iterator[Finding]:
-    rule = seen.rules.compression
-    name = "none" if seen.stored.compression == "no" else seen.stored.compression
+def _compression(file: File) -> Iterator[Finding]:
+    rule = file.rules.compression
+    name = "none" if file.stored.compression == "no" else file.stored.compression
     if name in rule.allowed:
         yield Finding("compression", "pass", name)
     else:
@@ -246,8 +246,8 @@ def _compression(seen: Seen) -> Iterator[Finding]:
 _LOSSY = ("b44", "b44a", "pxr24")
 
 
-def _windows(seen: Seen) -> Iterator[Finding]:
-    attributes, rule = seen.stored.attributes, seen.rules.windows
+def _windows(file: File) -> Iterator[Finding]:
+    attributes, rule = file.stored.attributes, file.rules.windows
     data, display = (attributes.get(name) for name in ("dataWindow", "displayWindow"))
     aspect = float(attributes.get("pixelAspectRatio", 1.0))
     if data != display:
@@ -259,18 +259,18 @@ def _windows(seen: Seen) -> Iterator[Finding]:
         yield Finding("windows", "pass", "data window = display window")
 
 
-def _metadata(seen: Seen) -> Iterator[Finding]:
-    rule = seen.rules.metadata
-    missing = [name for name in rule.required if name not in seen.stored.attributes]
+def _metadata(file: File) -> Iterator[Finding]:
+    rule = file.rules.metadata
+    missing = [name for name in rule.required if name not in file.stored.attributes]
     if missing:
         yield broken(rule, "metadata", f"without {', '.join(missing)}", "have the writer add them")
     elif rule.required:
         yield Finding("metadata", "pass", f"has {', '.join(rule.required)}")
 
 
-def _attribute_names(seen: Seen) -> Iterator[Finding]:
-    rule = seen.rules.attribute_names
-    long = sorted(name for name in seen.stored.attributes if len(name) > rule.longest)
+def _attribute_names(file: File) -> Iterator[Finding]:
+    rule = file.rules.attribute_names
+    long = sorted(name for name in file.stored.attributes if len(name) > rule.longest)
     if long:
         why = f"{len(long)} names above {rule.longest} characters ({long[0]})"
         yield broken(rule, "attribute names", why, "shorten them: Nuke refuses the file")
@@ -278,14 +278,14 @@ def _attribute_names(seen: Seen) -> Iterator[Finding]:
         yield Finding("attribute names", "pass", f"all within {rule.longest} characters")
 
 
-def _provenance(seen: Seen) -> Iterator[Finding]:
-    made = seen.stored.attributes.get("hdrgenVersion")
-    if made:
-        route = seen.stored.attributes.get("hdrgenRoute", "unknown")
-        yield Finding("provenance", "pass", f"hdrgen {made}, route {route}")
+def _provenance(file: File) -> Iterator[Finding]:
+    version = file.stored.attributes.get("hdrgenVersion")
+    if version:
+        route = file.stored.attributes.get("hdrgenRoute", "unknown")
+        yield Finding("provenance", "pass", f"hdrgen {version}, route {route}")
     else:
         why = "does not say what made it"
-        yield broken(seen.rules.provenance, "provenance", why, "hdrgen convert adds it")
+        yield broken(file.rules.provenance, "provenance", why, "hdrgen convert adds it")
 
 
 def _naming(path: Path, rules: DeliveryRules) -> Finding:
@@ -295,7 +295,7 @@ def _naming(path: Path, rules: DeliveryRules) -> Finding:
     return broken(rules.naming, "naming", why, "rename it: farms and scripts trip over the rest")
 
 
-_DATA_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
+_DATA_CHECKS: tuple[Callable[[File], Iterator[Finding]], ...] = (
     readable,
     pixels,
     _size,
@@ -307,7 +307,7 @@ _DATA_CHECKS: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
     _attribute_names,
     _provenance,
 )
-_CHECKS: tuple[Callable[[SeenPicture], Iterator[Finding]], ...] = (
+_CHECKS: tuple[Callable[[PictureFile], Iterator[Finding]], ...] = (
     readable,
     pixels,
     _size,

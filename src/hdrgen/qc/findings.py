@@ -6,7 +6,7 @@ from typing import Literal
 
 from hdrgen.qc.rules import Rule
 
-Verdict = Literal["pass", "warn", "fail"]
+Status = Literal["pass", "warn", "fail"]
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,13 @@ class Finding:
     """What one rule says; `way_out` is empty where nothing needs doing."""
 
     rule: str
-    verdict: Verdict
+    verdict: Status
     why: str
     way_out: str = ""
 
 
 @dataclass(frozen=True)
-class Delivery:
+class CheckReport:
     """The findings on one file. Warnings are for a person to decide; it is fit when no rule fails.
 
     `notes` say which of several pictures in the file was judged, and what the file holds beside it.

@@ -187,7 +187,7 @@ def rules_as_yaml(rules: DeliveryRules) -> str:
         lines.append(f"  {name}:  # {words[:1].lower()}{words[1:]}")
         for key, field in type(rule).model_fields.items():
             value = rule.model_dump(mode="json")[key]
-            said = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+            stored = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
             meaning = "fail, warn or ignore" if key == "breach" else field.description
-            lines.append(f"    {key}: {said}" + (f"  # {meaning}" if meaning else ""))
+            lines.append(f"    {key}: {stored}" + (f"  # {meaning}" if meaning else ""))
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from math import gcd
 from pathlib import Path
 from typing import Literal
 
-from hdrgen.qc.findings import Delivery, Finding, broken
+from hdrgen.qc.findings import CheckReport, Finding, broken
 from hdrgen.qc.rules import DeliveryRules, Frames
 
 _DATE = re.compile(
@@ -32,7 +32,7 @@ _OTHER_WORDS = {
 _Meaning = Literal["frames", "doubtful", "other"]
 _MOST_DIGITS = 9
 _VIEW = re.compile(r"(?<![A-Za-z])(?:left|right|l|r)(?![A-Za-z])", re.IGNORECASE)
-_RANGES_SAID = 8
+_RANGES_LISTED = 8
 _FEWEST_FOR_A_STEP = 3  # any two frames are as far apart as they are
 
 
@@ -75,7 +75,7 @@ class OtherNumbers:
     count: int
 
 
-def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> Delivery:
+def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | None = None) -> CheckReport:
     """Check the names of a folder's files as sequences: no frame is missing, numbers are padded alike.
 
     The number may stand anywhere in the name: ``a.1001.exr``, ``a.1001_v02.exr``, ``a.1001.left.exr``,
@@ -86,18 +86,18 @@ def check_sequence(folder: Path, files: Sequence[Path], rules: DeliveryRules | N
     """
     rule = (rules or DeliveryRules()).sequence
     if rule.breach == "ignore":
-        return Delivery(folder, ())
+        return CheckReport(folder, ())
     findings: list[Finding] = []
     sequences: list[FrameSequence] = []
-    for found in numbered_files([file.name for file in files], rule.frame):
-        if isinstance(found, OtherNumbers):
-            why = f"{found.name}: {found.count} files by numbers that are not taken for frames"
+    for numbered in numbered_files([file.name for file in files], rule.frame):
+        if isinstance(numbered, OtherNumbers):
+            why = f"{numbered.name}: {numbered.count} files by numbers that are not taken for frames"
             findings.append(Finding("sequence", "pass", why))
         else:
-            sequences.append(found)
-            findings.extend(_findings(found, rule))
+            sequences.append(numbered)
+            findings.extend(_findings(numbered, rule))
     findings.extend(_unequal_views(sequences))
-    return Delivery(folder, tuple(findings))
+    return CheckReport(folder, tuple(findings))
 
 
 def numbered_files(names: Iterable[str], frame: str | None = None) -> list[FrameSequence | OtherNumbers]:
@@ -119,11 +119,11 @@ def numbered_files(names: Iterable[str], frame: str | None = None) -> list[Frame
         numbers = tuple(match[0] for match in _NUMBER.finditer(stem))
         *texts, last = _NUMBER.sub("\0", stem).split("\0")
         alike[*texts, last + dot + suffix.lower()].append(numbers)
-    found: list[FrameSequence | OtherNumbers] = []
+    sequences: list[FrameSequence | OtherNumbers] = []
     for between, members in alike.items():
         if len(members) > 1:
-            found.extend(_numbered_alike(between, members))
-    return sorted(found, key=lambda sequence: sequence.name)
+            sequences.extend(_numbered_alike(between, members))
+    return sorted(sequences, key=lambda sequence: sequence.name)
 
 
 def _by_expression(names: Iterable[str], frame: re.Pattern[str]) -> list[FrameSequence | OtherNumbers]:
@@ -186,8 +186,8 @@ def _meaning(between: tuple[str, ...], place: int, digits: Sequence[str]) -> _Me
         if by_ones and shortest >= (5 if of_version or inside_a_word else 4):
             return "frames"
         fewest = 3 if by_ones and word in _OTHER_WORDS else 4
-        asked = longest >= fewest and (by_ones or (after_word and not _by_fives(digits)))
-        return "doubtful" if asked else "other"
+        doubtful = longest >= fewest and (by_ones or (after_word and not _by_fives(digits)))
+        return "doubtful" if doubtful else "other"
     few = longest < (4 if _word(before.rstrip("_-")) in _OTHER_WORDS | _VERSION_WORDS else 3)
     return "doubtful" if few or _by_fives(digits) else "frames"
 
@@ -257,7 +257,7 @@ def _findings(sequence: FrameSequence, rule: Frames) -> Iterator[Finding]:
     first, last = frames[0], frames[-1]
     steps = f" by {step}" if step > 1 else ""
     span = _span(range(first, last + 1))
-    said = f"{name}: {span}{steps}, {len(frames)} frames" if first < last else f"{name}: {first} alone"
+    words = f"{name}: {span}{steps}, {len(frames)} frames" if first < last else f"{name}: {first} alone"
     doubtful = sequence.doubtful and rule.step is None
     missing = list(_missing(frames, step))
     count = sum(len(run) for run in missing)
@@ -275,9 +275,9 @@ def _findings(sequence: FrameSequence, rule: Frames) -> Iterator[Finding]:
         else:
             yield broken(rule, "sequence", why, "pad them")
     elif not count and step > 1 and rule.step is None:
-        yield Finding("sequence", "warn", said, "meant so, with none between?")
+        yield Finding("sequence", "warn", words, "meant so, with none between?")
     elif not count:
-        yield Finding("sequence", "pass", said)
+        yield Finding("sequence", "pass", words)
 
 
 def _missing(frames: Sequence[int], step: int) -> Iterator[range]:
@@ -289,10 +289,10 @@ def _missing(frames: Sequence[int], step: int) -> Iterator[range]:
 
 def _ranges(gaps: Sequence[range]) -> str:
     """Return gaps in words: 3-5, 9."""
-    said = [_span(gap) if len(gap) > 1 else str(gap[0]) for gap in gaps[:_RANGES_SAID]]
-    if left := len(gaps) - len(said):
-        said.append(f"and {left} more gaps")
-    return ", ".join(said)
+    spans = [_span(gap) if len(gap) > 1 else str(gap[0]) for gap in gaps[:_RANGES_LISTED]]
+    if left := len(gaps) - len(spans):
+        spans.append(f"and {left} more gaps")
+    return ", ".join(spans)
 
 
 def _span(frames: range) -> str:

@@ -1,27 +1,21 @@
 """What is in a scene-linear picture: its light in numbers, in stops, and at a glance."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities, luminance_weights
-from hdrgen.images.code_image import write_png8
 from hdrgen.images.conversion import assumed_chromaticities
 from hdrgen.images.exr import HALF_MAX
 from hdrgen.images.light_statistics import luminance_percentiles
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.stored_image import SceneImage
-from hdrgen.qc.preview import STRIP_STOPS, exposure_sheet, linear_ap1
 from hdrgen.runtime.errors import HdrgenError
 
 MID_GREY = 0.18
 LOWEST_STOP, HIGHEST_STOP = -16, 20
 """Stops from mid-grey that the histogram tells apart; half floats end at +18.5."""
-
-CONTACT_SHEET_STOPS = STRIP_STOPS
-_CELL_PIXELS = 480
 
 NEAR_MAXIMUM = 0.999
 """Components this close to a picture's largest one, as a ratio, are pinned to it."""
@@ -120,19 +114,3 @@ def stops_histogram(image: SceneImage, *, bins_per_stop: int = 2) -> StopsHistog
     counts = np.bincount(np.clip(place, 0, count - 1), minlength=count)
     total = max(y.size, 1)
     return StopsHistogram(edges, tuple(map(float, counts / total)), (y.size - positive.size) / total)
-
-
-def write_contact_sheet(image: SceneImage, path: Path) -> None:
-    """Write the picture at nine exposures, -4 to +4 stops, through the default display view, as one PNG.
-
-    Raises
-    ------
-    HdrgenError
-        The path is no ``.png``, or cannot be written.
-    """
-    if path.suffix.lower() != ".png":
-        raise HdrgenError(f"{path}: contact sheets are written as .png")
-    sheet = exposure_sheet(linear_ap1(image, longest_side=_CELL_PIXELS), stops=CONTACT_SHEET_STOPS, columns=3)
-    write_png8(
-        path, sheet, text={"hdrgen:contactSheet": " ".join(f"{stops:+d}" for stops in CONTACT_SHEET_STOPS)}
-    )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from hdrgen.metrics.quantities import quantity_of
-from hdrgen.report.figures import MINUS, Verdict, is_summary, mean_of, rounded, signed, unit_of
 from hdrgen.report.pipeline import (
     Revision,
     Tree,
@@ -15,6 +14,8 @@ from hdrgen.report.pipeline import (
     committed_parameters,
     read_commit,
 )
+from hdrgen.report.text import MINUS, Verdict, rounded, signed, unit_of
+from hdrgen.runtime.metrics_file import is_summary, mean_of
 
 _SMALLEST_CHANGE = 0.005
 """Relative change of a figure from which it is listed."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hdrgen.report.figures import frame_name, words
+from hdrgen.report.text import frame_name, words
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
@@ -28,13 +28,17 @@ _LINES = ("-", "--", "-.", ":")
 class Plot:
     """One plot of ``dvc.yaml``: columns ``y`` of a table over its column ``x``."""
 
-    title: str
     table: str
     x: str
     y: tuple[str, ...]
     x_label: str
     y_label: str
     template: str
+
+    @property
+    def title(self) -> str:
+        """Return the table's name in words."""
+        return words(Path(self.table).stem)
 
 
 def read_plots(entries: Sequence[Any]) -> list[Plot]:
@@ -43,21 +47,19 @@ def read_plots(entries: Sequence[Any]) -> list[Plot]:
     Raises
     ------
     HdrgenError
-        An entry has no title or names no columns.
+        An entry is no table with columns.
     """
     found = []
     for entry in entries:
         try:
-            ((title, said),) = entry.items()
-            for table, columns in said["y"].items():
-                x = said["x"] if isinstance(said["x"], str) else next(iter(said["x"].values()))
-                y = (columns,) if isinstance(columns, str) else tuple(columns)
-                label = said.get("x_label", words(x))
-                template = said.get("template", "linear")
-                found.append(Plot(title, table, x, y, label, said.get("y_label", ""), template))
+            ((table, axes),) = entry.items()
+            y = (axes["y"],) if isinstance(axes["y"], str) else tuple(axes["y"])
+            x_label = axes.get("x_label", words(axes["x"]))
+            template = axes.get("template", "linear")
+            found.append(Plot(table, axes["x"], y, x_label, axes.get("y_label", ""), template))
         except (AttributeError, KeyError, TypeError, ValueError):
             raise HdrgenError(
-                f"dvc.yaml: plots: {entry!r} must be a title with x and y, y naming a table's columns"
+                f"dvc.yaml: plots: {entry!r} must be a table with its columns x and y"
             ) from None
     return found
 

@@ -8,51 +8,27 @@ from typing import Any, TypeVar
 import polars as pl
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import Field
 
 from hdrgen import __version__
 from hdrgen.dataset.captions.captioning import read_captions
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.evaluation.captions import caption_examples, contradicted
 from hdrgen.images.exr import read_header
-from hdrgen.report import figures, pictures, speed
+from hdrgen.report import evaluations, pictures, speed
+from hdrgen.report.cells import Table
 from hdrgen.report.changes import changes_since, measured
-from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.figures import Table, frame_name, words
+from hdrgen.report.curves import Plot, plot_svg, read_plots
+from hdrgen.report.figures import tables
 from hdrgen.report.pictures import Shown, SideBySide
-from hdrgen.report.pipeline import (
-    Stage,
-    Tree,
-    pipeline,
-    read_revision,
-    read_stages,
-)
+from hdrgen.report.pipeline import Stage, Tree, pipeline, read_revision, read_stages
+from hdrgen.report.settings import ReportSettings
+from hdrgen.report.text import frame_name, rounded, signed, verdict_on, words
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
 OWN_NAME = "report"
 _SHEET_COLUMNS = 8
 Item = TypeVar("Item")
-
-
-class ReportSettings(Section):
-    """How much is shown."""
-
-    frames: int = Field(3, ge=1)
-    """Test frames that stand side by side as footage, 8-bit input and each command's result."""
-    generated: int = Field(6, ge=1)
-    """Generated pictures that stand side by side by route."""
-    sheet_frames: int = Field(48, ge=1)
-    """Frames on the contact sheet, evenly among all."""
-    captions: int = Field(10, ge=1)
-    """Frames with their captions."""
-    changes: int = Field(60, ge=1)
-    """Changed figures in the table."""
-    exposure_side: int = Field(160, ge=32)
-    """Longest side of one exposure, in pixels."""
-    quality: int = Field(80, ge=1, le=100)
-    """Of the pictures' compression."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +86,9 @@ def write_report(
     """
     stages = [
         replace(
-            stage, metrics={name: measured(tree, stage.parameters) for name, tree in stage.metrics.items()}
+            stage,
+            metrics={name: measured(tree, stage.parameters) for name, tree in stage.metrics.items()},
+            figures={name: measured(tree, stage.parameters) for name, tree in stage.figures.items()},
         )
         for stage in read_stages(root, OWN_NAME)
     ]
@@ -125,7 +103,8 @@ def write_report(
 
     plots = read_plots(pipeline(root)["plots"])
     now = {name: tree for stage in stages for name, tree in stage.metrics.items()}
-    validated = part([*_validated(data / "validate", now.get("validate", {}), settings)])
+    figures = [(stage.name, tree) for stage in stages for tree in stage.figures.values()]
+    validated = part([*_validated(data / "validate", dict(figures).get("validate", {}), settings)])
     generated = part([*_generated(data / "generate", settings)])
     captions = part([*_captions(data, settings)])
     sections = [
@@ -140,18 +119,12 @@ def write_report(
     html = page.render(
         version=__version__,
         revision=read_revision(root),
-        standings=[
-            standing
-            for stage in stages
-            for tree in stage.metrics.values()
-            for standing in figures.standings(stage.name, tree)
-        ],
-        shortfalls=_shortfalls(now.get("validate", {})),
+        standings=[one for name, tree in figures for one in evaluations.standings(name, tree)],
+        shortfalls=[one for stage in stages for one in evaluations.shortfalls(stage.verdicts)],
         text_to_exr=[
-            figures.routes_table(tree[figures.ROUTES], stage.name, whole=False)
-            for stage in stages
-            for tree in stage.metrics.values()
-            if figures.is_of_routes(tree.get(figures.ROUTES))
+            evaluations.routes_table(tree["routes"], name, whole=False)
+            for name, tree in figures
+            if evaluations.is_of_routes(tree.get("routes"))
         ],
         speed=speed.read_speed(timings),
         speed_columns=speed.COLUMNS,
@@ -178,9 +151,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "rounded": figures.rounded,
-        "signed": figures.signed,
-        "verdict": figures.verdict_on,
+        "rounded": rounded,
+        "signed": signed,
+        "verdict": verdict_on,
         "words": words,
         "frame_name": frame_name,
         "yaml": lambda tree: yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=72),
@@ -189,11 +162,16 @@ def _environment() -> Environment:
 
 
 def _tables(stage: Stage) -> Iterator[Table]:
-    for name, tree in stage.metrics.items():
-        yield from figures.tables(tree, name.removeprefix(stage.name).strip("_"))
+    for name, tree in stage.figures.items():
+        if stage.verdicts:
+            for source, kinds in tree.items():
+                verdicts = [row for row in stage.verdicts if row["source"] == source]
+                yield evaluations.production_table(kinds, verdicts, words(source))
+        else:
+            yield from tables(tree, name.removeprefix(stage.name).strip("_"))
 
 
-def _curves(stage: Stage, plots: Sequence[Any], root: Path) -> Iterator[Shown]:
+def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[Shown]:
     for plot in plots:
         if Path(plot.table).parent.name == stage.name:
             drawing = plot_svg(plot, root)
@@ -222,10 +200,10 @@ def _sheets(stage: Stage, data: Path, settings: ReportSettings) -> Iterator[Show
             yield pictures.display_picture(file, text, longest_side=size, quality=settings.quality)
 
 
-def _validated(folder: Path, metrics: Tree, settings: ReportSettings) -> Iterator[SideBySide]:
+def _validated(folder: Path, figures: Tree, settings: ReportSettings) -> Iterator[SideBySide]:
     """Yield frames as footage, 8-bit input and each command's result, kinds in the order of the figures."""
     present = {path.name for path in folder.glob("*/") if path.is_dir()}
-    ordered = [kind for source in metrics.values() for kind in source["kinds"] if kind in present]
+    ordered = [kind for kinds in figures.values() for kind in kinds if kind in present]
     kinds = list(dict.fromkeys([*ordered, *sorted(present)]))
     yield from _compared({kind: _exrs(folder / kind) for kind in kinds}, settings.frames, settings)
 
@@ -273,33 +251,6 @@ def _captions(data: Path, settings: ReportSettings) -> Iterator[CaptionRow]:
         )
         against = "; ".join(contradicted(caption))
         yield CaptionRow(picture, caption.frame, caption.caption, caption.source, against)
-
-
-def _shortfalls(
-    validate: Tree,
-) -> list[tuple[str, str, str, int, list[str], list[tuple[str, float]], list[str]]]:
-    """Return how each kind stands between its 8-bit input and footage.
-
-    Source, kind, input, how many figures tell these two apart, and of those: as footage, between with the part of the way,
-    and not better than the input.
-    """
-    return [
-        (
-            source,
-            kind,
-            found["input_of"][kind],
-            len(ways),
-            found["as_footage"][kind],
-            [
-                (name, way)
-                for name, way in ways.items()
-                if name not in {*found["as_footage"][kind], *found["falls_short"][kind]}
-            ],
-            found["falls_short"][kind],
-        )
-        for source, found in validate.items()
-        for kind, ways in found["way_to_footage"].items()
-    ]
 
 
 def _exrs(folder: Path) -> dict[str, Path]:

@@ -1,19 +1,22 @@
 """What a run of the pipeline left: its stages in order, their figures, and what DVC and git know of how they came."""
 
 import ast
+import csv
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hdrgen.runtime.documents import read_yaml
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import read_figures
 
 Tree = Mapping[str, Any]
-"""Figures as a metrics file holds them: mappings in mappings."""
+"""Figures or parameters: mappings in mappings."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Output:
 class Stage:
     """One stage.
 
-    ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items.
+    ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items. ``figures`` are
+    all figures by the same names, from the tables beside them, and ``verdicts`` the rows of its table of verdicts.
     ``parameters`` are those it last ran with, which may not be those of ``params.yaml``.
     """
 
@@ -38,6 +42,8 @@ class Stage:
     about: str
     has_metrics: bool
     metrics: Mapping[str, Tree]
+    figures: Mapping[str, Tree]
+    verdicts: Sequence[Mapping[str, str]]
     parameters: Tree
     outputs: tuple[Output, ...]
 
@@ -86,12 +92,7 @@ def pipeline(root: Path) -> dict[str, Any]:
         It is missing or no YAML.
     """
     path = root / "dvc.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run this where dvc.yaml is") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    document = read_yaml(path, "run this where dvc.yaml is")
     return {"stages": {}, "plots": []} | (document or {})
 
 
@@ -147,6 +148,8 @@ def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:
         (ast.get_docstring(ast.parse(script)) or "").split("\n")[0] if script else "",
         bool(block.get("do", block).get("metrics")),
         {file.stem: _metrics(file) for file in files},
+        {file.stem: read_figures(file.with_suffix("")) for file in files},
+        _rows(root / "metrics" / name / "verdicts.tsv"),
         _parameters(entries),
         tuple(Output(out["path"], out["md5"], out.get("size", 0), out.get("nfiles", 1)) for out in outputs),
     )
@@ -183,6 +186,10 @@ def _metrics(path: Path) -> Tree:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise HdrgenError(f"{path}: is no metrics file; run its stage again") from None
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader((_text(path) or "").splitlines(), delimiter="\t")]
 
 
 def _text(path: Path) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hdrgen.report.figures import Cell, Row, rounded, words
+from hdrgen.report.cells import Cell, Row
 from hdrgen.report.pipeline import last_commit_of
+from hdrgen.report.text import rounded, words
 from hdrgen.runtime.errors import HdrgenError
 
 OURS = ("hdrgen", "torch", "onnx", "tensorrt")

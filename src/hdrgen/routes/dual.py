@@ -17,14 +17,14 @@ from hdrgen import __version__
 from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
-from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import read_for_codes
+from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
 DEFAULT_PRIMARIES = "awg4"
@@ -127,7 +127,7 @@ def tone_map_file(
     return ToneMapped(image.width, image.height, primaries, log_ceiling_linear, above, tuple(notes))
 
 
-@in_steps
+@overlappable
 def fuse_files(
     reinhard_png: Path,
     log_png: Path,
@@ -137,7 +137,7 @@ def fuse_files(
     primaries: str | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Steps[Fused]:
+) -> ReadComputeWrite[Fused]:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
 
     Parameters
@@ -197,8 +197,8 @@ def fuse_files(
         log_ceiling=fuser.log_ceiling_linear,
         weights=fuser.digest,
     )
-    geometry = stated_geometry(reinhard_png, reinhard.width, reinhard.height)
-    notes += (*header_notes((*reinhard.header, *log.header)), *shape_notes(geometry))
+    geometry = reinhard.geometry
+    notes += (*header_notes((*reinhard.header, *log.header)), *resolution_notes(geometry))
     yield
     maximum_linear, delivered = delivery.write(
         target,

@@ -12,8 +12,8 @@ from pydantic import Field
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import read_exr
 from hdrgen.images.stored_image import SceneImage
-from hdrgen.qc.preview import linear_ap1, preview_code8
-from hdrgen.qc.statistics import CONTACT_SHEET_STOPS, statistics
+from hdrgen.qc.preview import STRIP_STOPS, linear_ap1, preview_code8
+from hdrgen.qc.statistics import statistics
 from hdrgen.routes.load_generator import Device, load_generator
 from hdrgen.routes.requests import Sampling, Wish, file_name
 from hdrgen.routes.trained_models import ROUTES, Route
@@ -30,17 +30,21 @@ class GenerateSettings(Section):
     """What is asked for, and how it is sampled."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
+    """What is painted by each route; file names begin with the prompts' numbers."""
     seeds: tuple[int, ...] = Field((1, 2), min_length=1)
+    """Seeds of each prompt."""
     size: int = Field(64, ge=8)
     """Side of the pictures in pixels, a multiple of the model's token."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     negative_prompt: str = ""
+    """What guidance leads away from."""
     strength: float = Field(1.0, ge=0, le=1)
-    """How noisy the route `brackets` takes its 8-bit pictures to be."""
+    """How noisy the route `brackets` takes its 8-bit pictures to be: 0 trusts them to half a code."""
     device: Device = "cpu"
+    """Where pictures are made."""
 
 
 def generate_evaluation(
@@ -70,8 +74,8 @@ def generate_evaluation(
     Returns
     -------
     dict
-        For each route: ``finite_share`` of values, ``negative_share``, and for each prompt the ``peak_linear`` and the
-        median ``stops`` of range over its seeds.
+        For each route: ``finite_share`` of values, ``negative_share`` and ``peak_linear`` of all pictures, and under each
+        prompt its ``peak_linear`` and the median ``stops`` of range over its seeds.
 
     Raises
     ------
@@ -117,10 +121,9 @@ def _generate(
         images[first : first + len(settings.seeds)] for first in range(0, len(images), len(settings.seeds))
     ]
     write_png8(folder / "sheet.png", np.concatenate([_row([_shown(i) for i in row]) for row in rows]))
-    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in CONTACT_SHEET_STOPS]))
-    return _figures(images) | {
-        "prompts": {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
-    }
+    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in STRIP_STOPS]))
+    by_prompt = {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
+    return _figures(images) | by_prompt
 
 
 def _figures(images: Sequence[SceneImage]) -> dict[str, float]:

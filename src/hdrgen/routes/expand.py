@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.images.code_image import read_code
-from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import multiply_by_alpha
 from hdrgen.images.encoded import encoding_of
+from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 
 class Expander(Protocol):
@@ -50,7 +50,7 @@ class Expanded:
     notes: tuple[str, ...]
 
 
-@in_steps
+@overlappable
 def expand_file(
     source: Path,
     target: Path,
@@ -60,7 +60,7 @@ def expand_file(
     strength: float = 0.0,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Steps[Expanded]:
+) -> ReadComputeWrite[Expanded]:
     """Write a picture of codes as a scene-linear half-float EXR with provenance.
 
     Alpha goes along, multiplied in as EXR wants it.
@@ -92,8 +92,8 @@ def expand_file(
         raise HdrgenError(f"the strength must be from 0 to 1, not {strength:g}")
     picture = read_code(source)
     decided = encoding_of([source], [picture], encoding)
-    geometry = stated_geometry(source, picture.width, picture.height)
-    notes = [*decided.notes, *header_notes(picture.header), *shape_notes(geometry)]
+    geometry = picture.geometry
+    notes = [*decided.notes, *header_notes(picture.header), *resolution_notes(geometry)]
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     weights = None
     yield

@@ -30,7 +30,7 @@ from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import Steps, in_steps
+from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
 REFERENCE_TOLERANCE_STOPS = 0.1
 
@@ -110,7 +110,7 @@ class MergedFile:
     warnings: tuple[str, ...]
 
 
-@in_steps
+@overlappable
 def merge_files(
     sources: Sequence[Path],
     target: Path,
@@ -127,7 +127,7 @@ def merge_files(
     part: int | str | None = None,
     delivery: Delivery = ACESCG,
     threads: int = 2,
-) -> Steps[MergedFile]:
+) -> ReadComputeWrite[MergedFile]:
     """Merge exposures into a scene-linear half-float EXR with provenance.
 
     Parameters

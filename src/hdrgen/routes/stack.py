@@ -15,11 +15,10 @@ from hdrgen.colour.primaries import Chromaticities
 from hdrgen.exposure.bracket_tables import BracketTables, bracket_tables
 from hdrgen.exposure.estimation import check_evs, estimate_evs, exposure_groups, small_picture
 from hdrgen.images.code_image import CodeImage, read_code
-from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.images.encoded import EV, encoding_of
 from hdrgen.images.exif import evs_of, exposure_of
-from hdrgen.images.geometry import Geometry
+from hdrgen.images.geometry import Geometry, resolution_notes
 from hdrgen.images.provenance import header_notes, left_behind
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
@@ -274,7 +273,7 @@ def _encoded(
             f"{paths[0]}: is in {decided.name}, for which there are no tables; convert the pictures first, or give "
             "--encoding"
         )
-    geometry = stated_geometry(paths[0], images[0].width, images[0].height)
+    geometry = images[0].geometry
     left = header_notes(name for image in images for name in image.header)
     return Pictures(
         paths,
@@ -283,7 +282,7 @@ def _encoded(
         decided.key,
         decided.encoding.chromaticities,
         tuple(_number(image.text.get(EV)) for image in images),
-        (*decided.notes, *notes, *left, *shape_notes(geometry)),
+        (*decided.notes, *notes, *left, *resolution_notes(geometry)),
         geometry,
     )
 

@@ -1,4 +1,4 @@
-"""How this process's memory is handed out: for commands that work on files, which are of one size, and then end."""
+"""How this process's memory is handed out, and whether it ran out."""
 
 import ctypes
 import sys
@@ -33,3 +33,12 @@ def keep_freed_memory() -> bool:
     # The threshold for trimming alone would stop glibc from raising the other by itself.
     arrays = any(mallopt(_M_MMAP_THRESHOLD, largest) for largest in LARGEST_KEPT_BYTES)
     return bool(arrays and mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether Python, torch's allocator on a processor (a `RuntimeError`) or one on a GPU ran out of memory."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )

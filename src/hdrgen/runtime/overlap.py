@@ -1,7 +1,7 @@
-"""Many pictures at once: while one is worked on, the next is read and the one before is written.
+"""Many pictures at once: while one is computed, the next is read and the one before is written.
 
-Reading and writing leave cores idle that the work in between can use. No more than three pictures are held at a
-time, one in each step, however many there are.
+Reading and writing leave cores idle that computing can use. No more than three pictures are held at a time, one in each
+phase, however many there are.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,12 +12,12 @@ from typing import Generic, ParamSpec, TypeVar
 P = ParamSpec("P")
 ValueT = TypeVar("ValueT")
 
-Steps = Generator[None, None, ValueT]
-"""Reads, yields, works, yields, writes, and returns what was done; or returns earlier, if there is less to do."""
+ReadComputeWrite = Generator[None, None, ValueT]
+"""Reads, yields, computes, yields, writes, and returns its result; or returns earlier, where there is less to do."""
 
 
-def finish(task: Steps[ValueT]) -> ValueT:
-    """Take the steps that are left and return what was done."""
+def finish(task: ReadComputeWrite[ValueT]) -> ValueT:
+    """Run the phases of a task that are left and return its result."""
     while True:
         try:
             next(task)
@@ -25,20 +25,23 @@ def finish(task: Steps[ValueT]) -> ValueT:
             return stop.value
 
 
-class in_steps(Generic[P, ValueT]):  # noqa: N801 - a decorator
-    """Make of a generator of `Steps` a function that takes them all; its generator stays at hand as ``steps``."""
+class overlappable(Generic[P, ValueT]):  # noqa: N801 - a decorator
+    """Make an ordinary function of a generator function of three phases.
 
-    def __init__(self, steps: Callable[P, Steps[ValueT]]) -> None:
-        self.steps = steps
-        update_wrapper(self, steps)
+    A call of the function runs all phases. Its attribute ``task`` is the generator function itself, for `overlapped`.
+    """
+
+    def __init__(self, task: Callable[P, ReadComputeWrite[ValueT]]) -> None:
+        self.task = task
+        update_wrapper(self, task)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ValueT:
-        """Take all steps and return what was done."""
-        return finish(self.steps(*args, **kwargs))
+        """Run all phases and return the result."""
+        return finish(self.task(*args, **kwargs))
 
 
-def overlapped(tasks: Iterable[Steps[ValueT]]) -> Iterator[Future[ValueT]]:
-    """Take the steps of many tasks: the next task's first and the former one's last in threads of their own.
+def overlapped(tasks: Iterable[ReadComputeWrite[ValueT]]) -> Iterator[Future[ValueT]]:
+    """Run many tasks: the next one's reading and the former one's writing in threads of their own.
 
     Yields
     ------
@@ -48,9 +51,9 @@ def overlapped(tasks: Iterable[Steps[ValueT]]) -> Iterator[Future[ValueT]]:
     remaining = iter(tasks)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
 
-        def read() -> tuple[Steps[ValueT], Future[Future[ValueT] | None]] | None:
+        def read() -> tuple[ReadComputeWrite[ValueT], Future[Future[ValueT] | None]] | None:
             task = next(remaining, None)
-            return None if task is None else (task, reader.submit(_step, task))
+            return None if task is None else (task, reader.submit(_next_phase, task))
 
         writing: Future[ValueT] | None = None
         ahead = read()
@@ -58,7 +61,7 @@ def overlapped(tasks: Iterable[Steps[ValueT]]) -> Iterator[Future[ValueT]]:
             task, reading = ahead
             ended = reading.result()
             ahead = read()
-            ended = ended or _step(task)
+            ended = ended or _next_phase(task)
             if writing:
                 wait([writing])
                 yield writing
@@ -68,8 +71,8 @@ def overlapped(tasks: Iterable[Steps[ValueT]]) -> Iterator[Future[ValueT]]:
             yield writing
 
 
-def _step(task: Steps[ValueT]) -> Future[ValueT] | None:
-    """Take one step; return how the task ended, None while it goes on."""
+def _next_phase(task: ReadComputeWrite[ValueT]) -> Future[ValueT] | None:
+    """Run one phase; return how the task ended, None while it goes on."""
     end: Future[ValueT] = Future()
     try:
         next(task)

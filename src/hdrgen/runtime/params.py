@@ -1,29 +1,33 @@
 """Typed sections of ``params.yaml``: the only reader of that file.
 
-Each stage owns one section, and the section's class stands beside the code it steers. A key nobody knows is
-an error, so a misspelt setting is never silently ignored.
+Each stage owns one section, and the section's class stands beside the code it steers. A section may be partial: a key
+that it lacks has the default of its class, which is a line of that code. A key nobody knows is an error, so a misspelt
+setting is never silently ignored.
 """
 
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hdrgen.runtime.documents import read_yaml
 from hdrgen.runtime.errors import HdrgenError
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, and refusing keys it does not know."""
+    """Base of every section: immutable, and refusing keys it does not know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The docstring under each setting is its description, which `hdrgen params` shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 SectionT = TypeVar("SectionT", bound=Section)
 
 
 def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
-    """Read one section of a parameter file.
+    """Read one section of a parameter file; what it does not set, at any depth, is as its class has it.
 
     Parameters
     ----------
@@ -39,12 +43,7 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     HdrgenError
         The file is missing, is not YAML, lacks the section, or holds a key nobody knows or a value out of range.
     """
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise HdrgenError(f"{path}: not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise HdrgenError(f"{path}: must hold one section per stage")
     values = document
@@ -59,5 +58,5 @@ def read_section(path: Path, name: str, section: type[SectionT]) -> SectionT:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join([name, *map(str, first["loc"])])
-        said = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise HdrgenError(f"{path}: {key}: {said} (is {first['input']!r})") from None
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise HdrgenError(f"{path}: {key}: {reason} (is {first['input']!r})") from None

@@ -1,4 +1,4 @@
-"""The library's only way to speak while it works."""
+"""How the library reports progress: by a callback, for it prints and logs nothing of that."""
 
 from collections.abc import Callable
 

@@ -26,10 +26,13 @@ class TrainBitDepth(Recipe):
     gradient_share: float = Field(0.3, ge=0, le=1)
     """Share of steps that learn from synthetic gradients, which are drawn afresh each time."""
     gradient_crops: int = Field(4, ge=1)
+    """Gradients in such a step."""
     gradient_size: int = Field(256, ge=64, multiple_of=64)
-    """How many and how large, in pixels; a slow gradient needs room."""
+    """Side of a gradient in pixels; a slow one needs room."""
     validation_gradients: int = Field(16, ge=1)
+    """Held-out gradients that a validation looks at."""
     network: BitDepth = BitDepth()
+    """Size of the network."""
 
 
 def train_bit_depth(

@@ -37,7 +37,9 @@ class TrainExposureFusion(Recipe):
     noise_codes: float = Field(3.0, gt=0)
     """Noise the tables expect, standard deviation in 8-bit codes."""
     loss: ExposureFusionLoss = ExposureFusionLoss()
+    """Weights of the loss, beside minus PU21-PSNR in dB."""
     network: ExposureFusion = ExposureFusion()
+    """Size of the network."""
 
 
 def train_exposure_fusion(

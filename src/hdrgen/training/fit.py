@@ -39,8 +39,11 @@ class Recipe(Section):
     """How a network learns: on a one-cycle schedule, the weights of the best validation kept."""
 
     seed: int
+    """Decides the weights at the start and the batches."""
     steps: int = Field(ge=1)
+    """Steps of the optimizer."""
     batch_crops: int = Field(16, ge=1)
+    """Crops in a batch."""
     accumulated_batches: int = Field(1, ge=1)
     """Batches whose gradients make one step; memory is that of one batch."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -48,15 +51,19 @@ class Recipe(Section):
     learning_rate: float = Field(2e-3, gt=0)
     """Peak of the schedule (`one_cycle`)."""
     weight_decay: float = Field(1e-4, ge=0)
+    """Decay of the weights, decoupled from their gradients."""
     gradient_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to it."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
-    """Of the moving average of the weights, which is then what is validated and kept; 0 is none."""
+    """Decay of the moving average of the weights, which is then what is validated and kept; 0 is none."""
     steps_per_validation: int = Field(100, ge=1)
+    """Steps from one validation to the next."""
     validation_crops: int = Field(64, ge=1)
+    """Held-out crops that a validation looks at."""
     precision: Literal["fp32", "bf16"] = "bf16"
-    """Of convolutions and matrix products (`autocast`); the weights stay fp32. bf16 is twice as fast where the processor has it, and slower where it has not."""
+    """Precision of convolutions and matrix products (`autocast`); the weights stay fp32. bf16 is twice as fast where the processor has it, and slower where it has not."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where the network is trained."""
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ class SamplePreview(Section):
     """Samples that are drawn at every validation."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
+    """Prompts to draw."""
     seed: int
-    """Of the noise, the same for all."""
+    """Decides the noise, the same for all."""
     steps: int = Field(12, ge=1)
-    """Of the sampler."""
+    """Steps of the sampler."""
 
 
 class FlowTask:

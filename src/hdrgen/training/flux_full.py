@@ -42,6 +42,7 @@ class TrainFluxFull(Section):
     """Which renditions of which crops, and how all weights learn them."""
 
     crops: CropSettings
+    """The pictures it learns."""
     evs: tuple[float, ...] = Field((-2, 0, 2, 4), min_length=1)
     """Exposures of the LogC4 renditions."""
     dual: bool = True
@@ -49,7 +50,9 @@ class TrainFluxFull(Section):
     gradient_checkpointing: bool = False
     """Activations are computed again on the way back: less memory, a third more time."""
     flow: FlowRecipe
+    """How it learns."""
     samples: SamplePreview
+    """Samples that are drawn at every validation: a row for each prompt, a column for each rendition."""
 
     @property
     def renditions(self) -> tuple[Rendition, ...]:

@@ -47,16 +47,19 @@ class TrainFluxLora(Section):
     """Which crops, what is added to which layers, and how it learns."""
 
     crops: CropSettings
+    """The pictures it learns."""
     rank: int = Field(8, ge=1)
-    """Of the additions."""
+    """Rank of the additions; 32 is usual for FLUX itself."""
     alpha: int = Field(8, ge=1)
     """Additions are scaled by alpha / rank."""
     targets: str | None = None
-    """A regex of whole layer names; None takes `TARGETS`."""
+    """Regular expression of whole layer names; None takes attention, and what single blocks compute beside it."""
     gradient_checkpointing: bool = False
     """Activations are computed again on the way back: less memory, a third more time."""
     flow: FlowRecipe
+    """How it learns."""
     samples: SamplePreview
+    """Samples that are drawn at every validation."""
 
 
 def train_flux_lora(

@@ -1,4 +1,4 @@
-"""Training of the product's fuser: `hdrgen.models.tone_fusion`."""
+"""Training of the product's fuser, `hdrgen.models.tone_fusion`, and the section of the stage that trains it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +14,10 @@ from hdrgen.colour.tone_maps import Log
 from hdrgen.dataset.pairs.records import KINDS, CropRecords
 from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, save_tone_fuser, tone_fusion_loss
+from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
+from hdrgen.training.tone_mlp import TrainToneMlp
 
 
 class TrainToneFuser(Recipe):
@@ -24,6 +26,16 @@ class TrainToneFuser(Recipe):
     generated_share: float = Field(0.8, ge=0, le=1)
     """Share of generated-like crops; the rest are clean."""
     network: ToneFusion = ToneFusion()
+    """Size of the network."""
+
+
+class TrainToneFusion(Section):
+    """Recipes of the published perceptron and of the product's fuser: two networks for one task."""
+
+    mlp: TrainToneMlp
+    """The published perceptron, by the published recipe."""
+    fuser: TrainToneFuser
+    """The product's own network."""
 
 
 def train_tone_fuser(

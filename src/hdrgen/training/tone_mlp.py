@@ -23,10 +23,13 @@ class TrainToneMlp(Section):
     """The published recipe; what the article leaves open has a comment that says so."""
 
     seed: int
+    """Decides the weights at the start and the batches."""
     epochs: int = Field(300, ge=1)
+    """Epochs at most."""
     patience_epochs: int = Field(30, ge=1)
     """Early stopping: epochs without a better validation loss. The article gives no number."""
     batch_pixels: int = Field(16_384, ge=1)
+    """Pixels in a batch."""
     batches_per_epoch: int = Field(4, ge=1)
     """The article's epoch is a pass over its 560 frames; ours is this many batches."""
     crops_per_batch: int = Field(32, ge=1)
@@ -34,9 +37,13 @@ class TrainToneMlp(Section):
     generated_share: float = Field(0.5, ge=0, le=1)
     """Share of generated-like crops. The article trains on clean pairs, which is 0."""
     learning_rate: float = Field(1e-3, gt=0)
+    """Learning rate at the start of the cosine."""
     final_learning_rate: float = Field(1e-6, gt=0)
+    """Learning rate at its end."""
     gradient_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to it."""
     loss: ToneMlpLoss = ToneMlpLoss()
+    """Weights of the loss."""
 
 
 def train_tone_mlp(

@@ -29,12 +29,13 @@ class HdrVaeRecipe(Recipe):
     peak_linear: float = Field(1000.0, gt=0)
     """Scene-linear value of code 1."""
     gradient_weight: float = Field(1.0, ge=0)
-    """Of the error of differences between neighbours, which keeps edges sharp."""
+    """Weight of the error of differences between neighbours, which keeps edges sharp."""
     highlight_weight: float = Field(8.0, ge=0)
     """How many times more an error counts where the light is above 16."""
     kl_weight: float = Field(1e-4, ge=0)
-    """Of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
+    """Weight of the divergence of the latents from a normal distribution, which keeps their range in bounds."""
     crops: CropSettings
+    """The pictures it learns."""
 
 
 @dataclass(frozen=True)

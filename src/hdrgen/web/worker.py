@@ -12,8 +12,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.memory import is_out_of_memory
 from hdrgen.web.jobs import Picture, Record
 
 log = logging.getLogger(__name__)

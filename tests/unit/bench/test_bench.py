@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,8 @@ from hdrgen.bench.in_memory import prepared
 from hdrgen.bench.measure import Missing, Timing, fastest_backends, measure
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
+from hdrgen.bench.process import Run, cpu_seconds, resident_bytes, run_process, sampled_peak
 from hdrgen.cli import bench as command
-from hdrgen.cli import bench_worker
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
 from hdrgen.images.exr import read_exr
@@ -56,13 +57,20 @@ def test_the_perceptron_is_measured_in_memory_alone(tmp_path):
     assert timing.matrix_share == pytest.approx(flop / timing.median_s / 1e11)
 
 
-@pytest.mark.parametrize(("int8_ops", "peak"), [(None, 1e11), (4e11, 4e11)])
-def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path, int8_ops, peak):
-    ceilings = replace(CEILINGS, int8_ops=int8_ops)
-    timing = next(one for one in measure(["fuse_batch"], [(64, 64)], 1, ceilings, tmp_path))
-    assert isinstance(timing, Timing)
+def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path):
+    measured = []
+
+    def worker(*arguments, **calls):
+        if not measured:
+            measured.append(run_process(*arguments, **calls))
+        return measured[0]
+
     flop = 64 * 64 * OPERATIONS["fuse_batch"].flop_per_pixel()
-    assert timing.matrix_share == pytest.approx(flop / timing.median_s / peak)
+    for int8_ops, peak in ((None, 1e11), (4e11, 4e11)):
+        ceilings = replace(CEILINGS, int8_ops=int8_ops)
+        timing = next(measure(["fuse_batch"], [(64, 64)], 1, ceilings, tmp_path, worker=worker))
+        assert isinstance(timing, Timing)
+        assert timing.matrix_share == pytest.approx(flop / timing.median_s / peak)
 
 
 def test_convert_beside_openexr_alone(tmp_path):
@@ -104,25 +112,35 @@ def test_models_alone_are_given_what_the_command_is_given(name, tmp_path):
     if name == "expand":  # whose answer are codes
         light = ENCODINGS["logc4_awg4"].decode(light)
     assert np.median(np.abs(np.log2(light / scene(64, 48)))) < 0.15
-    ways, _ = bench._ways(OPERATIONS[name])
-    assert [way.name for way in ways if way.in_memory][:1] == ["torch in memory"]
 
 
 def test_a_command_that_fails_is_one_line():
     with pytest.raises(HdrgenError, match=r"no-such-file\.exr"):
-        bench._process("hdrgen", ("json",), ("convert", "no-such-file.exr", "-o", "a.exr"))
+        run_process("hdrgen", ("json",), ("convert", "no-such-file.exr", "-o", "a.exr"))
 
 
 def run_of(*seconds):
-    return bench._Run([*seconds], [2 * s for s in seconds], 9.0, 100.0, "")
+    return Run([*seconds], [2 * s for s in seconds], 9.0, 100.0, "")
 
 
 def test_a_model_in_memory_is_called_again_in_one_process_after_a_first_call(tmp_path):
     OPERATIONS["fuse"].write_pictures(scene(48, 32), tmp_path)
-    way = bench._Way("torch in memory", backend="torch", in_memory=True)
-    (run,) = bench._runs("fuse", way, tmp_path, 3)
+    run = run_process("memory", OPERATIONS["fuse"].modules, ("fuse", "torch", str(tmp_path)), calls=4)
     assert len(run.seconds) == len(run.cpu_seconds) == 4
-    found = bench._timing("fuse", way, (48, 32), [run_of(5.0, 1.0, 3.0, 2.0)], CEILINGS, 4.0)
+
+    def worker(kind, _modules, arguments, *, calls=1):
+        if kind == "memory" and "torch" in arguments:
+            assert calls == 4
+            return run_of(5.0, 1.0, 3.0, 2.0)
+        return run_of(*[4.0] * calls)
+
+    timings = {
+        one.by: one
+        for one in measure(["fuse"], [(48, 32)], 3, CEILINGS, tmp_path, worker=worker)
+        if isinstance(one, Timing)
+    }
+    assert [by for by in timings if by.endswith("in memory")][:1] == ["torch in memory"]
+    found = timings["torch in memory"]
     assert (found.runs, found.median_s, found.fastest_s, found.slowest_s) == (3, 2.0, 1.0, 3.0)
     assert (found.first_call_s, found.cpu_s, found.of_ours) == (5.0, 4.0, 0.5)
 
@@ -131,15 +149,14 @@ def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
     """Ours is the first that works; where none of ours does, nobody is so many times of it."""
     failing = {"torch"}
 
-    def process(kind, _modules, arguments, *, calls=1):
+    def worker(kind, _modules, arguments, *, calls=1):
         if kind != "peer" and failing & set(arguments):
             raise HdrgenError("out of disk")
         return run_of(*[2.0] * calls)
 
-    monkeypatch.setattr(bench, "_process", process)
-    monkeypatch.setattr(bench, "_why_absent", lambda backend: "of a reason" if backend != "onnx" else None)
+    monkeypatch.setattr(bench, "why_absent", lambda backend: "of a reason" if backend != "onnx" else None)
     started = []
-    found = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append))
+    found = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append, worker))
     assert [str(one) for one in found if isinstance(one, Missing)] == [
         "fuse: tensorrt is absent, because of a reason",
         "fuse by torch, 48x32: out of disk",
@@ -150,7 +167,7 @@ def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
     assert ours == {"onnx": 1.0, "onnx in memory": 1.0, "OpenCV Mertens": 1.0}
     assert started[0] == "fuse by torch, 48x32"
     failing.add("onnx")
-    again = measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path)
+    again = measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, worker=worker)
     assert {one.by: one.of_ours for one in again if isinstance(one, Timing)} == {"OpenCV Mertens": None}
 
 
@@ -162,32 +179,30 @@ while time.process_time() < 0.3: pass
 print("done", flush=True)
 input()
 """
-    before = bench_worker._cpu_seconds()
+    before = cpu_seconds()
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         child.stdout.readline()
-        assert bench_worker._cpu_seconds() - before >= 0.28  # the system counts in hundredths
+        assert cpu_seconds() - before >= 0.28  # the system counts in hundredths
         alone = psutil.Process().memory_info().rss
-        assert bench._resident_bytes(os.getpid()) - alone > 60 << 20
+        assert resident_bytes(os.getpid()) - alone > 60 << 20
         child.communicate(b"\n")
-    assert bench_worker._cpu_seconds() - before >= 0.28
-    assert bench._resident_bytes(child.pid) == 0  # it is gone
+    assert cpu_seconds() - before >= 0.28
+    assert resident_bytes(child.pid) == 0  # it is gone
 
 
-def test_the_peak_is_what_was_seen_while_the_block_ran(monkeypatch):
+def test_the_peak_is_what_was_seen_while_the_block_ran():
     seen = iter([3, 7, 5])
-    last = bench.threading.Event()
+    last = threading.Event()
 
-    def resident(_pid):
+    def resident():
         value = next(seen, None)
         if value is None:
             last.set()
         return value or 0
 
-    monkeypatch.setattr(bench, "SAMPLED_EVERY_S", 0.001)
-    monkeypatch.setattr(bench, "_resident_bytes", resident)
-    with bench._sampled_peak(1) as peak:
+    with sampled_peak(resident, every_s=0.001) as peak:
         assert last.wait(60)
     assert peak() == 7
 
@@ -197,24 +212,22 @@ def test_without_models_the_generate_step_is_missing_and_one_that_fails_has_fail
     assert (missing.what, missing.failed) == ("generate_step", False)
     assert "no such folder of models" in missing.why
 
-    def process(*_arguments):
+    def worker(*_arguments):
         raise HdrgenError("the transformer is damaged")
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
-    monkeypatch.setattr(bench, "_process", process)
-    (failed,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path)
+    (failed,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path, worker=worker)
     assert (str(failed), failed.failed) == ("generate_step: the transformer is damaged", True)
 
 
 def test_a_generate_step_is_the_difference_of_two_lengths(tmp_path, monkeypatch):
     said = json.dumps({"files": [{"width": 64, "height": 48}]})
 
-    def process(_kind, _modules, arguments):
-        return bench._Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
+    def worker(_kind, _modules, arguments):
+        return Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
-    monkeypatch.setattr(bench, "_process", process)
-    (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path)
+    (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path, worker=worker)
     assert (step.width, step.height, step.runs) == (64, 48, 2)
     assert (step.median_s, step.fastest_s, step.slowest_s, step.cpu_s) == (0.5, 0.5, 0.5, 2.0)
 

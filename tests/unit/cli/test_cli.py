@@ -24,7 +24,7 @@ from hdrgen.images.code_image import read_code, read_code8, write_code, write_pn
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.inference.backends import Backend
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.overlap import in_steps
+from hdrgen.runtime.overlap import overlappable
 
 COMMANDS = (
     "generate",
@@ -41,6 +41,7 @@ COMMANDS = (
     "preview",
     "serve",
     "bench",
+    "params",
     "caption",
 )
 
@@ -91,7 +92,7 @@ def test_help_is_quick_and_imports_nothing_heavy():
     """`hdrgen --help` names every command without loading numpy, OpenEXR or torch."""
     script = (
         "import sys; from hdrgen.cli import run; code = run(['--help']);"
-        "heavy = {'numpy', 'torch', 'OpenEXR', 'polars', 'cv2', 'PIL', 'PyOpenColorIO', 'rich'} & set(sys.modules);"
+        "heavy = {'numpy', 'torch', 'OpenEXR', 'polars', 'cv2', 'PIL', 'PyOpenColorIO', 'colour', 'rich'} & {*sys.modules};"
         "assert not heavy, heavy; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -583,12 +584,12 @@ def test_an_interrupted_batch_says_so(cli, monkeypatch):
     """Control-C is no traceback either; what was finished stays."""
     shot("in/a.exr")
 
-    @in_steps
+    @overlappable
     def interrupted(*_, **__):
         yield
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", interrupted)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", interrupted)
     said = cli("convert", "in", "-o", "out")
     assert said.code == 130
     assert said.err.startswith("error: interrupted")
@@ -644,13 +645,13 @@ cli.main()
 def test_a_bug_is_one_line_unless_asked(cli, place, monkeypatch):
     """Even then a person gets a line, and a developer the way to the traceback."""
 
-    @in_steps
+    @overlappable
     def bug(*_, **__):
         yield
         raise ZeroDivisionError("by zero")
 
     shot()
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", bug)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", bug)
     monkeypatch.setattr("tempfile.tempdir", str(place))
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
     said = cli("convert", "shot.exr", "-o", "a.exr")

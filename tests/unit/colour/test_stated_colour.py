@@ -3,6 +3,7 @@
 import colour
 import numpy as np
 import pytest
+from colour.models.rgb import itut_h_273 as h_273
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.power_laws import gamma_decode, gamma_encode, rec709_decode, rec709_encode
@@ -36,6 +37,12 @@ def test_adobe_rgb_is_as_colour_science_has_it():
     ours = ENCODINGS["g22_adobergb"]
     np.testing.assert_allclose(ours.chromaticities[:3], theirs.primaries, atol=1e-6)
     np.testing.assert_allclose(ours.decode(CODE[10:]), theirs.cctf_decoding(CODE[10:]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 7, 9, 11, 12])
+def test_the_primaries_of_h273_are_those_of_colour_science(number):
+    ours = from_cicp((number, 8, 0, 1), "x").encoding.chromaticities
+    np.testing.assert_array_equal(ours[:3], h_273.COLOUR_PRIMARIES_ITUTH273[number])
 
 
 @pytest.mark.parametrize(

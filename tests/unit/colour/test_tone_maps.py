@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hdrgen.colour.tone_maps import Log, Reinhard, cells8, quantise8
+from hdrgen.colour.tone_maps import Log, Reinhard, intervals8, quantise8
 
 CURVES = [Reinhard(), Log(), Log(100.0)]
 
@@ -16,7 +16,7 @@ def test_the_inverse_is_exact(curve):
 def test_a_code_lies_in_its_own_cell_and_cells_leave_no_gap(curve):
     light = np.concatenate([[0.0], np.geomspace(1e-6, 60000, 50001)])
     code = quantise8(curve.encode(light))
-    lower, upper = cells8(curve)
+    lower, upper = intervals8(curve)
     inside = light <= curve.ceiling_linear
     assert (lower[code] <= light * (1 + 1e-9)).all()
     assert (upper[code] >= light * (1 - 1e-9))[inside].all()

@@ -8,10 +8,12 @@ import tifffile
 
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.colour.primaries import AWG4
-from hdrgen.dataset.encode import _ENCODE_VERSION, EncodeParams, encode_logc4, encode_logc4_picture
+from hdrgen.dataset.encode import ENCODE_VERSION, EncodeParams, encode_logc4, encode_logc4_picture
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.images.exr import write_exr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import Outcome
@@ -109,7 +111,7 @@ def test_another_version_encodes_again(tmp_path, monkeypatch):
     before = path.stat().st_mtime_ns
     encode_logc4(*args, schedule=_in_turn)
     assert path.stat().st_mtime_ns == before
-    monkeypatch.setattr("hdrgen.dataset.encode._ENCODE_VERSION", _ENCODE_VERSION + 1)
+    monkeypatch.setattr("hdrgen.dataset.encode.ENCODE_VERSION", ENCODE_VERSION + 1)
     encode_logc4(*args, schedule=_in_turn)
     assert path.stat().st_mtime_ns != before
 
@@ -120,10 +122,10 @@ def _in_turn(function, items, **_):
 
 
 def test_codes_are_those_of_this_version():
-    """Pictures are reused by name: codes changed, so raise _ENCODE_VERSION and both values here."""
+    """Pictures are reused by name: codes changed, so raise ENCODE_VERSION and both values here."""
     picture = encode_logc4_picture(ALL_HALVES[::97][~np.isnan(ALL_HALVES[::97])])
     codes = picture.code16.tobytes() + picture.code8.tobytes()
-    assert (_ENCODE_VERSION, hashlib.sha256(codes).hexdigest()[:16]) == (1, "d52bc38abd7618dc")
+    assert (ENCODE_VERSION, hashlib.sha256(codes).hexdigest()[:16]) == (1, "d52bc38abd7618dc")
 
 
 def test_frame_that_vanished_is_named(tmp_path):

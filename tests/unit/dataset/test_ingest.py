@@ -14,16 +14,11 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.logc import logc3_encode
 from hdrgen.colour.primaries import AP0, AP1, AWG3, AWG4, REC709, convert_primaries
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.ingest import (
-    _CONVERSION_VERSION,
-    AnchorParams,
-    IngestParams,
-    Source,
-    decide_encoding,
-    decide_exposure,
-    ingest,
-    to_linear_awg4,
-)
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_file import CONVERSION_VERSION
+from hdrgen.dataset.ingest_settings import AnchorParams, IngestParams, Source
+from hdrgen.dataset.source_encoding import decide_encoding, to_linear_awg4
+from hdrgen.dataset.source_exposure import decide_exposure
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.runtime.errors import HdrgenError
@@ -207,11 +202,11 @@ def test_logc3_has_an_encoding_for_each_exposure_index(index):
 
 
 def test_pixels_are_those_of_this_version(tmp_path):
-    """Frames are reused by name: pixels changed, so raise _CONVERSION_VERSION and both values here."""
+    """Frames are reused by name: pixels changed, so raise CONVERSION_VERSION and both values here."""
     write_exr(tmp_path / "in/a.exr", _picture(2, 20, 30), chromaticities=AP1, pixel_type="float")
     row = _ingest(tmp_path / "in", tmp_path / "out", exposure="grey").row(0, named=True)
     pixels = read_exr(tmp_path / "out" / row["file"]).rgb
-    made = (_CONVERSION_VERSION, hashlib.sha256(pixels.tobytes()).hexdigest()[:16])
+    made = (CONVERSION_VERSION, hashlib.sha256(pixels.tobytes()).hexdigest()[:16])
     assert made == (2, "4b46fde27eea57ea")
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from hdrgen.colour.primaries import AWG4, REC709
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
-from hdrgen.dataset.sanitize import _REPAIR_VERSION, SanitizeParams, repair, sanitize
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
+from hdrgen.dataset.repair import SanitizeParams, repair
+from hdrgen.dataset.sanitize import REPAIR_VERSION, sanitize
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.runtime.errors import HdrgenError
@@ -119,12 +121,12 @@ def test_noise_around_black_stays_but_impossible_colours_move(frame):
 
 
 def test_repairs_are_those_of_this_version(frame):
-    """Frames are reused by name: pixels changed, so raise _REPAIR_VERSION and both values here."""
+    """Frames are reused by name: pixels changed, so raise REPAIR_VERSION and both values here."""
     frame = frame.copy()
     frame[10, 10], frame[12, 20], frame[20, 12], frame[25, 0] = np.nan, 6e4, 0.0, (0.5, -0.4, 0.1)
     repaired = repair(frame, SanitizeParams())
     assert (repaired.nonfinite, repaired.firefly, repaired.dead, repaired.gamut) == (1, 1, 1, 1)
-    made = (_REPAIR_VERSION, hashlib.sha256(repaired.linear_awg4.tobytes()).hexdigest()[:16])
+    made = (REPAIR_VERSION, hashlib.sha256(repaired.linear_awg4.tobytes()).hexdigest()[:16])
     assert made == (1, "305ef046cf9e40d2")
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
 from hdrgen.dataset.split import SPLITS, SplitParams, counts_by_split, find_twins, split
 from hdrgen.runtime.errors import HdrgenError
 

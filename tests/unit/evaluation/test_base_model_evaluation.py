@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from hdrgen.dataset.pairs.scene_crops import SceneCrop
-from hdrgen.evaluation.base_model import JudgedSamples, NearestPicture, judge_prompts
+from hdrgen.evaluation.base_model import NearestPicture, evaluate_prompts
+from hdrgen.training.base_model import PromptSamples
 
 
 def pictures_of(colours):
@@ -41,7 +42,9 @@ def crops_of(kinds):
 
 def judged(colours, tmp_path):
     crops, code8 = crops_of(["red", "red", "blue", "blue"]), pictures_of([RED, RED, BLUE, BLUE])
-    return judge_prompts(Painter(colours), crops, code8, JudgedSamples(seeds=(1, 2)), tmp_path / "sheet.png")
+    return evaluate_prompts(
+        Painter(colours), crops, code8, PromptSamples(seeds=(1, 2)), tmp_path / "sheet.png"
+    )
 
 
 def test_a_model_that_listens_scores_1_and_one_that_ignores_the_prompt_scores_chance(tmp_path):
@@ -58,5 +61,6 @@ def test_a_model_that_listens_scores_1_and_one_that_ignores_the_prompt_scores_ch
 def test_frames_that_do_not_say_what_they_show_are_not_judged(tmp_path):
     crops = crops_of([""])
     assert (
-        judge_prompts(Painter({}), crops, pictures_of([RED]), JudgedSamples(), tmp_path / "sheet.png") == {}
+        evaluate_prompts(Painter({}), crops, pictures_of([RED]), PromptSamples(), tmp_path / "sheet.png")
+        == {}
     )

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -9,20 +7,13 @@ from hdrgen.dataset.frame_index import write_index
 from hdrgen.evaluation import production_pictures
 from hdrgen.evaluation.gradients import smooth_gradients
 from hdrgen.evaluation.production import (
-    CONTINUITY,
     GENERATED,
     GRADIENTS,
     KINDS,
-    LATITUDE,
     Validated,
     ValidateSettings,
     brightest_part,
-    continuity_table,
-    figures_table,
-    sources_table,
-    summary,
     validate_all,
-    write_tables,
 )
 from hdrgen.evaluation.production_pictures import (
     FOOTAGE,
@@ -35,10 +26,23 @@ from hdrgen.evaluation.production_pictures import (
     Models,
     generated,
 )
+from hdrgen.evaluation.production_tables import (
+    CONTINUITY,
+    KEYS,
+    LATITUDE,
+    PLACE,
+    all_verdicts,
+    continuity_table,
+    decisive,
+    plots,
+    sources_table,
+    summary,
+    tables,
+)
 from hdrgen.images.exr import write_exr
 from hdrgen.metrics.production_figures import FIGURES, OF_GRADIENTS
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.metrics_file import write_metrics
+from hdrgen.runtime.metrics_file import read_figures, write_figures
 
 
 def street(seed, height=48, width=64):
@@ -90,19 +94,19 @@ def test_every_kind_is_there_for_every_frame(validated):
 
 
 def test_footage_is_itself_and_plain_8_bits_lose_the_sun_and_ours_keep_it(validated):
-    means = {
-        row["figure"]: row
-        for row in figures_table(validated[1]).iter_rows(named=True)
-        if row["source"] == "mine"
-    }
-    assert means["logc4_psnr"][FOOTAGE] > 80
-    assert means["noise_floor_shift_stops"][FOOTAGE] < 0.02
-    energy = means["source_energy_ratio"]
+    kinds = summary(validated[1])["mine"]
+
+    def means(figure):
+        return {kind: of[figure]["mean"] for kind, of in kinds.items() if figure in of}
+
+    assert means("logc4_psnr")[FOOTAGE] > 80
+    assert means("noise_floor_shift_stops")[FOOTAGE] < 0.02
+    energy = means("source_energy_ratio")
     assert energy[SRGB_8BIT] < 0.05
     for kind in (FOOTAGE, LOGC4_8BIT, "expand", "merge", "fuse"):
         assert energy[kind] == pytest.approx(1, abs=0.1), kind
     assert energy[REINHARD_8BIT] < 1.3
-    assert means["gap_share"][LOGC4_8BIT] > means["gap_share"]["expand"]
+    assert means("gap_share")[LOGC4_8BIT] > means("gap_share")["expand"]
 
 
 def test_each_source_has_its_own_frames_and_gradients_stand_without_the_routes(validated):
@@ -113,18 +117,24 @@ def test_each_source_has_its_own_frames_and_gradients_stand_without_the_routes(v
         ("yours", KINDS, 2),
         (GRADIENTS, KINDS[: -len(ROUTES)], 2),
     ):
-        assert list(found[source]["kinds"]) == list(kinds)
-        assert found[source]["kinds"][FOOTAGE]["comb"]["count"] == frames
-        assert found[source]["input_of"] == {kind: INPUT_OF[kind] for kind in kinds if kind in INPUT_OF}
-    assert set(found[GRADIENTS]["kinds"][FOOTAGE]) <= set(OF_GRADIENTS)
+        assert list(found[source]) == list(kinds)
+        assert found[source][FOOTAGE]["comb"]["count"] == frames
+        verdicts = all_verdicts(validated[1]).filter(pl.col("source") == source)
+        inputs = dict(verdicts.select("kind", "input").iter_rows())
+        assert inputs == {kind: INPUT_OF[kind] for kind in kinds if kind in INPUT_OF}
+    assert set(found[GRADIENTS][FOOTAGE]) <= set(OF_GRADIENTS)
 
 
 def test_gradients_show_the_steps_that_grain_hides(validated):
-    kinds = summary(validated[1])[GRADIENTS]["kinds"]
+    kinds = summary(validated[1])[GRADIENTS]
     assert kinds[FOOTAGE]["banded_share"]["mean"] == 0
     for kind in (SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT):
         assert kinds[kind]["banded_share"]["mean"] > 0.8, kind
     assert kinds["expand"]["banded_share"]["mean"] < 0.5
+
+
+def verdicts(pictures, kind):
+    return all_verdicts(pictures).filter(pl.col("kind") == kind).to_dicts()
 
 
 def of_kind(kind, figures, source="mine"):
@@ -155,10 +165,10 @@ def test_a_kind_is_held_against_its_own_8_bit_input_and_not_against_srgb():
         *of_kind(LOGC4_8BIT, {"comb": FRAMES * 0.01 + 0.9}),
         *of_kind("expand", {"comb": FRAMES * 0.01 + 0.2}),
     ]
-    found = summary(pictures)["mine"]
-    assert found["input_of"] == {"expand": LOGC4_8BIT}
-    assert found["way_to_footage"]["expand"]["comb"] == pytest.approx(0.7 / 0.9)
-    assert found["falls_short"]["expand"] == found["as_footage"]["expand"] == []
+    (found,) = all_verdicts(pictures).to_dicts()
+    assert (found["kind"], found["input"], found["figure"]) == ("expand", LOGC4_8BIT, "comb")
+    assert found["way_to_footage"] == pytest.approx(0.7 / 0.9)
+    assert found["verdict"] == "between"
 
 
 def test_better_than_footage_does_not_fall_short():
@@ -168,10 +178,9 @@ def test_better_than_footage_does_not_fall_short():
         *of_kind("merge", {"comb": FRAMES - 0.08}),
         *of_kind("expand", {"comb": FRAMES + 0.3}),
     ]
-    found = summary(pictures)["mine"]
-    assert found["way_to_footage"]["merge"]["comb"] > 1.5
-    assert (found["falls_short"]["merge"], found["as_footage"]["merge"]) == ([], ["comb"])
-    assert found["falls_short"]["expand"] == ["comb"]
+    (merge,), (expand,) = verdicts(pictures, "merge"), verdicts(pictures, "expand")
+    assert merge["way_to_footage"] > 1.5
+    assert (merge["verdict"], expand["verdict"]) == ("as_footage", "falls_short")
 
 
 def test_ratios_are_as_bad_above_one_as_below():
@@ -181,9 +190,9 @@ def test_ratios_are_as_bad_above_one_as_below():
         *of_kind(REINHARD_8BIT, {"source_energy_ratio": ones * 0.5}),
         *of_kind("fuse", {"source_energy_ratio": ones * 4}),
     ]
-    found = summary(pictures)["mine"]
-    assert found["way_to_footage"]["fuse"]["source_energy_ratio"] == pytest.approx(-1)
-    assert found["falls_short"]["fuse"] == ["source_energy_ratio"]
+    (found,) = verdicts(pictures, "fuse")
+    assert found["way_to_footage"] == pytest.approx(-1)
+    assert (found["figure"], found["verdict"]) == ("source_energy_ratio", "falls_short")
 
 
 def test_differences_that_nobody_sees_are_no_verdict():
@@ -194,37 +203,42 @@ def test_differences_that_nobody_sees_are_no_verdict():
         *of_kind(REINHARD_8BIT, {"source_energy_ratio": ones + small}),
         *of_kind("fuse", {"source_energy_ratio": ones + 2 * small}),
     ]
-    assert summary(pictures)["mine"]["way_to_footage"]["fuse"] == {}
+    (found,) = verdicts(pictures, "fuse")
+    assert (found["verdict"], found["way_to_footage"]) == ("open", None)
     pictures += of_kind(LOGC4_8BIT, {"source_energy_ratio": ones * 0.5})
     pictures += of_kind("merge", {"source_energy_ratio": ones + small})
-    assert summary(pictures)["mine"]["as_footage"]["merge"] == ["source_energy_ratio"]
+    assert [row["verdict"] for row in verdicts(pictures, "merge")] == ["as_footage"]
+    counts = decisive(summary(pictures), all_verdicts(pictures))["mine"]
+    assert counts == {
+        "merge": {"falls_short": 0, "as_footage": 1},
+        "fuse": {"falls_short": 0, "as_footage": 0},
+    }
 
 
 def test_generated_pictures_are_judged_by_what_codes_left_and_not_by_what_they_show():
     good, bad = (
-        {"comb": FRAMES, "clipped_share_-4": FRAMES},
-        {"comb": FRAMES + 9, "clipped_share_-4": FRAMES + 9},
+        {"comb": FRAMES, "clipped_fraction_-4": FRAMES},
+        {"comb": FRAMES + 9, "clipped_fraction_-4": FRAMES + 9},
     )
     pictures = [*of_kind(FOOTAGE, good), *of_kind(LOGC4_8BIT, bad), *of_kind("brackets", bad, GENERATED)]
-    assert summary(pictures)["mine"]["falls_short"]["brackets"] == ["comb"]
-    assert set(summary(pictures)["mine"]["way_to_footage"]["brackets"]) == {"comb"}
+    (found,) = verdicts(pictures, "brackets")
+    assert (found["figure"], found["verdict"]) == ("comb", "falls_short")
 
 
 def test_tables_have_a_column_for_each_kind(validated, tmp_path):
-    write_tables(tmp_path, validated[1])
-    written = {path.stem: pl.read_csv(path, separator="\t") for path in tmp_path.iterdir()}
-    of_frames = {"sources", "gradients_banded_share_by_exposure"}
-    assert set(written) == {"figures"} | of_frames | {f"{m}_by_exposure" for m in LATITUDE} | {
+    written = plots(validated[1])
+    of_frames = {"source_energy_ratio_by_place", "gradients_banded_share_by_exposure"}
+    assert set(written) == of_frames | {f"{m}_by_exposure" for m in LATITUDE} | {
         f"{m}_by_stop" for m in CONTINUITY
     }
     for name, table in written.items():
         assert set(table.columns) >= set((FOOTAGE, *RECONSTRUCTED) if name in of_frames else KINDS), name
-    assert written["clipped_share_by_exposure"]["exposure_stops"].to_list() == [-4, -2, 0, 2, 4]
+    assert written["clipped_fraction_by_exposure"]["exposure_stops"].to_list() == [-4, -2, 0, 2, 4]
     levels = continuity_table(validated[1], "levels")
     assert {"levels_half_float", "levels_logc4_8bit"} <= set(levels.columns)
     assert levels["stop"].is_sorted()
-    write_metrics(tmp_path / "validate.json", summary(validated[1]))
-    assert json.loads((tmp_path / "validate.json").read_text())
+    write_figures(tmp_path, summary(validated[1]), KEYS)
+    assert read_figures(tmp_path) == summary(validated[1])
 
 
 def test_the_strongest_sources_are_listed_with_what_each_kind_kept_of_them(validated):
@@ -244,11 +258,12 @@ def test_nothing_to_list_makes_empty_tables(tmp_path):
     write_index(tmp_path / "i", pl.DataFrame([row], schema_overrides={"quarantine_reason": pl.String}))
     settings = ValidateSettings(gradients=0)
     found = validate_all(tmp_path / "s", tmp_path / "i", None, tmp_path / "v", settings, Models())
-    write_tables(tmp_path / "t", found)
-    for name in ("sources", "gradients_banded_share_by_exposure"):
-        assert len((tmp_path / f"t/{name}.tsv").read_text().splitlines()) == 1
+    written = plots(found) | tables(found)
+    for name in ("source_energy_ratio_by_place", "light_sources", "gradients_banded_share_by_exposure"):
+        assert written[name].is_empty(), name
+    assert tuple(written["light_sources"].columns) == PLACE
     # One frame proves nothing.
-    assert not any(summary(found)["mine"]["way_to_footage"].values())
+    assert written["verdicts"]["verdict"].unique().to_list() == ["open"]
 
 
 def test_the_sun_in_the_corner_of_a_large_frame_is_in_the_part_that_is_judged():

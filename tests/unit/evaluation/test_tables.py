@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,12 +9,21 @@ from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.pairs.bit_depth_pairs import Gradients, MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
 from hdrgen.evaluation import bit_depth, exposure_fusion
-from hdrgen.evaluation.tables import Judgement, summary, table_by_band, table_by_frame
+from hdrgen.evaluation.tables import (
+    PictureFigures,
+    by_kind,
+    decisive,
+    summary,
+    table_by_band,
+    table_by_frame,
+    write_evaluation,
+)
 from hdrgen.images.exr import write_exr
 from hdrgen.metrics.quality import LUMINANCE_BANDS
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, save_bit_depth
 from hdrgen.models.exposure_fusion import ExposureFusion, LuminanceStackProcessor, save_exposure_fusion
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import read_figures
 
 BIT_DEPTH = MakeBitDepthPairs(
     seed=1,
@@ -25,40 +36,62 @@ BIT_DEPTH = MakeBitDepthPairs(
 BRACKETS = MakeBracketPairs(seed=1, crop_size=32, crops_per_frame=1, judged_size=96, workers=1)
 
 
-def judgement(model, value, kind="clean", source="a", frame="f", **more):
-    return Judgement(source, frame, kind, model, {"psnr": value, "stops_rmse_highlights": 0.1, **more})
+def figures(model, value, kind="clean", source="a", frame="f", **more):
+    return PictureFigures(source, frame, kind, model, {"psnr": value, "stops_rmse_highlights": 0.1, **more})
+
+
+def margins(models):
+    return {
+        (model, name): value
+        for model, of in models.items()
+        for name, value in of.items()
+        if name.endswith("_margin")
+    }
 
 
 def test_a_margin_is_over_the_best_closed_form_that_is_there():
-    judged = [judgement("low", 30.0), judgement("high", 40.0), judgement("net", 43.0)]
-    judged += [judgement("low", 20.0, frame="g"), judgement("high", 36.0, frame="g")]
-    judged += [judgement("net", 41.0, frame="g")]
-    judged += [judgement("low", 25.0, "noisy"), judgement("net", 24.0, "noisy")]
+    judged = [figures("low", 30.0), figures("high", 40.0), figures("net", 43.0)]
+    judged += [figures("low", 20.0, frame="g"), figures("high", 36.0, frame="g")]
+    judged += [figures("net", 41.0, frame="g")]
+    judged += [figures("low", 25.0, "noisy"), figures("net", 24.0, "noisy")]
     found = summary(judged, ("low", "high", "never_run"), ("psnr", "psnr_moving"))["a"]
-    assert found["clean"]["margin_over_best_closed_form"] == {"net": {"psnr": pytest.approx(42 - 38)}}
-    assert found["noisy"]["margin_over_best_closed_form"] == {"net": {"psnr": pytest.approx(-1)}}
+    assert margins(found["clean"]) == {("net", "psnr_margin"): pytest.approx(42 - 38)}
+    assert margins(found["noisy"]) == {("net", "psnr_margin"): pytest.approx(-1)}
     assert found["clean"]["low"]["psnr"]["mean"] == 25
     assert found["clean"]["low"]["psnr"]["count"] == 2
-    assert set(found["clean"]) == {"low", "high", "net", "margin_over_best_closed_form"}
+    assert set(found["clean"]) == {"low", "high", "net"}
 
 
 def test_sources_stand_apart():
     judged = [
-        judgement(m, v, source=s) for s, m, v in [("a", "base", 1.0), ("b", "base", 9.0), ("b", "net", 9.5)]
+        figures(m, v, source=s) for s, m, v in [("a", "base", 1.0), ("b", "base", 9.0), ("b", "net", 9.5)]
     ]
     found = summary(judged, ("base",), ("psnr",))
     assert list(found) == ["a", "b"]
-    assert found["b"]["clean"]["margin_over_best_closed_form"] == {"net": {"psnr": 0.5}}
-    assert found["a"]["clean"]["margin_over_best_closed_form"] == {}
+    assert margins(found["b"]["clean"]) == {("net", "psnr_margin"): 0.5}
+    assert margins(found["a"]["clean"]) == {}
 
 
 def test_without_any_closed_form_there_is_no_margin():
-    assert summary([judgement("net", 1.0)], (), ("psnr",))["a"]["clean"]["margin_over_best_closed_form"] == {}
+    assert margins(summary([figures("net", 1.0)], (), ("psnr",))["a"]["clean"]) == {}
+
+
+def test_what_decides_has_the_same_names_for_every_model():
+    rows = [
+        PictureFigures("a", "f", kind, model, {"pu21_psnr": psnr, "peak_ratio": 0.9, "stops_rmse": 0.1})
+        for kind in ("clean", "noisy")
+        for model, psnr in (("base", 40.0), ("net", 42.0), ("released_net", 45.0))
+    ]
+    found = decisive(summary(rows, ("base",), ("pu21_psnr",)), "net", "released_net")
+    expected = {"pu21_psnr": 42.0, "margin": 2.0, "peak_ratio": 0.9, "released_margin": 5.0}
+    assert found == {"a": {"clean": expected, "noisy": expected}}
+    without = decisive(summary(rows, (), ("pu21_psnr",)), "net", "never_released")
+    assert without["a"]["clean"] == {"pu21_psnr": 42.0, "peak_ratio": 0.9}
 
 
 def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model():
     judged = [
-        judgement(model, value, kind, frame=frame)
+        figures(model, value, kind, frame=frame)
         for kind in ("clean", "noisy")
         for frame in ("f", "g")
         for model, value in (("base", 1.0 + (frame == "g")), ("net", 3.0 + (kind == "noisy")))
@@ -67,12 +100,15 @@ def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model(
     assert by_frame.columns == ["kind", "frame", "base", "net"]
     assert by_frame.rows()[:2] == [("clean", "a/f", 1.0, 3.0), ("clean", "a/g", 2.0, 3.0)]
     assert by_frame.filter(pl.col("kind") == "noisy")["net"].to_list() == [4.0, 4.0]
+    noisy = by_kind({"psnr_by_frame": by_frame})["psnr_by_frame_noisy"]
+    assert noisy.columns == ["frame", "base", "net"]
+    assert noisy["net"].to_list() == [4.0, 4.0]
 
 
 def test_errors_by_band_are_means_over_the_frames_that_have_it():
     band = next(iter(LUMINANCE_BANDS))
     judged = [
-        Judgement("a", frame, "clean", "net", figures)
+        PictureFigures("a", frame, "clean", "net", figures)
         for frame, figures in [
             ("f", {f"stops_rmse_{band}": 0.2}),
             ("g", {f"stops_rmse_{band}": 0.4}),
@@ -123,17 +159,24 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
         assert clean["net"]["same_code8_share"]["mean"] == 1
         assert clean["dequantised"]["code_psnr"]["mean"] == pytest.approx(58.9, abs=1.5)
         assert source["generated"]["net"]["same_code8_share"]["mean"] < 1
-        assert set(clean["margin_over_best_closed_form"]) == {"net"}
+        assert margins(clean).keys() == {("net", "code_psnr_margin"), ("net", "pu21_psnr_margin")}
     gradients = found["gradients"]["clean"]
-    assert gradients["smooth_in_cells"]["code_psnr"]["mean"] > gradients["dequantised"]["code_psnr"]["mean"]
+    assert (
+        gradients["smooth_in_intervals"]["code_psnr"]["mean"] > gradients["dequantised"]["code_psnr"]["mean"]
+    )
     generated = found["s"]["generated"]
     assert generated["bilateral"]["code_psnr"]["mean"] > generated["dequantised"]["code_psnr"]["mean"]
-    bit_depth.write_plots(tmp_path / "plots", judged)
-    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
-        f"{name}_{kind}.tsv"
-        for name in ("code_psnr_by_frame", "stops_by_band")
-        for kind in ("clean", "generated")
-    ]
+    write_evaluation(tmp_path / "plots", found, decisive(found, "net"), bit_depth.plots(judged))
+    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(
+        ["figures.tsv"]
+        + [
+            f"{name}_{kind}.tsv"
+            for name in ("code_psnr_by_frame", "stops_rmse_by_band")
+            for kind in ("clean", "generated")
+        ]
+    )
+    assert read_figures(tmp_path / "plots") == found
+    assert json.loads((tmp_path / "plots.json").read_text()).keys() == found.keys()
     table = pl.read_csv(tmp_path / "plots/code_psnr_by_frame_clean.tsv", separator="\t")
     assert table.columns == ["frame", *bit_depth.CLOSED_FORMS, "net"]
     assert len(table) == 2
@@ -157,15 +200,13 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
     found = summary(judged, exposure_fusion.CLOSED_FORMS, exposure_fusion.MARGIN_METRICS)["s"]
     assert set(found) == {"clean", "generated", "motion"}
     clean = found["clean"]
-    assert set(clean) == {*exposure_fusion.CLOSED_FORMS, "net", "margin_over_best_closed_form"}
-    assert clean["net"]["pu21_psnr"]["mean"] > clean["cell_intersection"]["pu21_psnr"]["mean"] - 0.1
+    assert set(clean) == {*exposure_fusion.CLOSED_FORMS, "net"}
+    assert clean["net"]["pu21_psnr"]["mean"] > clean["interval_intersection"]["pu21_psnr"]["mean"] - 0.1
     assert clean["net"]["peak_ratio_500_to_1800"]["mean"] == pytest.approx(1, abs=0.1)
     assert "pu21_psnr_moving" not in clean["net"]
-    assert {"pu21_psnr", "pu21_ssim", "pu21_psnr_moving"} == set(
-        found["motion"]["margin_over_best_closed_form"]["net"]
-    )
-    exposure_fusion.write_plots(tmp_path / "plots", judged)
-    assert len(list((tmp_path / "plots").glob("*.tsv"))) == 6
+    metrics = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
+    assert margins(found["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
+    assert len(exposure_fusion.plots(judged)) == 6
 
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):

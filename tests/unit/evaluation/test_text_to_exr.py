@@ -7,9 +7,6 @@ import pytest
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.evaluation.scene_classifier import ClassifierRecipe, NamedPictures, shown
 from hdrgen.evaluation.text_to_exr import (
-    BASE,
-    FRAMES,
-    TABLES,
     EvaluateFlux,
     HeldOutRenders,
     RoutePicture,
@@ -18,11 +15,11 @@ from hdrgen.evaluation.text_to_exr import (
     judge_flux,
     read_as_logc4,
     training_crops,
-    write_judgement,
 )
+from hdrgen.evaluation.text_to_exr_tables import BASE, FRAMES, KEYS, PLOTTED, ROUTES, decisive_flux, plots
 from hdrgen.flux.renditions import Rendition, brackets
-from hdrgen.images.code_image import read_code8
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import read_figures, write_figures
 
 SIZE = 32
 SETTINGS = EvaluateFlux(
@@ -113,20 +110,20 @@ def test_a_perfect_generator_is_as_good_as_the_frames(perfect):
     assert found["brackets"]["tone_distance_stops"] < 0.3
     assert found["brackets"]["spread_stops"] == pytest.approx(found[FRAMES]["spread_stops"], rel=0.5)
     assert found[FRAMES]["tone_distance_stops"] == 0
-    assert found["brackets"]["adherence_by_kind"].keys() == COLOURS.keys()
+    assert judgement.figures["adherence_by_kind"]["brackets"].keys() == COLOURS.keys()
     assert mean(judgement, "brackets", "consistency_pu21_psnr") > 40
 
 
 def test_pinned_is_what_no_bracket_holds_and_the_base_is_read_as_logc4(perfect):
     judgement, _ = perfect
     lamp = 4 / SIZE**2  # 600 is more than LogC4 can say, and EV -2 holds it
-    assert mean(judgement, "brackets", "pinned_share_logc4_ev+0") == pytest.approx(lamp)
-    assert mean(judgement, "brackets", "pinned_share") == 0
+    assert mean(judgement, "brackets", "clipped_fraction_logc4_ev+0") == pytest.approx(lamp)
+    assert mean(judgement, "brackets", "clipped_fraction") == 0
     against = judgement.figures["base_against_brackets"]
-    assert against["pinned_share_base"] == pytest.approx(lamp)
-    assert against["pinned_ratio"] == 0
+    assert against["clipped_fraction_base"] == pytest.approx(lamp)
+    assert against["clipped_ratio"] == 0
     assert mean(judgement, BASE, "peak_linear") < 470
-    assert "pinned_share" not in judgement.figures["routes"]["latent"]
+    assert "clipped_fraction" not in judgement.figures["routes"]["latent"]
     # What the base meant for a monitor is judged as a monitor shows it.
     assert mean(judgement, BASE, "adherence") > 0.95
 
@@ -153,19 +150,19 @@ def test_a_generator_of_noise_is_at_chance_and_far_from_the_frames():
 
 def test_a_generator_with_one_picture_has_no_spread_and_is_right_for_one_prompt():
     judgement = judge_flux(Collapsed(), FRAMES_, HELD_OUT, SETTINGS, routes=("latent",))
-    found = judgement.figures["routes"]["latent"]
-    assert found["spread_stops"] == 0
-    assert found["adherence_by_kind"] == {"grass": 1, "sand": 0, "sea": 0}
+    assert judgement.figures["routes"]["latent"]["spread_stops"] == 0
+    assert judgement.figures["adherence_by_kind"]["latent"] == {"grass": 1, "sand": 0, "sea": 0}
     assert "consistency" not in judgement.figures
 
 
 def test_footage_that_does_not_say_what_it_shows_still_says_which_tones_are_natural():
     footage = NamedPictures(FRAMES_.linear_awg4, np.full_like(FRAMES_.kinds, ""), FRAMES_.frames)
-    found = judge_flux(Perfect(), footage, HELD_OUT, SETTINGS, routes=("latent",)).figures["routes"]
+    figures = judge_flux(Perfect(), footage, HELD_OUT, SETTINGS, routes=("latent",)).figures
+    found = figures["routes"]
     assert found["latent"]["adherence"]["mean"] > 0.95
     assert found["latent"]["tone_distance_stops"] < 0.3
     assert "adherence" not in found[FRAMES]
-    assert found[FRAMES]["adherence_by_kind"] == {}
+    assert figures["adherence_by_kind"][FRAMES] == {}
 
 
 def test_what_was_trained_on_cannot_judge():
@@ -176,15 +173,30 @@ def test_what_was_trained_on_cannot_judge():
 def test_figures_tables_and_sheet_are_written(perfect, tmp_path):
     judgement, _ = perfect
     json.dumps(judgement.figures, allow_nan=False)
-    write_judgement(judgement, tmp_path / "tables", tmp_path / "sheet.png")
-    for name in TABLES:
-        table = pl.read_csv(tmp_path / f"tables/{name}_by_prompt.tsv", separator="\t")
+    for section, figures in judgement.figures.items():
+        write_figures(tmp_path, figures, KEYS[section], section)
+    assert read_figures(tmp_path) == judgement.figures
+    tables = plots(judgement.rows, judgement.tones)
+    for name in PLOTTED:
+        table = tables[f"{name}_by_prompt"]
         assert table["prompt"].to_list() == sorted(COLOURS)
         assert "brackets" in table.columns
-    tones = pl.read_csv(tmp_path / "tables/tones.tsv", separator="\t")
-    assert tones["brackets"].sum() == pytest.approx(1, abs=0.01)
-    rows, columns, _ = read_code8(tmp_path / "sheet.png").code.shape
+    assert tables["tones"]["brackets"].sum() == pytest.approx(1, abs=0.01)
+    rows, columns, _ = judgement.sheet_code8.shape
     assert (rows // SIZE, columns // SIZE) == (3, 4)
+
+
+def test_what_decides_is_told_of_every_route_that_has_it(perfect):
+    found = decisive_flux(perfect[0].figures)
+    assert found.keys() == {BASE, *ROUTES, "classifier"}
+    assert found["brackets"].keys() == {
+        "adherence",
+        "clipped_fraction",
+        "tone_distance_stops",
+        "consistency_pu21_psnr",
+    }
+    assert found["latent"].keys() == {"adherence", "tone_distance_stops"}
+    assert found["classifier"]["accuracy"] > 0.95
 
 
 def test_renders_are_of_the_kinds_asked_for_and_stay_where_they_are(tmp_path):

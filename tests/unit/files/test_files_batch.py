@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 import tifffile
 
-from hdrgen.cli import _Lines, run
+from hdrgen.cli import WarningLines, run
 from hdrgen.colour.primaries import AWG4
-from hdrgen.images.conversion import convert_file
+from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.overlap import in_steps
+from hdrgen.runtime.overlap import overlappable
 from hdrgen.runtime.scheduling import map_frames
 
 resource = pytest.importorskip("resource")
@@ -81,15 +81,15 @@ def test_a_file_that_vanishes_a_folder_in_its_place_and_a_link_to_nothing_cost_t
 ):
     (plates / "e.exr").symlink_to("../gone.exr")
     Path("out/c.exr").mkdir(parents=True)
-    steps = convert_file.steps
+    task = convert_file.task
 
-    @in_steps
+    @overlappable
     def late(source, *arguments, **named):
         if source.name == "b.exr":
             source.unlink()
-        return (yield from steps(source, *arguments, **named))
+        return (yield from task(source, *arguments, **named))
 
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", late)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", late)
     assert run(["convert", "plates", "-o", "out", "--json"]) == 1
     files, _ = _files(capsys)
     assert {name: row.get("error") for name, row in files.items()} == {
@@ -134,16 +134,16 @@ def test_a_folder_that_may_not_be_written_is_named_by_the_file_that_was_wanted(c
 
 @pytest.mark.usefixtures("plates")
 def test_a_bug_is_told_with_the_place_of_its_traceback_and_the_files_after_it_are_done(capsys, monkeypatch):
-    steps = convert_file.steps
+    task = convert_file.task
 
-    @in_steps
+    @overlappable
     def bug(source, *arguments, **named):
         if source.name in {"b.exr", "c.exr"}:
             raise KeyError("R")
-        return (yield from steps(source, *arguments, **named))
+        return (yield from task(source, *arguments, **named))
 
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
-    monkeypatch.setattr("hdrgen.images.conversion.convert_file", bug)
+    monkeypatch.setattr("hdrgen.images.convert_file.convert_file", bug)
     assert run(["convert", "plates", "-o", "out", "--json"]) == 1
     files, said = _files(capsys)
     (log,) = Path().glob("hdrgen-bug-*.log")
@@ -164,7 +164,6 @@ def test_a_bug_on_a_disk_without_room_for_its_log_is_told_all_the_same(plates, c
         raise KeyError("R")
 
     monkeypatch.delenv("HDRGEN_TRACEBACK", raising=False)
-    monkeypatch.setattr("hdrgen.cli.bugs._logged", {})
     monkeypatch.setattr("hdrgen.images.scene_image.read_scene_image", bug)
     monkeypatch.setattr("tempfile.tempdir", str(plates / "nowhere"))
     assert run(["inspect", "plates/a.exr", "--json"]) == 1
@@ -180,7 +179,7 @@ def test_a_bug_of_a_frame_in_a_worker_is_one_line_and_its_traceback_is_in_the_lo
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    handler = _Lines(logging.WARNING)
+    handler = WarningLines(logging.WARNING)
     logging.getLogger("hdrgen").addHandler(handler)
     list(map_frames(_bug, ["R", "R"], workers=1, timeout_s=30.0, memory_bytes=2**30))
     logging.getLogger("hdrgen").removeHandler(handler)

@@ -19,7 +19,8 @@ from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.evaluation.captions import write_tag_frequencies
 from hdrgen.images.exr import write_exr
 from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.page import write_report
+from hdrgen.report.settings import ReportSettings
 from hdrgen.routes.requests import read_prompts
 
 ODD = {
@@ -121,8 +122,9 @@ def test_tags_come_back_from_their_table_and_can_be_drawn(tmp_path, text):
         rows = [*csv.reader(stream, delimiter="\t")]
     plain = " ".join(text.replace("\0", " ").split())
     assert rows == [["tag", "frames"], ["plain", "2"], *sorted([["other", "1"], [plain, "1"]])]
-    plots = {"tags": {"template": "bar_horizontal", "x": {"metrics/caption/tags.tsv": "frames"}, "y": {"metrics/caption/tags.tsv": "tag"}}}  # fmt: skip
-    (plot,) = read_plots([plots])
+    (plot,) = read_plots(
+        [{"metrics/caption/tags.tsv": {"x": "frames", "y": "tag", "template": "bar_horizontal"}}]
+    )
     drawn = ET.fromstring(plot_svg(plot, tmp_path))  # noqa: S314 - our own drawing
     assert plain in [
         "".join(one.itertext()).strip() for one in drawn.iter("{http://www.w3.org/2000/svg}text")

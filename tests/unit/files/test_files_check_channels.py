@@ -7,9 +7,11 @@ import OpenEXR
 import pytest
 
 from hdrgen.colour.primaries import AP1
-from hdrgen.images.exr_channels import ChannelPixels, read_channels, read_contents
+from hdrgen.images.exr_channels import ChannelPixels, channels_in, read_contents
+from hdrgen.images.exr_file import open_exr
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.qc.channels import channel_numbers
+from hdrgen.qc.check import check_delivery
 
 HEIGHT, WIDTH = 24, 32
 LIGHT = (2.0 ** np.random.default_rng(0).uniform(-5, 5, (HEIGHT, WIDTH, 3)) * 0.18).astype(np.float16)
@@ -216,7 +218,8 @@ def test_a_subsampled_channel_is_placed_where_it_lies(shared_hdr):
     chroma = ChannelPixels(0, "", "RY", plane(np.inf), "other", sampling=(2, 4))
     assert channel_numbers(chroma).first_bad == (10, 12)
     path = shared_hdr / "scenes" / "Rec709_YC.exr"
-    found = {channel.name: channel for channel in read_channels(path, read_contents(path).picture)}
+    file, picture = open_exr(path), read_contents(path).picture
+    found = {channel.name: channel for channel in channels_in(file, file.parts(separate=True), picture)}
     assert {name: channel.kind for name, channel in found.items()} == dict.fromkeys(
         ("Y", "RY", "BY"), "picture"
     )
@@ -245,20 +248,33 @@ def test_many_channels_are_counted_not_listed(checked, tmp_path):
     assert why.endswith("; and 24 more")
 
 
-def test_a_picture_alone_is_decoded_once(tmp_path):
-    """Only a file with more is read a second time."""
-    assert not read_contents(write(tmp_path / "a.exr", {**colours(), "A": plane()})).holds_more
-    assert not read_contents(write(tmp_path / "b.exr", {"Y": plane()})).holds_more
-    assert read_contents(write(tmp_path / "c.exr", {**colours(), "Z": plane()})).holds_more
-    assert read_contents(write_parts(tmp_path / "d.exr", a=colours(), b={"Z": plane()})).holds_more
+def test_channels_are_listed_where_there_are_others_beside_the_picture(tmp_path):
+    assert not read_contents(write(tmp_path / "a.exr", {**colours(), "A": plane()})).channels
+    assert not read_contents(write(tmp_path / "b.exr", {"Y": plane()})).channels
+    assert read_contents(write(tmp_path / "c.exr", {**colours(), "Z": plane()})).channels
+    assert read_contents(write_parts(tmp_path / "d.exr", a=colours(), b={"Z": plane()})).channels
     with pytest.raises(UnreadableImage, match="no\\.exr: cannot be read"):
         read_contents(tmp_path / "no.exr")
+
+
+@pytest.mark.parametrize("beside", [{}, {"Z": plane(9, np.float32)}])
+def test_a_file_is_decoded_once(tmp_path, monkeypatch, beside):
+    path = write(tmp_path / "a.exr", {**colours(), **beside})
+    opened = []
+
+    def counted(*arguments, of=OpenEXR.File, **options):
+        opened.append(options.get("header_only", False))
+        return of(*arguments, **options)
+
+    monkeypatch.setattr(OpenEXR, "File", counted)
+    assert check_delivery(path).fit
+    assert opened == [True, False]
 
 
 def test_all_channels_are_as_stored(tmp_path):
     """Values, types and names, against OpenImageIO."""
     path = write_parts(tmp_path / "a.exr", rgb=colours(), data={"Z": plane(9, np.float32), "N.X": plane(-1)})
-    channels = read_channels(path, read_contents(path).picture)
+    channels = read_contents(path).channels
     assert [(c.full_name, c.pixel_type, c.kind) for c in channels] == [
         ("rgb:B", "half", "picture"),
         ("rgb:G", "half", "picture"),

@@ -219,7 +219,7 @@ def test_data_is_taken_where_it_is_asked_for(capsys):
     write("a.exr", RENDERERS["arnold"])
     colour, notes = converted(capsys, "a.exr", "--layer", "Z")
     assert colour[:3] == (9, 9, 9)
-    assert any("is data, taken as it is" in note for note in notes)
+    assert any("the data is channels Z, taken as it is; left behind: " in note for note in notes)
 
 
 NORMALS = {f"N.{c}": np.full(SHAPE, v, "f4") for c, v in zip("XYZ", (-0.1, 0.3, 0.70001), strict=True)}
@@ -281,7 +281,7 @@ def test_data_is_shown_and_compared_as_it_is(capsys):
 def test_a_channel_that_is_taken_is_not_left_behind(capsys):
     write("a.exr", {**channels(), "Z": np.full(SHAPE, 9, "f4")})
     done = answer(capsys, "preview", "a.exr", "-o", "p.png", "--layer", "Z")
-    assert "the data is channels Z; left behind: R, G, B" in done["notes"]
+    assert "the data is channels Z, taken as it is; left behind: R, G, B" in done["notes"]
 
 
 @pytest.mark.parametrize("name", ["motion_graphics", "sh010_deep_v2"])

@@ -16,8 +16,10 @@ import yaml
 from hdrgen.cli import run
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.encode import EncodeParams, encode_logc4
-from hdrgen.dataset.ingest import IngestParams, Source, ingest
-from hdrgen.dataset.sanitize import SanitizeParams, sanitize
+from hdrgen.dataset.ingest import ingest
+from hdrgen.dataset.ingest_settings import IngestParams, Source
+from hdrgen.dataset.repair import SanitizeParams
+from hdrgen.dataset.sanitize import sanitize
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.written_exr import check_whole
 from hdrgen.runtime.errors import HdrgenError, MachineError

@@ -15,7 +15,7 @@ import pytest
 from hdrgen.colour.primaries import AP1, REC709, luminance_weights
 from hdrgen.images.exr import read_exr, read_header, write_exr
 from hdrgen.images.exr_file import open_exr
-from hdrgen.images.exr_header import mended
+from hdrgen.images.exr_header import masked_file
 from hdrgen.images.luminance_chroma import rgb_from_luminance_chroma
 from hdrgen.images.stored_image import UnreadableImage
 
@@ -366,13 +366,13 @@ def test_veiling_changes_neither_length_nor_anything_else():
             return False
         return True
 
-    mend = mended(data, digestible)
+    mend = masked_file(data, digestible)
     assert mend is not None
     changed = [i for i, (a, b) in enumerate(zip(data, mend.data, strict=True)) if a != b]
     kind = data.index(odd_attribute) + len(b"owner\0")
     assert changed == list(range(kind, kind + len("string")))
-    assert mended(exr_bytes(RGB), digestible) is None
-    assert mended(data[:100], digestible) is None
+    assert masked_file(exr_bytes(RGB), digestible) is None
+    assert masked_file(data[:100], digestible) is None
 
 
 @pytest.mark.parametrize("seed", range(4))

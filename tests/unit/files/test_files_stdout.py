@@ -14,10 +14,10 @@ HDRGEN = [sys.executable, "-c", "from hdrgen.cli import main; main()"]
 SIZ = b"\xff\x4f\xff\x51"  # the start of a JPEG 2000 codestream
 
 
-@pytest.fixture
-def talkative(tmp_path):
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory):
     """Return an HTJ2K file with an unknown capability, which the codec reads and speaks of on its C stdout."""
-    path = tmp_path / "talkative.exr"
+    path = tmp_path_factory.mktemp("talkative") / "talkative.exr"
     write_exr(path, np.ones((40, 60, 3), np.float32), chromaticities=AP1, compression="htj2k")
     data = bytearray(path.read_bytes())
     data[data.index(SIZ) + 6] |= 0x08  # Rsiz

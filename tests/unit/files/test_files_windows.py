@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hdrgen.cli import run
-from hdrgen.images.code_shape import stated_geometry
+from hdrgen.images.code_image import read_code
 
 DISPLAY = (0, 0, 63, 47)
 CROP = (10, 5, 49, 36)
@@ -146,14 +146,14 @@ def test_resolutions_of_a_turned_picture_are_turned_too(place):
         exif = Image.Exif()
         exif[0x0112] = orientation
         Image.fromarray(pixels).save("a.png", dpi=(100, 200), exif=exif)
-        assert stated_geometry(place / "a.png", 12, 8).pixel_aspect_ratio == pytest.approx(aspect, rel=1e-3)
+        assert read_code(place / "a.png").pixel_aspect_ratio == pytest.approx(aspect, rel=1e-3)
 
 
 @pytest.mark.parametrize("dpi", [(72, 72), (7200, 1), None])
 def test_resolutions_that_say_nothing_are_passed_over(place, dpi):
     for name in ("a.png", "a.tif", "a.jpg"):
         Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(name, **({"dpi": dpi} if dpi else {}))
-        assert stated_geometry(place / name, 12, 8) is None
+        assert read_code(place / name).geometry is None
 
 
 def test_two_crops_of_a_plate_are_compared_where_both_have_pixels(capsys):

@@ -12,7 +12,7 @@ import pytest
 from hdrgen.cli.batch import CODE_SUFFIXES, SCENE_SUFFIXES
 from hdrgen.images import layers
 from hdrgen.images.exr import Compression
-from hdrgen.qc.preview import HDR_SUFFIXES
+from hdrgen.qc.hdr_preview import HDR_SUFFIXES
 
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = (TESTS.parent / "docs/formats.md").read_text(encoding="utf-8")
@@ -97,7 +97,9 @@ def test_every_kind_of_exr_is_in_a_row(word):
     assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", features)
 
 
-@pytest.mark.parametrize("path", sorted((TESTS / "unit").glob("test_files_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((TESTS / "unit/files").glob("test_files_*.py")), ids=lambda path: path.stem
+)
 def test_what_is_tested_of_files_is_in_the_page(path):
     """A topic that has a module of tests has a row."""
     named = {test.partition("::")[0] for row in ROWS for test in row.tests}

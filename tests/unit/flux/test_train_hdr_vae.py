@@ -9,10 +9,11 @@ from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.pairs.scene_crops import CropSettings
 from hdrgen.evaluation.hdr_vae import (
     EvaluateHdrVae,
+    decisive_hdr_vae,
     hdr_vae_summary,
     judge_hdr_vae,
+    plots,
     round_trips,
-    write_plots,
 )
 from hdrgen.flux.checkpoint import verify_checkpoint
 from hdrgen.flux.hdr_vae import load_hdr_vae
@@ -139,23 +140,28 @@ def test_errors_in_highlights_count_more(frames):
     )
 
 
-def test_the_judgement_holds_bands_and_what_they_are_of_the_baselines(
-    published, flux, checkpoint, frames, tmp_path
-):
+def test_the_figures_hold_bands_and_what_they_are_of_the_baselines(published, flux, checkpoint, frames):
     trips, multiple = round_trips(checkpoint.path / "vae", flux[0], published[0] / "hdr_vae.safetensors")
     judgements = judge_hdr_vae(*frames, EvaluateHdrVae(judged_size=56), trips, multiple)
     judged = hdr_vae_summary(judgements)["made"]["round_trip"]
     models = {"frozen_vae_logc4", "frozen_vae_linear", "published_hdr_vae", "flux_hdr_vae"}
     assert models <= set(judged)
-    over = judged["stops_rmse_over_frozen_vae_logc4"]
-    assert set(over) == models - {"frozen_vae_logc4"}
+    over = {model: of.get("stops_rmse_over_frozen_vae_logc4_above_16") for model, of in judged.items()}
+    assert {model for model, of in over.items() if of is None} == {"frozen_vae_logc4"}
     above = "stops_rmse_above_16"
     expected = judged["flux_hdr_vae"][above]["mean"] / judged["frozen_vae_logc4"][above]["mean"]
-    assert over["flux_hdr_vae"][above] == pytest.approx(expected)
+    assert over["flux_hdr_vae"] == pytest.approx(expected)
     # Plain light ends at 1: of 300, more than 8 stops are missing.
     assert judged["frozen_vae_linear"][above]["mean"] > 8
-    write_plots(tmp_path, judgements)
-    assert models < set(pl.read_csv(tmp_path / "stops_by_band_round_trip.tsv", separator="\t").columns)
+    assert models < set(plots(judgements)["stops_rmse_by_band_round_trip"].columns)
+    decides = decisive_hdr_vae(hdr_vae_summary(judgements))["made"]
+    assert decides.keys() == {"flux_hdr_vae", "published_hdr_vae"}
+    flux_vae = judged["flux_hdr_vae"]
+    assert decides["flux_hdr_vae"] == {
+        "pu21_psnr": flux_vae["pu21_psnr"]["mean"],
+        "margin": flux_vae["pu21_psnr_margin"],
+        "peak_ratio": flux_vae["peak_ratio"]["mean"],
+    }
 
 
 def test_a_round_trip_that_loses_nothing_has_no_error(frames):

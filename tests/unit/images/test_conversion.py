@@ -10,11 +10,11 @@ from hdrgen.images.code_image import read_code, write_code
 from hdrgen.images.conversion import (
     LINEAR_SPACES,
     assumed_chromaticities,
-    convert_file,
     describe,
     from_chromaticities,
     linear_space,
 )
+from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.provenance import carried, made_by
 from hdrgen.runtime.errors import HdrgenError

@@ -126,7 +126,7 @@ def test_a_part_with_a_word_for_data_inside_its_name_is_a_picture(name):
 
 def test_a_layer_taken_in_spite_of_its_name_is_said():
     layers = layers_of([part(*rgb("motion_blurred"), "Z")])
-    notes = layer_notes(layers, choose_layer(layers), asked=False)
+    notes = layer_notes(layers, choose_layer(layers), chosen=False)
     assert notes[0].startswith("motion_blurred has a word for data in its name")
     with pytest.raises(NoPicture, match=r"several pictures.*id_a, id_b"):
         chosen(part(*rgb("id_a"), *rgb("id_b")))
@@ -192,9 +192,9 @@ def test_what_is_left_behind_is_named():
     layers = layers_of([part(*rgb("", "A"), "Z", *rgb("AO"), "N.X", "N.Y", "N.Z")])
     taken = choose_layer(layers)
     assert left_behind(layers, taken) == ("Z", "AO", "N")
-    (note,) = layer_notes(layers, taken, asked=False)
+    (note,) = layer_notes(layers, taken, chosen=False)
     assert note == "the picture is channels R G B; left behind: Z, AO, N (--layer and --part choose)"
     of_data = choose_layer(layers, layer="Z")
     assert left_behind(layers, of_data) == ("R", "G", "B", "A", "AO", "N")
     alone = layers_of([part(*rgb("", "A"))])
-    assert layer_notes(alone, alone[0], asked=False) == ()
+    assert layer_notes(alone, alone[0], chosen=False) == ()

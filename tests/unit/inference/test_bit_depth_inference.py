@@ -7,21 +7,23 @@ from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
 from hdrgen.dataset.pairs.bit_depth_pairs import clean_code8, logc4_code16
 from hdrgen.images.exr import read_exr
 from hdrgen.inference import bit_depth
-from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
-from hdrgen.models.weights import save_model
+from hdrgen.models.bit_depth import BitDepth, BitDepthUNet
 from hdrgen.routes.write_exr import ACESCG
-from hdrgen.runtime.errors import HdrgenError
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 SHALLOW = BitDepth(widths=(8, 8, 8), blocks=(1, 1, 2))
 
 
-def loud_expander(settings=SMALL, dtype=torch.float32, loudness=5.0):
-    """Make an expander whose network says nonsense, as loudly as is wanted."""
+def loud_network(settings=SMALL, loudness=5.0):
+    """Make a network that says nonsense, as loudly as is wanted."""
     torch.manual_seed(0)
     net = BitDepthUNet(settings)
     torch.nn.init.normal_(net.unet.head.weight, std=loudness)
-    return bit_depth.Expander(net, "0" * 12, dtype)
+    return net
+
+
+def loud_expander(settings=SMALL, dtype=torch.float32, loudness=5.0):
+    return bit_depth.Expander(loud_network(settings, loudness), "0" * 12, dtype)
 
 
 @pytest.fixture
@@ -81,30 +83,20 @@ def test_what_half_floats_and_primaries_lose_of_saturated_colours_is_one_code(sh
 
 
 def test_strength_goes_from_the_clean_to_the_generated_answer(noise8):
-    expander = loud_expander(loudness=0.3)
+    net = loud_network(loudness=0.3)
+    expander = bit_depth.Expander(net, "", torch.float32)
     clean, half, generated = (expander.expand(noise8, strength=s, threads=1) for s in (0, 0.5, 1))
     np.testing.assert_allclose(half, (clean + generated) / 2, atol=1e-6)
     assert (np.rint(generated * 255) != noise8).mean() > 0.1
     with torch.inference_mode():
         smooth = torch.from_numpy(bit_depth.smooth_in_intervals(noise8))[None, :64, :128]
-        expected = expander._net(torch.from_numpy(noise8)[None, :64, :128], smooth)
-    whole = bit_depth.Expander(expander._net, "", torch.float32)
+        expected = net(torch.from_numpy(noise8)[None, :64, :128], smooth)
     top_left = noise8[:64, :128]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bit_depth, "smooth_in_intervals", lambda *_, **__: smooth[0].numpy())
-        for strength, codes in zip((0, 1), expected, strict=True):
-            expanded = whole.expand(top_left, strength=strength, threads=1)
-            np.testing.assert_allclose(expanded * 255, codes[0].numpy(), atol=1e-4)
-
-
-@pytest.mark.parametrize("settings", [SMALL, SHALLOW])
-@pytest.mark.parametrize("size", [(1, 1), (7, 33), (64, 64), (65, 129), (48, 301)])
-def test_any_size(settings, size):
-    code8 = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    for strength in (0, 1):
-        code = loud_expander(settings).expand(code8, strength=strength, threads=1)
-        assert code.shape == code8.shape
-        assert np.isfinite(code).all()
+        for strength, answer in zip((0, 1), expected, strict=True):
+            found = expander.expand(top_left, strength=strength, threads=1)
+            np.testing.assert_allclose(found * 255, answer[0].numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("settings", "tall"), [(SMALL, False), (SHALLOW, True)])
@@ -145,38 +137,3 @@ def test_what_is_no_8_bit_rgb_picture_is_refused(picture):
 def test_a_strength_outside_its_range_is_refused(noise8, strength):
     with pytest.raises(ValueError, match="strength must be from 0 to 1"):
         loud_expander().expand(noise8, strength=strength, threads=1)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_picture_that_must_not_be_written_is_taken_and_left_as_it_is():
-    code8 = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    before = code8.copy()
-    code8.flags.writeable = False
-    loud_expander().expand(code8, strength=1, threads=1)
-    np.testing.assert_array_equal(code8, before)
-
-
-def test_weights_come_back_as_half_floats_with_their_digest(tmp_path, noise8):
-    expander = loud_expander(loudness=0.3)
-    save_bit_depth(tmp_path / "w.safetensors", expander._net)
-    assert len(bit_depth.load_expander(tmp_path / "w.safetensors").digest) == 12
-    again = bit_depth.Expander(load_bit_depth(tmp_path / "w.safetensors"), "", torch.float32)
-    expander._net.half().float()
-    expected = expander.expand(noise8, strength=1, threads=1)
-    np.testing.assert_array_equal(again.expand(noise8, strength=1, threads=1), expected)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"not weights at all"])
-def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
-    path = tmp_path / "w.safetensors"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(HdrgenError, match=r"w\.safetensors: no readable safetensors"):
-        bit_depth.load_expander(path)
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    path = tmp_path / "w.safetensors"
-    save_model(path, torch.nn.Linear(1, 1), model="exposure_fusion", settings={})
-    with pytest.raises(HdrgenError, match="holds weights of 'exposure_fusion', not of 'bit_depth'"):
-        bit_depth.load_expander(path)

@@ -13,10 +13,8 @@ from hdrgen.models.exposure_fusion import (
     STRIDE,
     ExposureFusion,
     LuminanceStackProcessor,
-    save_exposure_fusion,
 )
 from hdrgen.models.runtime_network import torch_threads
-from hdrgen.models.weights import save_model
 from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
@@ -169,18 +167,6 @@ def test_brackets_of_16_bits_and_of_floats_and_mixed_ones():
     assert pu21_psnr(merge(mixed, of_codes=mixed_tables).linear, light) > 60
 
 
-@pytest.mark.parametrize("size", [(1, 1), (7, 33), (32, 32), (65, 97)])
-def test_any_size(size):
-    codes = list(np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8))
-    merged = merge(codes, net=merger(0.5))
-    assert merged.linear.shape == (*size, 3)
-    assert merged.confidence.shape == size
-    assert merged.linear.dtype == merged.confidence.dtype == np.float32
-    assert np.isfinite(merged.linear).all()
-    assert (merged.linear >= 0).all()
-    assert merged.linear.max() <= 65504
-
-
 @pytest.mark.parametrize("tall", [False, True])
 @pytest.mark.parametrize("noise_codes", [0, 3])
 def test_tiles_leave_no_seam(monkeypatch, noise_codes, tall):
@@ -261,41 +247,3 @@ def test_exposures_of_different_size_get_one_clear_line():
     codes = [np.zeros((8, size, 3), np.uint8) for size in (8, 8, 9, 8)]
     with pytest.raises(HdrgenError, match="the exposures differ in size: 8x8, 8x8, 9x8, 8x8"):
         merge(codes)
-
-
-@pytest.mark.filterwarnings("error")
-def test_pictures_that_must_not_be_written_are_taken_and_left_as_they_are():
-    codes = brackets(waves(64, 64), noise_codes=3)
-    before = [code.copy() for code in codes]
-    for code in codes:
-        code.flags.writeable = False
-    merge(codes, net=merger(0.5))
-    for code, same in zip(codes, before, strict=True):
-        np.testing.assert_array_equal(code, same)
-
-
-def test_weights_come_back_with_their_digest(tmp_path):
-    net = merger(0.5)
-    save_exposure_fusion(tmp_path / "w.safetensors", net._net)
-    again = exposure_fusion.load_merger(tmp_path / "w.safetensors")
-    assert len(again.digest) == 12
-    again._dtype = torch.float32
-    net._net.half().float()
-    codes = brackets(waves(64, 64), noise_codes=3)
-    np.testing.assert_array_equal(merge(codes, net=again).linear, merge(codes, net=net).linear)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"not weights at all"])
-def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
-    path = tmp_path / "w.safetensors"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(HdrgenError, match=r"w\.safetensors: no readable safetensors"):
-        exposure_fusion.load_merger(path)
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    path = tmp_path / "w.safetensors"
-    save_model(path, torch.nn.Linear(1, 1), model="tone_fusion", settings={})
-    with pytest.raises(HdrgenError, match="holds weights of 'tone_fusion', not of 'exposure_fusion'"):
-        exposure_fusion.load_merger(path)

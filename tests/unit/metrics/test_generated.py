@@ -7,8 +7,8 @@ from hdrgen.metrics.generated import (
     ToneStatistics,
     at_maximum_share,
     bracket_consistency,
+    clipped_fraction,
     light_figures,
-    pinned_share,
     spread_stops,
 )
 
@@ -32,9 +32,9 @@ def test_a_pixel_is_pinned_when_every_rendition_of_it_has_a_component_at_the_cei
     long[:, :, 0] = 255  # all four
     short[0, 0, 2] = 255  # one of them, in another component
     short[1, 1] = 254
-    assert pinned_share(long) == 1.0
-    assert pinned_share(long, short) == 0.25
-    assert pinned_share(short) == 0.25
+    assert clipped_fraction(long) == 1.0
+    assert clipped_fraction(long, short) == 0.25
+    assert clipped_fraction(short) == 0.25
 
 
 def test_a_plateau_at_the_maximum_is_seen_and_a_single_peak_is_one_pixel(light):

@@ -121,9 +121,9 @@ def test_a_clipped_sun_stays_clipped_however_far_down_it_is_graded(sky):
     sunny += rgb(300 * np.exp(-((distance / 9) ** 2)))
     clipped = np.minimum(sunny, 1)
     whole, cut = exposure_latitude(sunny), exposure_latitude(clipped)
-    assert at(whole, "clipped_share", 0) == pytest.approx(at(cut, "clipped_share", 0), abs=0.005)
-    assert at(cut, "clipped_share", -4) == pytest.approx(at(cut, "clipped_share", 0), abs=0.005)
-    assert at(whole, "clipped_share", -4) < 0.6 * at(cut, "clipped_share", -4)
+    assert at(whole, "clipped_fraction", 0) == pytest.approx(at(cut, "clipped_fraction", 0), abs=0.005)
+    assert at(cut, "clipped_fraction", -4) == pytest.approx(at(cut, "clipped_fraction", 0), abs=0.005)
+    assert at(whole, "clipped_fraction", -4) < 0.6 * at(cut, "clipped_fraction", -4)
     assert ceiling_plateau(sunny).mean() < 0.005
     assert ceiling_plateau(cut_with_spark(clipped)).mean() == pytest.approx(np.mean(sunny >= 1), rel=0.1)
 
@@ -147,8 +147,8 @@ def test_a_sun_that_was_clipped_in_other_primaries_is_clipped(sky):
 def test_a_picture_of_one_brightness_has_no_ceiling(brightness):
     flat = np.full((32, 32, 3), brightness, np.float32)
     assert not ceiling_plateau(flat).any()
-    assert at(exposure_latitude(flat), "clipped_share", -4) == 0
-    assert at(exposure_latitude(flat), "clipped_share", 4) == (brightness * 16 >= 1)
+    assert at(exposure_latitude(flat), "clipped_fraction", -4) == 0
+    assert at(exposure_latitude(flat), "clipped_fraction", 4) == (brightness * 16 >= 1)
 
 
 def test_a_bright_wall_with_grain_is_no_ceiling(sky):
@@ -178,4 +178,4 @@ def test_a_picture_without_flat_areas_has_no_figures_of_them():
     assert not flat_areas(ramp)[steep[..., 0]].any()
     # Four stops down, all that is flat, at either end, is black or white.
     assert at(exposure_latitude(ramp), "banded_share", -4) is None
-    assert at(exposure_latitude(ramp), "clipped_share", -4) > 0
+    assert at(exposure_latitude(ramp), "clipped_fraction", -4) > 0

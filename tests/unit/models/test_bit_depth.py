@@ -11,13 +11,9 @@ from hdrgen.models.bit_depth import (
     code_loss,
     features,
     generated_code,
-    load_bit_depth,
     overview,
-    save_bit_depth,
 )
 from hdrgen.models.pixel_unshuffled_unet import UNSHUFFLED_CHANNELS, pixel_unshuffle
-from hdrgen.models.weights import save_model
-from hdrgen.runtime.errors import HdrgenError
 
 SMALL = BitDepth(widths=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1))
 
@@ -90,23 +86,3 @@ def test_the_loss_is_the_mean_of_decibels():
     expected = torch.tensor([-20 * np.log10(255 / 0.1), -20 * np.log10(255 / 4)], dtype=torch.float32)
     torch.testing.assert_close(code_loss(code, target), expected, rtol=0, atol=0.05)
     assert torch.isfinite(code_loss(target, target)).all()
-
-
-def test_weights_come_back_as_half_floats_with_their_settings(tmp_path, all_codes):
-    torch.manual_seed(0)
-    net = BitDepthUNet(SMALL)
-    torch.nn.init.normal_(net.unet.head.weight)
-    save_bit_depth(tmp_path / "w.safetensors", net)
-    again = load_bit_depth(tmp_path / "w.safetensors")
-    assert again.settings == SMALL
-    assert not again.training
-    net.half().float()
-    with torch.no_grad():
-        for one, other in zip(net.eval()(*picture_of(all_codes)), again(*picture_of(all_codes)), strict=True):
-            assert torch.equal(one, other)
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    save_model(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="tone_fusion", settings={})
-    with pytest.raises(HdrgenError, match="holds weights of 'tone_fusion', not of 'bit_depth'"):
-        load_bit_depth(tmp_path / "w.safetensors")

@@ -16,14 +16,10 @@ from hdrgen.models.exposure_fusion import (
     LuminanceStackProcessor,
     exposure_fusion_loss,
     in_slots,
-    load_exposure_fusion,
-    save_exposure_fusion,
     slot_of,
 )
 from hdrgen.models.neighbourhood_attention import NeighbourhoodAttention
 from hdrgen.models.stack_estimates import estimates_of, exposure_errors, weighted_average
-from hdrgen.models.weights import save_model
-from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
 SMALL = ExposureFusion(exposure_width=4, widths=(8, 8, 8, 8, 8), heads=2, attention_window=3)
@@ -265,17 +261,3 @@ def test_gradients_are_finite_from_black_to_the_ceiling():
         exposure_fusion_loss(log2, torch.from_numpy(light)[None], ExposureFusionLoss()).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
     assert net.head.weight.grad.abs().sum() > 0
-
-
-def test_weights_come_back_as_half_floats_with_their_settings(tmp_path):
-    net, noisy = loud(), stack(noisy_codes(smooth_light(32)))
-    save_exposure_fusion(tmp_path / "w.safetensors", net)
-    again = load_exposure_fusion(tmp_path / "w.safetensors")
-    assert again.settings == SMALL
-    np.testing.assert_array_equal(merged(again, noisy), merged(net.half().float(), noisy))
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    save_model(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), model="bit_depth", settings={})
-    with pytest.raises(HdrgenError, match="holds weights of 'bit_depth', not of 'exposure_fusion'"):
-        load_exposure_fusion(tmp_path / "w.safetensors")

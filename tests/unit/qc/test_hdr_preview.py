@@ -14,7 +14,8 @@ from hdrgen.colour.primaries import AP0, AP1, P3_D65, REC709, REC2020, convert_p
 from hdrgen.images.exr import write_exr
 from hdrgen.images.hdr_codes import encode_avif
 from hdrgen.images.ultra_hdr import gain_map
-from hdrgen.qc.preview import HdrDisplay, write_hdr_preview, write_strip
+from hdrgen.qc.hdr_preview import HdrDisplay, write_hdr_preview
+from hdrgen.qc.preview import write_strip
 from hdrgen.runtime.errors import HdrgenError
 
 LEVELS = (0.0, 0.02, 0.18, 1.0, 4.0, 30.0, 2000.0)

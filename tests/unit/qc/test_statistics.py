@@ -8,7 +8,8 @@ from hdrgen.colour.primaries import AP1
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.images.stored_image import SceneImage
-from hdrgen.qc.statistics import statistics, stops_histogram, write_contact_sheet
+from hdrgen.qc.preview import write_contact_sheet
+from hdrgen.qc.statistics import statistics, stops_histogram
 from hdrgen.runtime.errors import HdrgenError
 
 

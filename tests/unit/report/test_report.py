@@ -13,16 +13,19 @@ import yaml
 
 from hdrgen.colour.primaries import AP1
 from hdrgen.dataset.frame_index import write_index
-from hdrgen.evaluation import text_to_exr
+from hdrgen.evaluation import text_to_exr_tables
 from hdrgen.images.exr import write_exr
 from hdrgen.inference.backends import Backend
-from hdrgen.report import figures
+from hdrgen.report import evaluations
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
-from hdrgen.report.page import ReportSettings, write_report
+from hdrgen.report.figures import tables
+from hdrgen.report.page import write_report
 from hdrgen.report.pipeline import read_stages
+from hdrgen.report.settings import ReportSettings
 from hdrgen.report.speed import OURS, read_speed
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.metrics_file import write_figures
 
 FEW = ReportSettings(frames=1, generated=1, sheet_frames=4, exposure_side=32)
 
@@ -31,50 +34,74 @@ def summary(mean):
     return {"mean": mean, "sd": 0.5, "min": mean - 1, "max": mean + 1, "count": 3}
 
 
-def judged(psnr):
+def evaluated(psnr):
     return {
         "simulated": {
             "clean": {
                 "closed": {"pu21_psnr": summary(60.0), "stops_rmse": summary(0.02)},
                 "other": {"pu21_psnr": summary(50.0), "stops_rmse": summary(0.09)},
-                "network": {"pu21_psnr": summary(psnr), "stops_rmse": summary(0.01)},
-                "margin_over_best_closed_form": {"network": {"pu21_psnr": psnr - 60.0}},
+                "network": {
+                    "pu21_psnr": summary(psnr),
+                    "stops_rmse": summary(0.01),
+                    "pu21_psnr_margin": psnr - 60.0,
+                },
             }
         }
     }
 
 
+def decisive(psnr):
+    return {"simulated": {"clean": {"pu21_psnr": psnr, "margin": psnr - 60.0}}}
+
+
 VALIDATED = {
     "simulated": {
-        "kinds": {
-            kind: {"comb": summary(0.1), "logc4_psnr": summary(60.0)}
-            for kind in ("footage", "srgb_8bit", "logc4_8bit", "expand", "merge")
-        },
-        "input_of": {"expand": "logc4_8bit", "merge": "logc4_8bit"},
-        "way_to_footage": {"expand": {"comb": -0.4}, "merge": {"comb": 1.1, "logc4_psnr": 0.37}},
-        "falls_short": {"expand": ["comb"], "merge": []},
-        "as_footage": {"expand": [], "merge": ["comb"]},
+        kind: {"comb": summary(0.1), "logc4_psnr": summary(60.0)}
+        for kind in ("footage", "srgb_8bit", "logc4_8bit", "expand", "merge")
     }
 }
+VERDICTS = [
+    {
+        "source": "simulated",
+        "kind": kind,
+        "input": "logc4_8bit",
+        "figure": figure,
+        "way_to_footage": way,
+        "verdict": word,
+    }
+    for kind, figure, way, word in (
+        ("expand", "comb", "-0.4", "falls_short"),
+        ("expand", "logc4_psnr", "", "open"),
+        ("merge", "comb", "1.1", "as_footage"),
+        ("merge", "logc4_psnr", "0.37", "between"),
+    )
+]
 
 
-def of_route(adherence, kinds, **figures):
-    by_kind = dict(zip(("night street", "neon alley"), kinds, strict=True))
-    return {"adherence": summary(adherence), "adherence_by_kind": by_kind, "stops": summary(14.0)} | figures
+def of_route(adherence, **figures):
+    return {"adherence": summary(adherence), "stops": summary(14.0)} | figures
 
 
 FLUX = {
-    "classifier": {"confusion": {"day": {"day": 5}, "dusk": {"dusk": 5}, "night": {"day": 1, "night": 4}}},
+    "adherence_by_kind": {
+        route: dict(zip(("night street", "neon alley"), kinds, strict=True))
+        for route, kinds in (
+            ("base", (1.0, 0.0)),
+            ("brackets", (0.5, 1.0)),
+            ("latent", (1.0, 1.0)),
+            ("frames", (0.75, 1.0)),
+        )
+    },
+    "confusion": {"day": {"day": 5}, "dusk": {"dusk": 5}, "night": {"day": 1, "night": 4}},
     "routes": {
-        "base": of_route(0.5, (1.0, 0.0), pinned_share=summary(0.025)),
+        "base": of_route(0.5, clipped_fraction=summary(0.025)),
         "brackets": of_route(
             0.75,
-            (0.5, 1.0),
-            pinned_share=summary(0.005),
-            **{f"pinned_share_logc4_ev{ev}": summary(0.004) for ev in ("-2", "+2", "+4")},
+            clipped_fraction=summary(0.005),
+            **{f"clipped_fraction_logc4_ev{ev}": summary(0.004) for ev in ("-2", "+2", "+4")},
         ),
-        "latent": of_route(1.0, (1.0, 1.0)),
-        "frames": of_route(0.875, (0.75, 1.0), pinned_share=summary(0.0)),
+        "latent": of_route(1.0),
+        "frames": of_route(0.875, clipped_fraction=summary(0.0)),
     },
 }
 
@@ -120,7 +147,7 @@ def run(tmp_path):
         name: {"cmd": "true", "metrics": [{f"metrics/{name}.json": {"cache": False}}]}
         for name in ("sanitize", "train", "judge", "caption", "flux", "validate", "report")
     }
-    curve = {"loss": {"x": "step", "y": {"metrics/train/loss.tsv": ["train", "val"]}, "y_label": "dB"}}
+    curve = {"metrics/train/loss.tsv": {"x": "step", "y": ["train", "val"], "y_label": "dB"}}
     lock = {"train": {"params": {"params.yaml": {"train": {"steps": 400}}}, "outs": [
         {"path": "data/train", "md5": "0123456789abcdef", "size": 5000, "nfiles": 2}]}}  # fmt: skip
     (tmp_path / "stages").mkdir()
@@ -132,17 +159,23 @@ def run(tmp_path):
     metrics = {
         "sanitize": {"frames": 1},
         "train": {"parameters": 1276912, "steps": 400},
-        "judge": judged(61.0),
-        "flux": FLUX,
-        "validate": VALIDATED,
+        "judge": decisive(61.0),
+        "flux": {},
+        "validate": {},
     }
     for name, tree in metrics.items():
         (tmp_path / f"metrics/{name}.json").write_text(json.dumps(tree))
+    write_figures(tmp_path / "metrics/train", {"parameters": 1276912, "steps": 800}, ("figure",))
+    write_figures(tmp_path / "metrics/judge", evaluated(58.0), ("source", "kind", "model", "figure"))
+    for section, tree in FLUX.items():
+        write_figures(tmp_path / "metrics/flux", tree, text_to_exr_tables.KEYS[section], section)
+    write_figures(tmp_path / "metrics/validate", VALIDATED, ("source", "kind", "figure"))
+    pl.DataFrame(VERDICTS).write_csv(tmp_path / "metrics/validate/verdicts.tsv", separator="\t")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/bench.json").write_text(json.dumps(BENCH))
     commit(tmp_path, "first <of> them")
     (tmp_path / "metrics/train.json").write_text(json.dumps({"parameters": 1276912, "steps": 800}))
-    (tmp_path / "metrics/judge.json").write_text(json.dumps(judged(58.0)))
+    (tmp_path / "metrics/judge.json").write_text(json.dumps(decisive(58.0)))
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": lock}).replace("400", "800"))
     for kind, light in (("footage", 1.0), ("srgb_8bit", 0.25), ("expand", 1.0)):
         exr(tmp_path / "data/validate" / kind / "frame.exr", light)
@@ -178,7 +211,7 @@ def test_what_falls_short_is_marked_and_what_was_left_out_is_said(run):
 
 
 def test_a_figure_that_changed_stands_beside_the_committed_one():
-    old, new = ({"judge": judged(psnr)} for psnr in (61.0, 58.0))
+    old, new = ({"judge": decisive(psnr)} for psnr in (61.0, 58.0))
     margin, psnr = figure_changes(old, new)
     assert (psnr.before, psnr.now, psnr.verdict) == (61.0, 58.0, "below")
     assert (margin.before, margin.now, margin.difference) == (1.0, -2.0, "\N{MINUS SIGN}3.00")
@@ -190,11 +223,11 @@ def test_a_figure_that_changed_stands_beside_the_committed_one():
 
 
 def test_what_became_better_or_worse_without_a_reference_is_told():
-    old = {"pinned_share": 0.02, "stops": 13.0, "export": {"relative_error": 4e-7}}
-    new = {"pinned_share": 0.01, "stops": 14.0, "export": {"relative_error": 6e-7}}
+    old = {"clipped_fraction": 0.02, "stops": 13.0, "export": {"relative_error": 4e-7}}
+    new = {"clipped_fraction": 0.01, "stops": 14.0, "export": {"relative_error": 6e-7}}
     found = {change.figure: change for change in figure_changes({"flux": old}, {"flux": new})}
     assert {name: change.verdict for name, change in found.items()} == {
-        "pinned_share": "above",
+        "clipped_fraction": "above",
         "stops": "",
         "export / relative_error": "below",
     }
@@ -212,7 +245,11 @@ def test_figures_stand_beside_the_newest_commit_with_others(run):
     commit(run, "third")
     found = since()
     assert found.since.subject == "first <of> them"
-    assert {change.figure.rsplit(" / ", 1)[-1] for change in found.figures} == {"pu21_psnr", "steps"}
+    assert {change.figure.rsplit(" / ", 1)[-1] for change in found.figures} == {
+        "pu21_psnr",
+        "margin",
+        "steps",
+    }
     page = written(run).read_text()
     assert f"<code>{found.since.commit[:7]}</code> of {found.since.day}" in page
     assert "<q>first &lt;of&gt; them</q>" in page
@@ -240,13 +277,13 @@ def test_what_repeats_a_parameter_is_no_figure(run):
 
 
 def test_text_to_exr_is_one_table_with_the_base_as_baseline_and_the_frames_as_reference():
-    _, routes, by_kind = figures.tables(FLUX)
+    by_kind, _, routes = tables(FLUX)
     assert routes.columns == ("base", "brackets", "latent", "frames")
     assert (routes.marked, routes.references) == ({"base"}, {"frames"})
     rows = {row.label: [cell.text for cell in row.cells] for row in routes.rows}
-    assert rows["pinned share LogC4 ev-2"] == ["", "0.004", "", ""]
+    assert rows["clipped fraction LogC4 ev-2"] == ["", "0.004", "", ""]
     labels = [row.label for row in routes.rows]
-    adherence, pinned = (routes.rows[labels.index(name) + 1] for name in ("adherence", "pinned share"))
+    adherence, pinned = (routes.rows[labels.index(name) + 1] for name in ("adherence", "clipped fraction"))
     assert [cell.text for cell in adherence.cells] == ["", "+0.25", "+0.50", ""]
     # Less is better there.
     assert [(cell.text, cell.verdict) for cell in pinned.cells] == [
@@ -258,7 +295,7 @@ def test_text_to_exr_is_one_table_with_the_base_as_baseline_and_the_frames_as_re
     assert labels[labels.index("stops") + 1] != "against the base"
     # The frames are no competitor, and where no way is better there is no best.
     best = {row.label: [cell.verdict for cell in row.cells] for row in routes.rows}
-    assert best["pinned share"] == ["", "best", "", ""]
+    assert best["clipped fraction"] == ["", "best", "", ""]
     assert best["stops"] == [""] * 4
     night, against, *_ = by_kind.rows
     assert [cell.verdict for cell in night.cells] == ["best", "", "best", ""]
@@ -266,7 +303,7 @@ def test_text_to_exr_is_one_table_with_the_base_as_baseline_and_the_frames_as_re
 
 
 def test_a_confusion_is_one_matrix():
-    confusion, *_ = figures.tables(FLUX)
+    _, confusion, _ = tables(FLUX)
     assert confusion.columns == ("day", "dusk", "night")
     assert [[cell.text for cell in row.cells] for row in confusion.rows] == [
         ["5", "", ""],
@@ -288,7 +325,7 @@ def test_text_to_exr_is_in_how_it_stands(run):
 
 
 def test_routes_are_named_as_they_are_written():
-    assert (figures.BASE, figures.FRAMES) == (text_to_exr.BASE, text_to_exr.FRAMES)
+    assert (evaluations.BASE, evaluations.FRAMES) == (text_to_exr_tables.BASE, text_to_exr_tables.FRAMES)
 
 
 def test_the_page_says_how_fast_it_is(run):
@@ -342,10 +379,10 @@ def test_all_backends_are_ours():
 
 
 def test_models_stand_beside_the_best_closed_form():
-    (standing,) = figures.standings("judge", judged(58.0))
+    (standing,) = evaluations.standings("judge", evaluated(58.0))
     assert (standing.baseline, standing.baseline_value, standing.unit) == ("closed", 60.0, "dB")
     assert standing.models == (("network", 58.0, -2.0),)
-    table = next(iter(figures.tables(judged(58.0)["simulated"]["clean"])))
+    (table,) = tables(evaluated(58.0)["simulated"]["clean"])
     assert table.marked == {"closed", "other"}
     psnr, margin, stops = table.rows
     assert [cell.verdict for cell in psnr.cells] == ["best", "", ""]
@@ -354,7 +391,7 @@ def test_models_stand_beside_the_best_closed_form():
 
 
 def test_kinds_that_are_no_better_than_their_8_bit_input_are_marked_and_those_like_footage_are_bold():
-    (table,) = figures.tables(VALIDATED["simulated"])
+    table = evaluations.production_table(VALIDATED["simulated"], VERDICTS, "simulated")
     comb, psnr = table.rows
     assert [cell.verdict for cell in comb.cells] == ["", "", "", "below", "best"]
     assert [cell.verdict for cell in psnr.cells] == [""] * 5
@@ -362,15 +399,21 @@ def test_kinds_that_are_no_better_than_their_8_bit_input_are_marked_and_those_li
     assert table.marked == {"footage", "sRGB 8-bit", "LogC4 8-bit"}
 
 
-def test_every_plot_of_the_pipeline_is_understood(request):
-    document = yaml.safe_load((request.config.rootpath / "dvc.yaml").read_text())
-    plots = read_plots(document["plots"])
-    blocks = [stage.get("do", stage) for stage in document["stages"].values()]
-    listed = {next(iter(plot)) for block in blocks for plot in block.get("plots", [])}
-    # Its rows have different units, which no one axis has.
-    assert listed - {plot.table for plot in plots} == {"metrics/validate/figures.tsv"}
-    with pytest.raises(HdrgenError, match="must be a title with x and y"):
-        read_plots([{"loss": {"x": "step"}}])
+def test_every_table_of_the_pipeline_is_of_figures_or_has_a_plot_of_columns_that_it_has(request):
+    root = request.config.rootpath
+    plots = {
+        plot.table: plot for plot in read_plots(yaml.safe_load((root / "dvc.yaml").read_text())["plots"])
+    }
+    tables = {str(path.relative_to(root)) for path in (root / "metrics").glob("*/*.tsv")}
+    figures = {table for table in tables if table.rsplit("/", 1)[-1].startswith("figures")}
+    # Their columns are no figures of one unit, or words.
+    others = {"metrics/validate/light_sources.tsv", "metrics/validate/verdicts.tsv"}
+    assert tables - figures - others == {table for table in plots if table.startswith("metrics/")}
+    for table in tables & set(plots):
+        plot, columns = plots[table], (root / table).read_text().splitlines()[0].split("\t")
+        assert {plot.x, *plot.y} <= set(columns), table
+    with pytest.raises(HdrgenError, match="must be a table with its columns x and y"):
+        read_plots([{"metrics/train/loss.tsv": {"x": "step"}}])
 
 
 def test_a_curve_of_a_stage_that_was_not_run_is_left_out(run):

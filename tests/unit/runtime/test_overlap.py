@@ -1,16 +1,16 @@
-"""Many tasks of three steps: what overlaps, how much is held at a time, and what becomes of errors."""
+"""Many tasks of three phases: what overlaps, how much is held at a time, and what becomes of errors."""
 
 import threading
 
 import pytest
 
-from hdrgen.runtime.overlap import Steps, finish, in_steps, overlapped
+from hdrgen.runtime.overlap import ReadComputeWrite, finish, overlappable, overlapped
 
 PATIENCE_S = 20.0
 
 
-@in_steps
-def doubled(number: int, log: list[str]) -> Steps[int]:
+@overlappable
+def doubled(number: int, log: list[str]) -> ReadComputeWrite[int]:
     """Return twice the number."""
     log.append(f"read {number}")
     yield
@@ -20,16 +20,16 @@ def doubled(number: int, log: list[str]) -> Steps[int]:
     return 2 * number
 
 
-def test_a_function_in_steps_takes_them_all():
+def test_a_call_runs_all_phases():
     log = []
     assert doubled(3, log) == 6
     assert log == ["read 3", "work 3", "write 3"]
     assert doubled.__doc__ == "Return twice the number."
 
 
-def test_outcomes_come_in_order_and_each_task_takes_its_steps_in_order():
+def test_outcomes_come_in_order_and_each_task_runs_its_phases_in_order():
     log = []
-    assert [future.result() for future in overlapped(doubled.steps(n, log) for n in range(9))] == list(
+    assert [future.result() for future in overlapped(doubled.task(n, log) for n in range(9))] == list(
         range(0, 18, 2)
     )
     for n in range(9):
@@ -41,7 +41,7 @@ def test_the_next_is_read_and_the_former_written_while_one_is_worked_on():
     """Nobody would go on if the three were not under way at the same time."""
     together = threading.Barrier(3, timeout=PATIENCE_S)
 
-    def task(number: int) -> Steps[int]:
+    def task(number: int) -> ReadComputeWrite[int]:
         if number == 2:
             together.wait()
         yield
@@ -55,10 +55,10 @@ def test_the_next_is_read_and_the_former_written_while_one_is_worked_on():
     assert [future.result() for future in overlapped(map(task, range(3)))] == [0, 1, 2]
 
 
-def test_only_one_is_in_each_step_however_slow_writing_is():
+def test_only_one_is_in_each_phase_however_slow_writing_is():
     under_way, most = set(), 0
 
-    def task(number: int) -> Steps[None]:
+    def task(number: int) -> ReadComputeWrite[None]:
         nonlocal most
         under_way.add(number)
         yield
@@ -73,13 +73,13 @@ def test_only_one_is_in_each_step_however_slow_writing_is():
     assert not under_way
 
 
-@pytest.mark.parametrize("failing_step", range(3))
-def test_an_error_is_its_own_tasks_alone(failing_step):
-    def task(number: int) -> Steps[int]:
-        for step in range(3):
-            if number == 1 and step == failing_step:
+@pytest.mark.parametrize("failing_phase", range(3))
+def test_an_error_is_its_own_tasks_alone(failing_phase):
+    def task(number: int) -> ReadComputeWrite[int]:
+        for phase in range(3):
+            if number == 1 and phase == failing_phase:
                 raise ValueError("the second")
-            if step < 2:
+            if phase < 2:
                 yield
         return number
 
@@ -90,7 +90,7 @@ def test_an_error_is_its_own_tasks_alone(failing_step):
 
 
 def test_a_task_may_end_early():
-    def task(number: int) -> Steps[int]:
+    def task(number: int) -> ReadComputeWrite[int]:
         if number % 2:
             return -number
         yield
@@ -103,7 +103,7 @@ def test_a_task_may_end_early():
 def test_an_interruption_lets_what_is_being_written_finish_and_starts_nothing_new():
     started, written = [], []
 
-    def task(number: int) -> Steps[None]:
+    def task(number: int) -> ReadComputeWrite[None]:
         started.append(number)
         yield
         if number == 1:
@@ -120,7 +120,7 @@ def test_an_interruption_lets_what_is_being_written_finish_and_starts_nothing_ne
 
 def test_finish_goes_on_where_a_task_is():
     log = []
-    task = doubled.steps(1, log)
+    task = doubled.task(1, log)
     next(task)
     assert finish(task) == 2
     assert log == ["read 1", "work 1", "write 1"]

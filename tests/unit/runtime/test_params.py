@@ -5,6 +5,7 @@ from pydantic import Field
 
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section, read_section
+from hdrgen.runtime.params_reference import settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -59,3 +60,23 @@ def test_sections_cannot_be_changed_after_reading(tmp_path):
     section = read_section(tmp_path / "params.yaml", "split", Outer)
     with pytest.raises(ValueError, match="frozen"):
         section.seed = 2
+
+
+class Another(Outer):
+    seed: int = 3
+    """Decides all."""
+    steps: int = 4
+
+
+def test_what_a_section_does_not_set_is_as_its_class_has_it(tmp_path):
+    (tmp_path / "params.yaml").write_text("train: {inner: {}, steps: 5}")
+    section = read_section(tmp_path / "params.yaml", "train", Another)
+    assert section == Another(seed=3, inner=Inner(gain_stops=1.0), steps=5)
+
+
+def test_a_setting_is_described_by_the_docstring_under_it():
+    seed, gain, steps = settings_of("train", Another, Another(seed=7))
+    assert (seed.name, seed.about, seed.kind, seed.default, seed.value) == (
+        "train.seed", "Decides all.", "integer", 3, 7)  # fmt: skip
+    assert (gain.name, gain.kind, gain.value) == ("train.inner.gain_stops", "number >= 0", 1.0)
+    assert (steps.about, steps.is_required) == ("", False)

@@ -1,7 +1,7 @@
 """A frame that misbehaves costs only itself, and the order of results is the order of frames."""
 
 import os
-import time
+import threading
 
 import pytest
 
@@ -11,9 +11,17 @@ from hdrgen.runtime.scheduling import cores, map_frames
 LIMITS = {"workers": 2, "timeout_s": 5.0, "memory_bytes": 2**29}
 
 
-def _slow_square(x):
-    time.sleep(((x * 7919) % 20) / 1000)
+def _square(x):
     return x * x
+
+
+def _square_after_the_next(job):
+    """Return the square of a number; an even one waits for the odd one after it, through the pipe of both."""
+    number, pipe = job
+    with pipe.open("wb" if number % 2 else "rb") as end:
+        if not number % 2:
+            end.read()
+    return number * number
 
 
 def _behave(kind):
@@ -23,7 +31,7 @@ def _behave(kind):
         case "exit":
             os._exit(3)
         case "hang":
-            time.sleep(60)
+            threading.Event().wait()
         case "explode":
             return len(bytearray(2**31))
         case "refuse":
@@ -33,10 +41,15 @@ def _behave(kind):
     return kind
 
 
-def test_results_keep_the_order_of_items():
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_results_keep_the_order_of_items(tmp_path):
     progress = []
+    jobs = [(number, tmp_path / f"{number // 2}") for number in range(40)]
+    for _, pipe in jobs[::2]:
+        os.mkfifo(pipe)
+    patient = LIMITS | {"timeout_s": 60.0}  # a worker waits until there is another
     outcomes = list(
-        map_frames(_slow_square, range(40), **LIMITS, on_progress=lambda *done: progress.append(done))
+        map_frames(_square_after_the_next, jobs, **patient, on_progress=lambda *done: progress.append(done))
     )
     assert [outcome.value for outcome in outcomes] == [x * x for x in range(40)]
     assert progress[-1] == (40, 40)
@@ -59,7 +72,7 @@ def test_each_misbehaviour_costs_only_itself_and_is_explained():
 
 
 def test_nothing_to_do_is_done_at_once():
-    assert list(map_frames(_slow_square, [], **LIMITS)) == []
+    assert list(map_frames(_square, [], **LIMITS)) == []
 
 
 def test_items_are_taken_as_they_are_needed():
@@ -71,7 +84,7 @@ def test_items_are_taken_as_they_are_needed():
                 scheduled.append(item)
                 yield item
 
-    outcomes = map_frames(_slow_square, Watched(range(1000)), **LIMITS)
+    outcomes = map_frames(_square, Watched(range(1000)), **LIMITS)
     next(outcomes)
     assert len(scheduled) <= 16
     outcomes.close()
@@ -91,7 +104,7 @@ def test_cores_are_counted_where_the_system_tells_of_no_affinity(monkeypatch):
 def test_callers_thread_settings_are_left_alone(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    list(map_frames(_slow_square, [1], **LIMITS))
+    list(map_frames(_square, [1], **LIMITS))
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
 

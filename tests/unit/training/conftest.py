@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -16,6 +17,11 @@ from transformers import (
 )
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.dataset.frame_index import INDEX_NAME
+from hdrgen.dataset.pairs import bit_depth_pairs, bracket_pairs, tone_map_pairs
+from hdrgen.dataset.pairs.generated_like import GeneratedLike
+from hdrgen.dataset.pairs.gradients import gradient_logc4
+from hdrgen.dataset.pairs.records import KINDS
 from hdrgen.flux.checkpoint import verify_checkpoint
 from hdrgen.flux.tiny import TinyNetwork, tiny_klein
 from hdrgen.images.exr import write_exr
@@ -115,6 +121,74 @@ def flux1_checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint") / "flux1"
     pipeline.save_pretrained(folder)
     return verify_checkpoint(folder)
+
+
+def write_pairs(folder, record, fill):
+    """Write four records of a kind to train on and four to validate on, each filled with pictures."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        records = np.zeros(4, record)
+        for number, one in enumerate(records):
+            fill(one, number, rng)
+        (folder / split).mkdir(parents=True)
+        np.save(folder / split / "frame.npy", records)
+    (folder / INDEX_NAME).write_bytes(b"the rows of these pairs")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tone_map_folder(tmp_path_factory):
+    """Return pairs of tone maps of 32 x 32 pixels."""
+    settings = tone_map_pairs.MakeToneMapPairs(seed=0, generated_like=GeneratedLike())
+
+    def fill(record, _number, rng):
+        record["linear_awg4"] = np.exp2(np.cumsum(rng.normal(0, 0.1, (32, 32, 3)), axis=1))
+        for kind in KINDS:
+            pair = tone_map_pairs.tone_map_pair(record["linear_awg4"], kind, settings, rng)
+            record[f"{kind}_reinhard_code8"], record[f"{kind}_log_code8"] = pair
+
+    return write_pairs(tmp_path_factory.mktemp("tone_map"), tone_map_pairs.crop_record(32), fill)
+
+
+@pytest.fixture(scope="session")
+def bit_depth_folder(tmp_path_factory):
+    """Return pairs of bit depths of 64 x 64 pixels."""
+    settings = bit_depth_pairs.MakeBitDepthPairs(seed=0)
+
+    def fill(record, _number, rng):
+        record["logc4_code16"] = np.rint(gradient_logc4(rng, 64, 64) * 65535)
+        for kind, code8 in bit_depth_pairs.bit_depth_pictures(record["logc4_code16"], settings, rng).items():
+            record[f"{kind}_code8"] = code8
+
+    return write_pairs(tmp_path_factory.mktemp("bit_depth"), bit_depth_pairs.crop_record(64), fill)
+
+
+@pytest.fixture(scope="session")
+def brackets_folder_of(tmp_path_factory):
+    """Return what writes brackets of 32 x 32 pixels at some EVs."""
+
+    def write(evs):
+        settings = bracket_pairs.MakeBracketPairs(seed=0, evs=evs)
+
+        def fill(record, number, rng):
+            stops = cv2.GaussianBlur(rng.normal(0, 1, (32, 32, 3)).astype(np.float32), (0, 0), 4) * 20
+            scene = bracket_pairs.moving_scene(np.exp2(stops), settings, 0, rng)
+            record["linear_awg4"], record["encoding"] = scene.linear_awg4, number % 2
+            encoding = bracket_pairs.ENCODING_NAMES[number % 2]
+            for kind, codes in bracket_pairs.bracket_stacks(scene, encoding, settings, rng).items():
+                record[f"{kind}_code8"] = codes
+            record["motion_occluded"][0, :8] = True
+
+        record = bracket_pairs.crop_record(32, len(evs))
+        return write_pairs(tmp_path_factory.mktemp("brackets"), record, fill)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def brackets_folder(brackets_folder_of):
+    """Return brackets at -2, 0, 2 and 4 stops."""
+    return brackets_folder_of((-2.0, 0.0, 2.0, 4.0))
 
 
 @pytest.fixture

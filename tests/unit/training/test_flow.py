@@ -35,9 +35,14 @@ def cached(tmp_path):
 
 
 @pytest.fixture
-def task(cached, flux, tmp_path):
-    prompts = cache_prompts(tmp_path, cached.all_prompts, flux.embedded, "encoder")
-    return FlowTask(flux, cached, cached, prompts, RECIPE, None)
+def task_of(cached, flux, tmp_path):
+    prompts = cache_prompts(tmp_path, cached.asked, flux.embedded, "encoder")
+    return lambda recipe: FlowTask(flux, cached, cached, prompts, recipe, None)
+
+
+@pytest.fixture
+def task(task_of):
+    return task_of(RECIPE)
 
 
 def test_samples_are_encoded_once_and_mapped_from_a_file(cached, tmp_path):
@@ -116,13 +121,13 @@ def test_the_loss_is_0_for_the_velocity_from_picture_to_noise(task):
     assert task.loss(Knows(), Batch((x0, noise, time, conditioning), [])) == 0
 
 
-def test_validation_is_the_same_every_time_and_of_all_crops_in_pieces(task, flux, monkeypatch):
+def test_validation_is_the_same_every_time_and_of_all_crops_in_pieces(task, task_of, flux):
     transformer = flux.pipeline.transformer
     figures = task.validation(transformer)
     assert figures == task.validation(transformer)
     assert figures["train_fixed_noise"] != figures["val_fixed_noise"]  # noise and times of its own
-    monkeypatch.setattr(task, "recipe", RECIPE.model_copy(update={"batch_crops": 4}))
-    assert task.validation(transformer) == pytest.approx(figures, rel=1e-5)
+    in_pieces = task_of(RECIPE.model_copy(update={"batch_crops": 4}))
+    assert in_pieces.validation(transformer) == pytest.approx(figures, rel=1e-5)
     assert task.score(figures) == figures["train_fixed_noise"]
 
 

@@ -1,12 +1,12 @@
 """The page's server with real work, done in a thread of the test's own process: no stand-in for a route."""
 
 import asyncio
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,6 +24,12 @@ from hdrgen.web.run_job import Bench
 from hdrgen.web.worker import Cancelled
 
 HERE = "http://127.0.0.1:8474"
+
+
+@pytest.fixture(autouse=True)
+def _temporary_files_as_before(monkeypatch):
+    """Undo what `hdrgen serve` says, in the tests' own process, of where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
 
 
 class ThreadWorker:
@@ -52,6 +58,14 @@ class ThreadWorker:
         self._cancelled.set()
 
 
+def watch_jobs(client, wanted):
+    """Ask a server for its jobs, each time until there is news, until they are as wanted."""
+    end, state = time.monotonic() + 60, client.get("/api/state").json()
+    while not wanted(state["jobs"]):
+        assert time.monotonic() < end, state
+        state = client.get("/api/state", params={"after": state["revision"]}).json()
+
+
 class Site:
     """A server in a folder, and what a browser says to it."""
 
@@ -74,15 +88,14 @@ class Site:
         files = [("files", (p.name, p.read_bytes()) if isinstance(p, Path) else p) for p in paths]
         return self.client.post("/api/jobs", data=fields, files=files or None)
 
+    def watch(self, wanted):
+        """Watch the jobs that are not over, as the page does, until they are as wanted."""
+        watch_jobs(self.client, wanted)
+
     def wait(self, name):
         """Return a job when it is over."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            record = self.client.get(f"/api/pictures/{name}").json()
-            if record["state"] not in ("queued", "running"):
-                return record
-            time.sleep(0.01)
-        pytest.fail(f"{name} is not over: {json.dumps(record)}")
+        self.watch(lambda jobs: name not in [job["id"] for job in jobs])
+        return self.client.get(f"/api/pictures/{name}").json()
 
     def made(self, *paths, **fields):
         answer = self.post(*paths, **fields)
@@ -150,6 +163,12 @@ def open_site(tmp_path):
         return Site(tmp_path / "pictures", models, **how)
 
     return opened
+
+
+@pytest.fixture(name="watch_jobs")
+def _watch_jobs():
+    """Return what waits for jobs of any server."""
+    return watch_jobs
 
 
 @pytest.fixture

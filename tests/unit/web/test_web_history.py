@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import pytest
 
@@ -49,8 +48,7 @@ def test_a_running_job_is_cancelled_between_steps(open_site, models):
         site.worker.go_on.clear()
         name = site.post(kind="generate", prompt="sea", route="dual", steps="1000").json()["id"]
         waiting = site.post(kind="generate", prompt="sea", route="dual", steps="1").json()["id"]
-        while site.client.get("/api/state").json()["jobs"][0]["state"] != "running":
-            time.sleep(0.01)
+        site.watch(lambda jobs: jobs[0]["state"] == "running")
         assert site.client.delete(f"/api/pictures/{name}").status_code == 409
         assert site.client.post(f"/api/jobs/{waiting}/cancel").status_code == 200
         assert site.wait(waiting)["state"] == "cancelled"

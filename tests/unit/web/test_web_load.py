@@ -2,7 +2,6 @@
 
 import io
 import struct
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -47,17 +46,19 @@ def damaged(whole, random):
 
 
 def post(client, content, **fields):
-    """Send a file; where the queue is full, come back later as one is told to."""
+    """Send a file; where the queue is full, come back when there is news of it, as one is told to."""
+    revision = None
     while (
         answer := client.post(
             "/api/jobs", data={"kind": "expand", **fields}, files={"files": ("x.png", content)}
         )
     ).status_code == 429:
-        time.sleep(0.02)
+        after = {} if revision is None else {"after": revision}
+        revision = client.get("/api/state", params=after).json()["revision"]
     return answer
 
 
-def test_500_damaged_files_and_100_requests_at_once(start_server, whole):
+def test_500_damaged_files_and_100_requests_at_once(start_server, whole, watch_jobs):
     server = start_server()
     random = np.random.default_rng(1)
     process = psutil.Process(server.pid)
@@ -90,8 +91,8 @@ def test_500_damaged_files_and_100_requests_at_once(start_server, whole):
 
         assert process.memory_info().rss - resident < MORE_MIB * 2**20
         good = post(client, whole[0], encoding="logc4").json()["id"]
-        while (record := client.get(f"/api/pictures/{good}").json())["state"] in ("queued", "running"):
-            time.sleep(0.05)
+        watch_jobs(client, lambda jobs: good not in [job["id"] for job in jobs])
+        record = client.get(f"/api/pictures/{good}").json()
         assert record["state"] == "done", record["message"]
     assert [*server.folder.parent.iterdir()] == [server.folder]
     assert [*(server.folder / ".incoming").iterdir()] == []

@@ -1,1 +1,1 @@
-"""Captions: a frame becomes words, said by a vision-language model, by the scene itself, or by a person."""
+"""Captions of frames: by a vision-language model, by the description of a simulated scene, or by a person."""

@@ -1,7 +1,7 @@
 """What is known about a frame in words: the JSON that a model must answer with, and what is made of it."""
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from pydantic import (
     AfterValidator,
@@ -13,10 +13,10 @@ from pydantic import (
     create_model,
 )
 
+from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
-TimeOfDay = Literal["dawn", "day", "golden hour", "sunset", "dusk", "evening", "night", "indoors", "unknown"]
 Text = Annotated[str, AfterValidator(lambda text: text.encode("utf-8", "replace").decode())]
 """Text that can be written: half a character out of a header or a file's name is a question mark."""
 TIMES_OF_DAY: tuple[str, ...] = get_args(TimeOfDay)
@@ -59,10 +59,13 @@ class AnswerLimits(Section):
     """How much a model may say. Without limits a small model goes on until it is cut off."""
 
     caption_characters: int = Field(600, ge=20)
+    """Most characters of the caption."""
     phrase_characters: int = Field(80, ge=8)
-    """Of the subject, the place, a light source or a tag."""
+    """Most characters of the subject, the place, a light source or a tag."""
     tags: int = Field(12, ge=1)
+    """Most tags."""
     light_sources: int = Field(6, ge=1)
+    """Most light sources."""
 
     def model(self) -> type[Answer]:
         """Return the answer within these limits; its JSON schema is what a model is held to, itself the check."""
@@ -102,12 +105,12 @@ def read_answer(text: str, finish_reason: str | None, model: type[Answer]) -> An
             f"the answer did not end ({finish_reason}); raise caption.sampling.max_tokens or lower caption.limits"
         )
     try:
-        said = model.model_validate_json(text)
+        parsed = model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "answer"
         raise InvalidAnswer(f"the answer keeps to no schema ({where}: {first['msg']})") from None
-    answer = without_exposure(Answer(**said.model_dump()))
+    answer = without_exposure(Answer(**parsed.model_dump()))
     if not answer.caption:
         raise InvalidAnswer("the answer says nothing")
     return answer

@@ -137,8 +137,8 @@ class BatchAnswers:
         if not isinstance(response, dict):
             response = {"body": response}
         if line.get("error") or response.get("status_code") != HTTPStatus.OK:
-            said = line.get("error") or response.get("body") or f"HTTP {response.get('status_code')}"
-            return Unanswered(frame, f"{self._path}: {' '.join(str(said).split())}")
+            reason = line.get("error") or response.get("body") or f"HTTP {response.get('status_code')}"
+            return Unanswered(frame, f"{self._path}: {' '.join(str(reason).split())}")
         try:
             return answered(frame, frame.measured(), response.get("body"), self._questions.answer_model)
         except HdrgenError as error:

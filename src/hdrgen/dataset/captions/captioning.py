@@ -1,4 +1,4 @@
-"""From frames to the file of captions: what was said before, what has to be asked, what a person corrected."""
+"""From frames to the file of captions: answers kept from earlier runs, a model's new ones, a person's corrections."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hdrgen.dataset.captions.answer import Answer, Text, TimeOfDay, prompts_of
+from hdrgen.dataset.captions.answer import Answer, Text, prompts_of
 from hdrgen.dataset.captions.batch_files import BatchAnswers
 from hdrgen.dataset.captions.captioner import Answered, Captioner
 from hdrgen.dataset.captions.endpoint import Endpoint, EndpointSettings
@@ -23,7 +23,9 @@ from hdrgen.dataset.captions.metadata import described
 from hdrgen.dataset.captions.overrides import Override
 from hdrgen.dataset.captions.records import Asking, Record, Records
 from hdrgen.dataset.captions.request import Questions
+from hdrgen.dataset.scene_description import TimeOfDay
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.documents import read_text
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
@@ -35,18 +37,20 @@ _WRITERS = 2
 
 
 class CaptionSettings(Questions):
-    """Who is asked about the frames, and what."""
+    """Which captioner describes the frames, and what it is asked."""
 
     captioner: Literal["metadata", "openai", "vllm", "batch"] = "metadata"
-    """Nobody, a served model, a model that vLLM runs in this process, or a file of answers."""
+    """Who is asked: `metadata` nobody, `openai` a served model, `vllm` one in this process, `batch` a file of answers."""
     model: str | None = None
     """Folder, hub id or served name; None takes the only one that an endpoint serves."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     openai: EndpointSettings = EndpointSettings()
+    """Where the captioner `openai` asks, and with how much patience."""
     vllm: EngineSettings = EngineSettings()
+    """How the captioner `vllm` runs its model; it needs the extra vllm and a GPU."""
     answers: Path | None = None
-    """What `vllm run-batch` wrote; read once, and kept in the records."""
+    """For `batch`: what `vllm run-batch` wrote; read once, and kept in the records."""
 
 
 class Caption(BaseModel):
@@ -56,7 +60,7 @@ class Caption(BaseModel):
 
     frame: Text
     source: str
-    """Who said it: a captioner, or `override` where a person had a word in it."""
+    """The captioner, or `override` where a person corrected it."""
     caption: Text
     prompts: tuple[Text, ...]
     """From a few words to the whole caption."""
@@ -70,7 +74,7 @@ class Caption(BaseModel):
 
 @dataclass
 class Captions:
-    """What came of a run.
+    """The captions of a run, and the frames that have none.
 
     Parameters
     ----------
@@ -149,7 +153,7 @@ def caption_frames(
 
 @contextmanager
 def open_captioner(settings: CaptionSettings) -> Iterator[Captioner]:
-    """Yield who is asked.
+    """Yield the captioner.
 
     Raises
     ------
@@ -207,7 +211,7 @@ def ask(
 
 
 def check_all(done: Captions, overrides: str) -> None:
-    """See to it that every frame has a caption.
+    """Check that every frame has a caption.
 
     Parameters
     ----------
@@ -244,23 +248,22 @@ def read_captions(path: Path) -> dict[str, Caption]:
     HdrgenError
         The file is missing or a line is none.
     """
+    # A caption may hold other ends of lines.
+    lines = read_text(path, "run the stage caption").split("\n")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # a caption may hold other ends of lines
         captions = [Caption.model_validate_json(line) for line in lines if line]
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror}); run the stage caption") from None
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
         reason = str(error).splitlines()[0]
         raise HdrgenError(f"{path}: is no file of captions ({reason}); run the stage caption again") from None
     return {caption.frame: caption for caption in captions}
 
 
-Said = tuple[str, Answer, MeasuredLight]
+Described = tuple[str, Answer, MeasuredLight]
 
 
 def _described(
     frames: Sequence[Frame], failures: dict[str, str], on_progress: OnProgress | None
-) -> Iterator[tuple[str, Said]]:
+) -> Iterator[tuple[str, Described]]:
     for done, frame in enumerate(frames, 1):
         try:
             light = frame.measured()
@@ -286,13 +289,13 @@ def _recorded(key: str, captioner: Captioner, answered: Answered) -> Record:
     )
 
 
-def _corrected(frame: Frame, said: Said | None, override: Override | None) -> Caption | None:
-    """Return a frame's caption with a person's word in it, None where nobody has said anything."""
-    if said is None:
+def _corrected(frame: Frame, description: Described | None, override: Override | None) -> Caption | None:
+    """Return a frame's caption with a person's corrections, None where there is neither."""
+    if description is None:
         if override is None or override.caption is None:
             return None
-        said = (OVERRIDE, Answer(caption=override.caption), frame.measured())
-    source, answer, light = said
+        description = (OVERRIDE, Answer(caption=override.caption), frame.measured())
+    source, answer, light = description
     if override is not None:
         source, answer = OVERRIDE, answer.model_copy(update=override.model_dump(exclude_none=True))
     return Caption(

@@ -42,15 +42,15 @@ class EndpointSettings(Section):
     """Where the model is served, and with how much patience it is asked."""
 
     urls: tuple[str, ...] = Field(("http://127.0.0.1:8000/v1",), min_length=1)
-    """Of servers of one model; frames are dealt out among them."""
+    """Addresses of servers of one model; frames are dealt out among them. A key stands in $HDRGEN_API_KEY."""
     concurrency: int = Field(32, ge=1)
     """Requests under way at the same time."""
     timeout_s: float = Field(120.0, gt=0)
     """Seconds that a server may be silent."""
     attempts: int = Field(5, ge=1)
-    """Of each frame, where another attempt can help: overload, lost connections, answers of no use."""
+    """Attempts for each frame, where another can help: overload, lost connections, answers of no use."""
     longest_wait_s: float = Field(30.0, ge=0)
-    """Between two attempts; waits double up to it."""
+    """Longest wait between two attempts in seconds; waits double up to it."""
 
 
 class _Transient(Exception):  # noqa: N818 - no error yet
@@ -183,8 +183,8 @@ class Endpoint:
     def _wait_s(self, state: RetryCallState) -> float:
         """Return how long to wait: what the server says, else twice as long each time, drawn so as not to meet."""
         failure = state.outcome.exception() if state.outcome else None
-        said = failure.after_s if isinstance(failure, _Transient) else 0.0
-        return min(max(said, _WAIT(state)), self._settings.longest_wait_s)
+        after_s = failure.after_s if isinstance(failure, _Transient) else 0.0
+        return min(max(after_s, _WAIT(state)), self._settings.longest_wait_s)
 
     def _post(self, url: str, body: bytes) -> Any:
         """Return a completion.
@@ -202,7 +202,7 @@ class Endpoint:
             )
         except httpx.RequestError as error:
             self._count_lost()
-            raise _Transient(f"{url}: {_in_words(error)}") from None
+            raise _Transient(f"{url}: {_reason(error)}") from None
         self._lost_in_a_row = 0
         if response.status_code in _TRANSIENT_STATUS:
             raise _Transient(_refusal(url, response), after_s=_retry_after_s(response))
@@ -230,7 +230,7 @@ class Endpoint:
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HdrgenError(
-                f"{url}: {_in_words(error)}; start `vllm serve` there or set caption.openai.urls"
+                f"{url}: {_reason(error)}; start `vllm serve` there or set caption.openai.urls"
             ) from None
         except (ValueError, LookupError, TypeError):
             raise HdrgenError(
@@ -254,17 +254,17 @@ class Endpoint:
 _WAIT = wait_random_exponential(multiplier=0.5)
 
 
-def _in_words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}" + (f" ({error})" if str(error) else "")
 
 
 def _refusal(url: str, response: httpx.Response) -> str:
     """Return what a server said against a request, in one line."""
     try:
-        said = response.json()
+        body = response.json()
         for name in ("error", "message"):
-            said = said.get(name, said) if isinstance(said, dict) else said
-        text = str(said)
+            body = body.get(name, body) if isinstance(body, dict) else body
+        text = str(body)
     except ValueError:
         text = response.text
     return f"{url}: HTTP {response.status_code} {' '.join(text.split())[:_REFUSAL_MAX]}".strip()

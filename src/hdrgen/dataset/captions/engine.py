@@ -119,9 +119,9 @@ class Engine:
             yield self._read(request, output)
 
     def _read(self, request: Request, output: Any) -> Outcome:
-        said = output.outputs[0]
+        completion = output.outputs[0]
         try:
-            answer = read_answer(said.text, said.finish_reason, self._questions.answer_model)
+            answer = read_answer(completion.text, completion.finish_reason, self._questions.answer_model)
         except HdrgenError as error:
             return Unanswered(request.frame, str(error))
         return Answered(
@@ -129,7 +129,7 @@ class Engine:
             request.light,
             answer,
             prompt_tokens=len(output.prompt_token_ids),
-            completion_tokens=len(said.token_ids),
+            completion_tokens=len(completion.token_ids),
         )
 
 

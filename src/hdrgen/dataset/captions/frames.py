@@ -1,7 +1,5 @@
 """The frames that are to be captioned: rows of an index, or files as they are."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4, REC709, convert_primaries
 from hdrgen.dataset.captions.light import MeasuredLight, light_in_index, light_in_picture
+from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE, parse_description, scene_kind
 from hdrgen.images.scene_image import cut_to_display, read_scene_header, read_scene_image
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
-
-_DESCRIPTION = "hdrgenScene"
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Frame:
     content
         Stands for its pixels: another content is another picture.
     description
-        JSON of `hdrgen.dataset.simulate.scene.Description` where the frame is simulated.
+        JSON of `scene_description.Description` where the frame is simulated.
     light
         Measured already where an index has it.
     """
@@ -46,13 +44,12 @@ class Frame:
     @property
     def kind(self) -> str:
         """Kind of scene in words, empty where the frame does not say."""
-        return str(self.scene.get("kind", "")).replace("_", " ")
+        return scene_kind(self.scene)
 
     @property
     def scene(self) -> dict[str, Any]:
-        """What a simulated frame says of itself; empty for any other."""
-        scene: dict[str, Any] = json.loads(self.description) if self.description else {}
-        return scene
+        """What a simulated frame says of itself, as its file has it; empty for any other."""
+        return parse_description(self.description) or {}
 
     def linear_awg4(self) -> NDArray[np.float32]:
         """Read what is seen of the picture, ``(height, width, 3)``; NaN becomes black, Inf half's largest value.
@@ -106,15 +103,14 @@ def frames_in_files(paths: Sequence[Path]) -> list[Frame]:
 
 def _content(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return path.as_posix()
 
 
 def _described(path: Path) -> str | None:
     try:
-        description = read_scene_header(path).attributes.get(_DESCRIPTION)
-        return description if isinstance(description, str) and json.loads(description)["caption"] else None
-    except (HdrgenError, ValueError, KeyError, TypeError):
+        description = read_scene_header(path).attributes.get(SCENE_ATTRIBUTE)
+    except HdrgenError:
         return None
+    return description if (parse_description(description) or {}).get("caption") else None

@@ -1,26 +1,14 @@
 """Captions without a model: what a simulated scene says of itself, and the measured light of any frame."""
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from hdrgen.dataset.captions.answer import Answer, TimeOfDay
+from hdrgen.dataset.captions.answer import Answer
 from hdrgen.dataset.captions.frames import Frame
 from hdrgen.dataset.captions.light import MeasuredLight
+from hdrgen.dataset.scene_description import Description
 from hdrgen.runtime.errors import HdrgenError
 
-
-class _Named(BaseModel):
-    name: str
-
-
-class _Scene(BaseModel):
-    """What of `frames.simulate.scene.Description` is said here; whoever wrote the file may have written another."""
-
-    subject: str
-    place: str
-    time_of_day: TimeOfDay
-    light_sources: tuple[_Named, ...]
-    tags: tuple[str, ...]
-    caption: str
+_DESCRIPTION = TypeAdapter(Description)
 
 
 def described(frame: Frame, light: MeasuredLight) -> Answer:
@@ -37,7 +25,7 @@ def described(frame: Frame, light: MeasuredLight) -> Answer:
     if not frame.scene:
         return Answer(caption=light.words, tags=tags)
     try:
-        scene = _Scene.model_validate(frame.scene)
+        scene = _DESCRIPTION.validate_python(frame.scene)
     except ValidationError as error:
         field = ".".join(map(str, error.errors()[0]["loc"]))
         raise HdrgenError(
@@ -45,10 +33,10 @@ def described(frame: Frame, light: MeasuredLight) -> Answer:
             "attribute, or describe it in the overrides"
         ) from None
     return Answer(
-        subject=scene.subject,
-        place=scene.place,
-        time_of_day=scene.time_of_day,
-        light_sources=tuple(source.name for source in scene.light_sources),
-        tags=tuple(dict.fromkeys((*scene.tags, *tags))),
-        caption=f"{scene.caption.rstrip('.')}. {light.words}",
+        subject=scene["subject"],
+        place=scene["place"],
+        time_of_day=scene["time_of_day"],
+        light_sources=tuple(source["name"] for source in scene["light_sources"]),
+        tags=tuple(dict.fromkeys((*scene["tags"], *tags))),
+        caption=f"{scene['caption'].rstrip('.')}. {light.words}",
     )

@@ -1,12 +1,12 @@
-"""What a person says about a frame: it wins over every model."""
+"""Corrections that a person makes to captions; they win over every model."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from hdrgen.dataset.captions.answer import TimeOfDay
+from hdrgen.dataset.scene_description import TimeOfDay
+from hdrgen.runtime.documents import read_yaml
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
@@ -34,14 +34,9 @@ def read_overrides(path: Path) -> Overrides:
     HdrgenError
         The file is missing, is not YAML, or says something that no caption has.
     """
+    overrides = read_yaml(path)
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HdrgenError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise HdrgenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    try:
-        return TypeAdapter(dict[str, Override]).validate_python(said or {})
+        return TypeAdapter(dict[str, Override]).validate_python(overrides or {})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"

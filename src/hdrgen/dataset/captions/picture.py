@@ -21,8 +21,9 @@ class CaptionPicture(Section):
     fusion_evs: tuple[float, ...] = Field((-6.0, -3.0, 0.0, 2.0), min_length=2)
     """Exposures that `fusion` blends: each shows ``linear * 2**ev``."""
     longest_side: int = Field(768, ge=32)
-    """In pixels; a larger frame is made smaller, averaging light. A model charges tokens by the pixel."""
+    """Longest side in pixels; a larger frame is made smaller, averaging light. A model charges tokens by the pixel."""
     jpeg_quality: int = Field(92, ge=1, le=100)
+    """Quality of the JPEG that a model is sent, 1 to 100."""
 
 
 def caption_code8(linear_awg4: NDArray[np.float32], settings: CaptionPicture) -> NDArray[np.uint8]:

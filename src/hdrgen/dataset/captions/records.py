@@ -1,4 +1,4 @@
-"""What models said, one small file for each answer, so that nothing is asked twice."""
+"""The answers of models, one small file each, so that nothing is asked twice."""
 
 from pathlib import Path
 

@@ -31,6 +31,7 @@ class Sampling(Section):
     max_tokens: int = Field(1024, ge=16)
     """Tokens after which an answer is cut off, and then refused."""
     seed: int = 0
+    """Seed of what little chance is left."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,13 @@ class Questions(Section):
     """What is asked: picture, words, the shape of the answer, and how it is drawn."""
 
     picture: CaptionPicture = CaptionPicture()
+    """How the model sees a frame."""
     prompt: str = PROMPT
+    """What a model is asked; the measured light follows in figures."""
     limits: AnswerLimits = AnswerLimits()
+    """How long an answer may be; a model is held to it by its JSON schema."""
     sampling: Sampling = Sampling()
+    """How an answer is drawn."""
 
     @cached_property
     def answer_model(self) -> type[Answer]:

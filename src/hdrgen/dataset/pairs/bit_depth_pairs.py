@@ -40,8 +40,11 @@ class Gradients(Section):
     """How many gradients there are; each is a frame of its split."""
 
     train: int = Field(48, ge=0)
+    """Gradients to train on."""
     val: int = Field(8, ge=0)
+    """Gradients to validate with while training."""
     test: int = Field(12, ge=0)
+    """Gradients to evaluate on."""
     size: int = Field(512, ge=64)
     """Side of a gradient, in pixels."""
 
@@ -50,7 +53,9 @@ class MakeBitDepthPairs(PairSettings):
     """What is cut out of each frame, how many gradients there are, and what a decoder does to a picture."""
 
     gradients: Gradients = Gradients()
+    """Smooth gradients beside the frames."""
     decoder_like: DecoderLike = DecoderLike()
+    """Damage of the generated-like half; strengths are assumptions, no real generator was measured."""
 
 
 def crop_record(size: int) -> np.dtype[np.void]:

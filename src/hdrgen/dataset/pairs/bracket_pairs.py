@@ -59,7 +59,7 @@ class BracketMotion(Section):
     shift_pixels: float = Field(2.5, ge=0)
     """Standard deviation of a bracket's shift, along each axis."""
     most_shift_pixels: float = Field(8.0, ge=0, le=16)
-    """Where the shift is clipped."""
+    """Largest shift; larger ones are clipped to it."""
     parallax_pixels: float = Field(0.7, ge=0)
     """Standard deviation of the smooth warp that is added to the shift, along each axis."""
     object_share: float = Field(0.5, ge=0, le=1)
@@ -74,6 +74,12 @@ class BracketMotion(Section):
     """Standard deviation of an object's brightness over that of the place its texture comes from."""
 
 
+class GeneratedBrackets(GeneratedLike):
+    """Strengths of the damage; a generator misses an exposure by more than two pictures of one exposure differ."""
+
+    exposure_stops: float = Field(0.1, ge=0)
+
+
 class MakeBracketPairs(PairSettings):
     """What is cut out of each frame, at which exposures, and how two of the three stacks are damaged."""
 
@@ -81,9 +87,10 @@ class MakeBracketPairs(PairSettings):
     """Exposure values of the brackets: each shows ``linear * 2**ev``."""
     srgb_share: float = Field(0.25, ge=0, le=1)
     """Share of crops with sRGB brackets; the others, and all judged pictures, are LogC4."""
-    generated_like: GeneratedLike = GeneratedLike(exposure_stops=0.1)
-    """A generator that is asked for an exposure misses it by more than two pictures of one exposure differ."""
+    generated_like: GeneratedBrackets = GeneratedBrackets()
+    """Damage of the generated-like stacks; strengths are assumptions, no real generator was measured."""
     motion: BracketMotion = BracketMotion()
+    """What moves between the exposures."""
 
     @field_validator("evs")
     @classmethod

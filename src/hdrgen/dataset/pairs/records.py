@@ -51,6 +51,7 @@ class PairSettings(FrameWork):
     crop_size: int = Field(128, ge=32, multiple_of=16)
     """Side of a training crop, in pixels; smaller frames make no crops."""
     crops_per_frame: int = Field(8, ge=1)
+    """Training crops of each frame."""
     exposure_spread_stops: float = Field(1.0, ge=0)
     """Standard deviation of the exposure a crop is shown at, over its frame's own."""
     judged_size: int = Field(768, ge=64)

@@ -4,11 +4,9 @@ Light is averaged to the crop's size before any curve makes codes of it, as a ca
 learned without. Every crop has the frame's brightest place in it: words that speak of a lamp or the sun have to fit.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hdrgen.dataset.pairs.prompts import PROMPTS
+from hdrgen.dataset.scene_description import parse_description, scene_kind
 from hdrgen.images.exr import read_exr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -33,7 +32,7 @@ class CropSettings(Section):
     size: int = Field(64, ge=32, multiple_of=16)
     """Side of a crop in pixels."""
     crops_per_frame: int = Field(16, ge=1)
-    """How many of each frame. The first is the frame's whole height, or width where that is shorter."""
+    """Crops of each frame. The first is the frame's whole height, or width where that is shorter."""
     smallest_window: float = Field(0.7, gt=0, le=1)
     """A crop shows at least this part of the frame's shorter side, up to all of it."""
 
@@ -81,19 +80,13 @@ def scene_crops(frames_dir: Path, rows: pl.DataFrame, settings: CropSettings) ->
     size = (settings.size, settings.size)
     for row in rows.iter_rows(named=True):
         linear_awg4 = read_exr(frames_dir / row["file"]).rgb.astype(np.float32)
-        kind, prompts = scene_kind(row["description"]), tuple(row.get(PROMPTS) or ("",))
+        kind, prompts = scene_kind(parse_description(row["description"])), tuple(row.get(PROMPTS) or ("",))
         rng = np.random.default_rng([settings.seed, *row["digest"].encode()])
         brightest = np.unravel_index(int(linear_awg4.max(-1).argmax()), linear_awg4.shape[:2])
         for number in range(settings.crops_per_frame):
             window = _window(linear_awg4, brightest, settings.smallest_window, rng if number else None)
             crop = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
             yield SceneCrop(crop.astype(np.float32, copy=False), row["frame"], kind, prompts)
-
-
-def scene_kind(description: str | None) -> str:
-    """Return the kind of scene in words, given a simulated frame's description in JSON."""
-    scene: dict[str, Any] = json.loads(description) if description else {}
-    return str(scene.get("kind", "")).replace("_", " ")
 
 
 def _window(

@@ -34,6 +34,7 @@ class MakeToneMapPairs(PairSettings):
     log_ceiling_linear: float = Field(10000.0, gt=1)
     """Scene-linear value of code 255 in the log picture."""
     generated_like: GeneratedLike
+    """Damage of the generated-like half; strengths are assumptions, no real generator was measured."""
 
 
 def crop_record(size: int) -> np.dtype[np.void]:

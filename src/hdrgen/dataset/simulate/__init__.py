@@ -14,8 +14,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field, field_validator
 
+from hdrgen.dataset.scene_description import SCENE_ATTRIBUTE, Description
 from hdrgen.dataset.simulate.camera import CameraParams, shoot
-from hdrgen.dataset.simulate.scene import Description, Scene
+from hdrgen.dataset.simulate.scene import Scene
 from hdrgen.dataset.simulate.scenes import KINDS
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -189,7 +190,7 @@ def header_attributes(spec: FrameSpec, scene: Scene) -> dict[str, str | int | fl
         "reelName": f"S{spec.seed % 1000:03d}C{spec.index:04d}",
         "comments": f"Rendered, not photographed. {description['caption']}",
         "hdrgenTransfer": "scene-linear",
-        "hdrgenScene": json.dumps(description, sort_keys=True),
+        SCENE_ATTRIBUTE: json.dumps(description, sort_keys=True),
         "hdrgenSeed": spec.seed,
     }
 

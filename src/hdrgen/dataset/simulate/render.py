@@ -64,9 +64,11 @@ def render(scene: Scene, width: int, height: int, samples_per_pixel: int, seed: 
     channels = mi.load_dict(
         {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal,depth:depth", "block_size": BLOCK_SIZE}
     )
-    seen = np.array(mi.render(loaded, integrator=channels, spp=FEATURE_SAMPLES, seed=seed))[..., -7:]
-    seen = np.nan_to_num(seen).astype(np.float32)
-    features = Features(albedo=seen[..., :3].clip(0, 1), normal=seen[..., 3:6], depth=seen[..., 6])
+    rendered = np.array(mi.render(loaded, integrator=channels, spp=FEATURE_SAMPLES, seed=seed))[..., -7:]
+    rendered = np.nan_to_num(rendered).astype(np.float32)
+    features = Features(
+        albedo=rendered[..., :3].clip(0, 1), normal=rendered[..., 3:6], depth=rendered[..., 6]
+    )
     return denoise(passes.astype(np.float32), features)
 
 

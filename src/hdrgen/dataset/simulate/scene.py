@@ -7,10 +7,12 @@ the exposure of a frame is metered from its picture.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hdrgen.dataset.scene_description import Description, LightKind, LightSource
 
 Floats = NDArray[np.float32]
 Node = dict[str, Any]
@@ -72,44 +74,6 @@ class Shot:
     roll_degrees: float = 0.0
 
 
-class LightSource(TypedDict):
-    """A light in a description.
-
-    ``in_frame`` says that the lamp itself stands inside the picture's borders, possibly behind something. The sun's
-    is checked in the rendered picture and says that it can be seen.
-    """
-
-    name: str
-    kind: Literal[
-        "practical", "sky", "sun", "window", "softbox", "street lamp", "neon", "fire", "vehicle", "screen"
-    ]
-    in_frame: bool
-    colour_temperature_kelvin: NotRequired[int]
-
-
-class Description(TypedDict):
-    """What a frame shows: ground truth for captions and for judging prompts.
-
-    ``scene_id`` and ``frame_id`` are filled in by the plan: frames of one ``scene_id`` share a composition,
-    ``frame_id`` is the frame's own. ``exposure_note`` says in words where the exposure sits. ``turbidity`` (Preetham, 2 to 10) and ``sun_elevation_degrees`` are there under an open sky.
-    """
-
-    scene_id: str
-    frame_id: NotRequired[str]
-    kind: str
-    caption: str
-    subject: str
-    place: str
-    time_of_day: str
-    light_sources: list[LightSource]
-    materials: list[str]
-    tags: list[str]
-    focal_length_mm: float
-    exposure_note: str
-    turbidity: NotRequired[float]
-    sun_elevation_degrees: NotRequired[float]
-
-
 @dataclass(frozen=True)
 class SunInFrame:
     """A sun that a scene means to show.
@@ -140,9 +104,7 @@ class Scene:
 
 def light(
     name: str,
-    kind: Literal[
-        "practical", "sky", "sun", "window", "softbox", "street lamp", "neon", "fire", "vehicle", "screen"
-    ],
+    kind: LightKind,
     kelvin: float | None = None,
     *,
     in_frame: bool,

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections import Counter
 from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +31,7 @@ def a_completion(said=None, finish_reason="stop"):
 
 
 class Endpoint(ThreadingHTTPServer):
-    """A served model that takes `latency_s` for an answer, `slots` answers at a time.
+    """A served model.
 
     `behave(times)` says how it takes a frame that it was asked about `times` times before. The first `together`
     questions wait for each other, up to a minute, so that how many are asked at once is no matter of speed.
@@ -41,9 +40,9 @@ class Endpoint(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, *, latency_s=0.0, slots=64, behave=lambda _times: "well", together=1):
+    def __init__(self, *, behave=lambda _times: "well", together=1):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.latency_s, self.slots, self.behave = latency_s, threading.BoundedSemaphore(slots), behave
+        self.behave = behave
         self.version = "0.32.0"
         self.asked = Counter()  # by picture
         self.at_once = self.most_at_once = 0
@@ -90,8 +89,6 @@ class Handler(BaseHTTPRequestHandler):
         if among_first:
             with suppress(threading.BrokenBarrierError):
                 stub.together.wait(60)
-        with stub.slots:
-            time.sleep(stub.latency_s)
         with stub.counting:
             stub.at_once -= 1
         match stub.behave(times):

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-import time
+import threading
 from importlib.metadata import distributions
 from itertools import chain, repeat
 
@@ -100,8 +100,16 @@ def test_a_server_that_counts_no_tokens_is_believed(endpoint, frames, tmp_path):
 
 
 def test_a_silent_server_is_asked_again(endpoint, frames, tmp_path):
-    endpoint.behave = lambda times: time.sleep(0.6 if times == 0 else 0)
-    done = caption_frames(frames[:2], served(endpoint, timeout_s=0.3), tmp_path, {})
+    over = threading.Event()
+
+    def silent_at_first(times):
+        if times == 0:
+            over.wait(60)
+        return "well"
+
+    endpoint.behave = silent_at_first
+    done = caption_frames(frames[:2], served(endpoint, timeout_s=1.0), tmp_path, {})
+    over.set()
     assert len(done.captions) == 2
     assert endpoint.requests == 4
 
@@ -169,17 +177,23 @@ frames = [Frame(str(n), Path({str(frames[0].path)!r}).parent / f"frame_{{n}}.exr
 openai = EndpointSettings(urls=({endpoint.url!r},), concurrency=1)
 caption_frames(frames, CaptionSettings(captioner="openai", openai=openai), Path({str(tmp_path / "records")!r}), {{}})
 """
-    endpoint.behave = lambda _times: time.sleep(0.3)
+    in_the_middle, killed = threading.Event(), threading.Event()
+
+    def three_answers_and_no_fourth(_times):
+        if endpoint.requests > 3:
+            in_the_middle.set()
+            killed.wait(60)
+        return "well"
+
+    endpoint.behave = three_answers_and_no_fourth
     with subprocess.Popen([sys.executable, "-c", script]) as process:
-        while len([*(tmp_path / "records").glob("*/*.json")]) < 3 and process.poll() is None:
-            time.sleep(0.02)
+        assert in_the_middle.wait(60)
         process.kill()
-    kept = len([*(tmp_path / "records").glob("*/*.json")])
-    assert 3 <= kept < 8
-    under_way = endpoint.requests - kept
-    assert under_way <= 1
+    killed.set()
+    assert endpoint.requests == 4
+    assert len([*(tmp_path / "records").glob("*/*.json")]) == 3
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-    assert endpoint.requests == 8 + under_way
+    assert endpoint.requests == 8 + 1  # the one that was under way is asked again
     assert len([*(tmp_path / "records").glob("*/*.json")]) == 8
 
 

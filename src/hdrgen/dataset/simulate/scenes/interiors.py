@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from hdrgen.dataset.scene_description import Description
 from hdrgen.dataset.simulate import materials as m
 from hdrgen.dataset.simulate import meshes as g
 from hdrgen.dataset.simulate import sky
 from hdrgen.dataset.simulate import textures as t
-from hdrgen.dataset.simulate.scene import Description, Floats, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.dataset.simulate.scene import Floats, Mesh, Node, Scene, Shot, exposure_note, light
 
 RGB = m.RGB
 

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hdrgen.dataset.scene_description import Description
 from hdrgen.dataset.simulate import materials as m
 from hdrgen.dataset.simulate import meshes as g
 from hdrgen.dataset.simulate import sky
 from hdrgen.dataset.simulate import textures as t
 from hdrgen.dataset.simulate.scene import (
-    Description,
     Mesh,
     Node,
     Scene,

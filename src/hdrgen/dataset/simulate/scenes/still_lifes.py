@@ -1,12 +1,15 @@
 """Things on a table: chrome, glass, cloth, charts."""
 
+from functools import cache
+
 import numpy as np
 
+from hdrgen.dataset.scene_description import Description, TimeOfDay
 from hdrgen.dataset.simulate import materials as m
 from hdrgen.dataset.simulate import meshes as g
 from hdrgen.dataset.simulate import sky
 from hdrgen.dataset.simulate import textures as t
-from hdrgen.dataset.simulate.scene import Description, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.dataset.simulate.scene import Mesh, Node, Scene, Shot, exposure_note, light
 
 RGB = m.RGB
 
@@ -275,7 +278,7 @@ def glass_still_life(rng: np.random.Generator) -> Scene:
         exposure_stops=stops,
         white_balance_kelvin=5000.0,
     )
-    when = "dusk" if dusk else "day"
+    when: TimeOfDay = "dusk" if dusk else "day"
     caption = (
         f"Coloured glass bottles, wine glasses, a tumbler and citrus fruit on a wooden table, backlit by a window at {when} with a bare "
         f"tungsten bulb hanging beside them, {focal:.0f} mm lens."
@@ -391,14 +394,20 @@ def draped_cloth(rng: np.random.Generator) -> Scene:
     ))  # fmt: skip
 
 
-# colour-science 0.4.7's CCS_COLOURCHECKERS["ColorChecker24 - After November 2014"] (xyY under ICC D50) through its
-# XYZ_to_RGB to linear ITU-R BT.709 under D65 with CAT02, rounded to 4 digits; cyan's red, -0.0431, is set to 0.
-COLOUR_CHECKER: tuple[RGB, ...] = (
-    (0.1736, 0.0787, 0.0533), (0.5595, 0.2773, 0.2119), (0.1051, 0.1895, 0.3269), (0.1051, 0.1502, 0.0522), (0.2289, 0.2135, 0.4234), (0.1145, 0.5066, 0.4123),
-    (0.7451, 0.2016, 0.0325), (0.0606, 0.1026, 0.3837), (0.5606, 0.0807, 0.1143), (0.1098, 0.0425, 0.1368), (0.3297, 0.4949, 0.0488), (0.7691, 0.3565, 0.0253),
-    (0.0225, 0.0487, 0.2808), (0.0444, 0.2907, 0.0646), (0.4464, 0.0367, 0.0407), (0.8381, 0.5717, 0.0127), (0.5240, 0.0792, 0.2865), (0.0000, 0.2342, 0.3750),
-    (0.8793, 0.8847, 0.8349), (0.5845, 0.5921, 0.5845), (0.3577, 0.3670, 0.3653), (0.1901, 0.1908, 0.1898), (0.0859, 0.0887, 0.0898), (0.0314, 0.0315, 0.0323),
-)  # fmt: skip
+@cache
+def colour_checker() -> tuple[RGB, ...]:
+    """Return the 24 patches of the ColorChecker of November 2014, row by row, under D65; out of gamut is 0."""
+    # Loaded where it is used: it takes a second, and sets numpy's way of printing numbers for the whole process.
+    with np.printoptions():
+        import colour  # noqa: PLC0415
+
+    chart = colour.CCS_COLOURCHECKERS["ColorChecker24 - After November 2014"]
+    xyz = colour.xyY_to_XYZ(list(chart.data.values()))
+    linear_rec709 = colour.XYZ_to_RGB(xyz, "ITU-R BT.709", chart.illuminant, "CAT02").clip(0)
+    # Rounded, so that no last digit of a library's changes a frame.
+    return tuple((red, green, blue) for red, green, blue in linear_rec709.round(4).tolist())
+
+
 GREY_RAMP = tuple(0.9 * 2.0 ** (-step / 2) for step in range(12))
 """Reflectances of the grey ramp, half a stop apart from 0.9 down."""
 
@@ -408,7 +417,7 @@ def colour_chart(rng: np.random.Generator) -> Scene:
     outdoors = bool(rng.random() < 0.5)
     contents: Node = {}
     patches: Node = {}
-    for i, colour in enumerate(COLOUR_CHECKER):
+    for i, colour in enumerate(colour_checker()):
         row, column = divmod(i, 6)
         flat = g.transform(
             g.wall(0.040, 0.040), g.translate(-0.1175 + 0.047 * column, -0.004, 0.155 - 0.047 * row)
@@ -437,6 +446,7 @@ def colour_chart(rng: np.random.Generator) -> Scene:
     }
     turbidity = float(rng.choice([2.0, 3.0, 5.0]))
     elevation = float(rng.uniform(25, 55))
+    when: TimeOfDay
     if outdoors:
         azimuth = float(rng.choice([-1, 1]) * rng.uniform(125, 155))
         contents["sky"] = sky.clear_sky(azimuth, elevation, turbidity)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from hdrgen.dataset.scene_description import Description
 from hdrgen.dataset.simulate import materials as m
 from hdrgen.dataset.simulate import meshes as g
 from hdrgen.dataset.simulate import textures as t
-from hdrgen.dataset.simulate.scene import Description, Mesh, Node, Scene, Shot, exposure_note, light
+from hdrgen.dataset.simulate.scene import Mesh, Node, Scene, Shot, exposure_note, light
 from hdrgen.dataset.simulate.scenes.interiors import prefixed
 
 RGB = m.RGB
