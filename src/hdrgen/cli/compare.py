@@ -2,19 +2,18 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, say
 from hdrgen.cli.options import JsonOption, LayerOption, PartOption, examples, threads
+from hdrgen.runtime.choices import ScaleBy
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.metrics.compare_files import FileComparison
 
-Scale = Literal["none", "median", "least_squares"]
-"""As `metrics.correction.ScaleBy`; a test holds the two together."""
 _SUMMARY_PLOT = Path("_all.png")
 _MOST_NAMED = 5
 """Of references without a test."""
@@ -27,7 +26,7 @@ def compare(
         str | None, typer.Option(metavar="NAME,...", help="Only these. [default: all, jod where installed]")
     ] = None,
     scale: Annotated[
-        Scale, typer.Option(help="Take out the exposure first, by luminance in stops or by linear light.")
+        ScaleBy, typer.Option(help="Take out the exposure first, by luminance in stops or by linear light.")
     ] = "none",
     crf: Annotated[
         bool, typer.Option("--crf", help="Take out the camera's tone curve first (Hanji et al. 2022).")

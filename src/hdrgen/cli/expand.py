@@ -1,9 +1,8 @@
 """``hdrgen expand``: an 8-bit picture becomes an EXR without banding."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,9 +20,10 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
+from hdrgen.images.choices import CodeEncoding
 
 if TYPE_CHECKING:
-    from hdrgen.routes.expand import Expander
+    from hdrgen.inference.bit_depth import Expander
     from hdrgen.runtime.overlap import Steps
 
 
@@ -33,7 +33,7 @@ def expand(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"] | None,
+        CodeEncoding | None,
         typer.Option(
             help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG srgb]"
         ),
@@ -68,11 +68,10 @@ def expand(
     check_present(jobs, weights)
     count = threads()
 
-    @cache
     def expander() -> "Expander":
-        from hdrgen.inference.backends import load_expander
+        from hdrgen.inference.backends import load_network
 
-        return load_expander(weights, backend)
+        return load_network("bit_depth", weights, backend)
 
     def work(job: Job) -> "Steps[Report]":
         done = yield from expand_file.steps(

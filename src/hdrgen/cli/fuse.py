@@ -1,7 +1,6 @@
 """``hdrgen fuse``: the dual route's two pictures become one EXR."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,7 @@ from hdrgen.cli.options import (
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.routes.dual import Fuser
+    from hdrgen.inference.tone_fusion import Fuser
     from hdrgen.runtime.overlap import Steps
 
 
@@ -59,11 +58,10 @@ def fuse(
     check_present(jobs, weights)
     count = threads()
 
-    @cache
     def fuser() -> "Fuser":
-        from hdrgen.inference.backends import load_fuser
+        from hdrgen.inference.backends import load_network
 
-        return load_fuser(weights, backend)
+        return load_network("tone_fusion", weights, backend)
 
     def work(job: Job) -> "Steps[Report]":
         reinhard_file, log_file = job.inputs

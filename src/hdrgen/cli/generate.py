@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,8 +16,10 @@ from hdrgen.cli.options import (
     BackendOption,
     ClampOption,
     CompressionOption,
+    DeviceOption,
     DryRunOption,
     JsonOption,
+    ModelsOption,
     SkipExistingOption,
     SpaceOption,
     delivery_in,
@@ -25,6 +27,7 @@ from hdrgen.cli.options import (
     threads,
 )
 from hdrgen.routes.sampling_defaults import SEED_MAX, sampling_for
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 
@@ -43,7 +46,7 @@ def generate(
         Path | None, typer.Option(metavar="FILE", help="Text file of prompts, one a line, instead of one.")
     ] = None,
     route: Annotated[
-        Literal["brackets", "dual", "latent"],
+        Route,
         typer.Option(help="Four LogC4 exposures, two tone maps, or HDR latents."),
     ] = "brackets",
     seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Decides the noise.")] = 0,
@@ -61,13 +64,8 @@ def generate(
         typer.Option(min=1.0, help="How closely to follow the prompt. [default: 4, 1 if distilled]"),
     ] = None,
     negative: Annotated[str, typer.Option(help="What is not to be seen.")] = "",
-    models: Annotated[
-        Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
-    ] = Path("data"),
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(help="Where to work; auto takes a GPU where there is one."),
-    ] = "auto",
+    models: ModelsOption = Path("data"),
+    device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     keep_intermediates: Annotated[
         bool, typer.Option("--keep-intermediates", help="Also write the 8-bit pictures it is made of.")

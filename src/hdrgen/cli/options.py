@@ -5,16 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hdrgen.images.choices import Compression
+from hdrgen.runtime.choices import Backend, Device
+
 if TYPE_CHECKING:
     from hdrgen.routes.write_exr import Delivery
-
-Compression = Literal[
-    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
-]
-"""As `exr.Compression`, which would bring OpenEXR along; a test holds the two together."""
-
-Backend = Literal["auto", "torch", "onnx", "tensorrt"]
-"""As `inference.backends.Backend`; a test holds the two together."""
 
 Primaries = Literal["awg3", "awg4", "ap0", "ap1", "rec709", "rec2020", "p3d65", "xyz"]
 
@@ -31,6 +26,10 @@ WeightsOption = Annotated[
 BackendOption = Annotated[
     Backend,
     typer.Option(help="What runs the network; auto is what `hdrgen bench` found fastest, else torch."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to work; auto takes a GPU where there is one.")]
+ModelsOption = Annotated[
+    Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
 ]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
 LayerOption = Annotated[

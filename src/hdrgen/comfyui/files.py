@@ -14,6 +14,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.conversion import assumed_chromaticities, describe, from_chromaticities, linear_space
 from hdrgen.images.geometry import geometry_of, placed, placed_notes
@@ -59,7 +60,7 @@ class ExrExporter(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "compression",
-                    options=list(get_args(exr.Compression)),
+                    options=list(get_args(Compression)),
                     default="zip",
                     tooltip="Of the EXR.",
                 ),

@@ -7,8 +7,8 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.conversion import from_chromaticities
-from hdrgen.routes.bracket import listed
 from hdrgen.routes.generator import Generator
 from hdrgen.routes.requests import Sampling, Wish
 from hdrgen.runtime.scheduling import cores

@@ -2,16 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import comfy.model_management
 import folder_paths
 from comfy_api.latest import io
 
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
-from hdrgen.inference.backends import Backend
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.trained_models import ROUTES
+from hdrgen.runtime.choices import ROUTES, Backend, Device
 from hdrgen.runtime.errors import HdrgenError
 
 from .wires import CATEGORY, backend_input
@@ -91,7 +90,7 @@ class LoadHdrFlux(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "device",
-                    options=["auto", "cpu", "cuda"],
+                    options=list(get_args(Device)),
                     default="auto",
                     tooltip="auto is the GPU where there is one.",
                 ),

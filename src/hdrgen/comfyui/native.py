@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.exposure.ev_list import DEFAULT_EVS, check_differ, listed, parse_evs
 from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
-from hdrgen.routes.bracket import listed
-from hdrgen.routes.trained_models import DEFAULT_EVS, ROUTES, Route, find_trained
+from hdrgen.routes.trained_models import find_trained
+from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
 
 from .generation import sampling_inputs
@@ -221,8 +221,9 @@ def _renditions(route: Route, evs: str) -> tuple[Rendition, ...]:
     if route == "dual":
         return DUAL
     values = parse_evs(evs)
-    if len(set(values)) < max(2, len(values)):
-        raise HdrgenError(f"the EVs must be two or more numbers that differ, not {evs!r}")
+    check_differ(values)
+    if len(values) < 2:
+        raise HdrgenError(f"exposures are two or more; give as many EVs, not {evs!r}")
     return brackets(values)
 
 

@@ -40,7 +40,8 @@ from hdrgen.dataset.panorama import (
     wraps_around,
 )
 from hdrgen.dataset.source_files import SourceFiles, check_unchanged, content_hash, find_pictures
-from hdrgen.images.exr import LOSES_NONFINITE, Compression, write_exr
+from hdrgen.images.choices import Compression
+from hdrgen.images.exr import LOSES_NONFINITE, write_exr
 from hdrgen.images.geometry import Geometry, described, overlap
 from hdrgen.images.interop_id import holds_codes
 from hdrgen.images.light_statistics import PERCENTILES, awg4_luminance, fingerprint, luminance_percentiles

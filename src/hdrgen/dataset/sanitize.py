@@ -34,7 +34,8 @@ from hdrgen.dataset.frame_index import (
     short_digest,
 )
 from hdrgen.dataset.journal import Journal
-from hdrgen.images.exr import Compression, read_exr, write_exr
+from hdrgen.images.choices import Compression
+from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.images.light_statistics import awg4_luminance, fingerprint, luminance_percentiles
 from hdrgen.images.stored_image import UnreadableImage
 from hdrgen.runtime.atomic import replacing

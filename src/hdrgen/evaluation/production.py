@@ -19,7 +19,6 @@ from hdrgen.evaluation.production_pictures import (
     FOOTAGE,
     INPUT_OF,
     RECONSTRUCTED,
-    ROUTES,
     Light,
     Models,
     deliver,
@@ -46,6 +45,7 @@ from hdrgen.metrics.production_figures import FIGURES, OF_GRADIENTS
 from hdrgen.metrics.quality import summarise
 from hdrgen.metrics.verdicts import Verdict, verdict
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

@@ -41,13 +41,13 @@ from hdrgen.metrics.generated import (
 )
 from hdrgen.metrics.quality import summarise
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.runtime.scheduling import Workers
 
 BASE, FRAMES = "base", "frames"
-ROUTES = ("brackets", "dual", "latent")
 TABLES = ("adherence", "stops", "peak_linear", "pinned_share", "consistency_pu21_psnr")
 """Figures that have a table by prompt."""
 _SHEET_GAP = 2

@@ -13,7 +13,7 @@ from hdrgen.flux.family import load_flux
 from hdrgen.metrics.generated import Code8
 from hdrgen.routes.load_generator import load_generator
 from hdrgen.routes.requests import Sampling, Wish
-from hdrgen.routes.trained_models import Route
+from hdrgen.runtime.choices import Route
 
 _AT_ONCE = 16
 """Pictures of the base model that are denoised together."""

@@ -21,6 +21,7 @@ from hdrgen.colour.primaries import (
 )
 from hdrgen.colour.stated_colour import NotUnderstood, from_interop_id
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.encoded import CONVERTED_SPACE, contradiction, stated_encoding
@@ -170,7 +171,7 @@ def multiply_by_alpha(linear: NDArray[np.float32], alpha: Picture) -> tuple[str,
     return ("RGB was multiplied by alpha, as EXR wants it",)
 
 
-def clamped_notes(clamped_values: int, compression: exr.Compression) -> tuple[str, ...]:
+def clamped_notes(clamped_values: int, compression: Compression) -> tuple[str, ...]:
     """Return what a person should know of values that half floats could not hold in an EXR of some compression."""
     if not clamped_values:
         return ()
@@ -189,7 +190,7 @@ def convert_file(
     target_space: str,
     layer: str | None = None,
     part: int | str | None = None,
-    compression: exr.Compression = "zip",
+    compression: Compression = "zip",
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
     threads: int = 2,
@@ -282,7 +283,7 @@ def convert_file(
     return Converted(source_name, target_name, width, height, clipped_share, clamped, tuple(notes))
 
 
-def _write_data(source: Path, target: Path, image: SceneImage, compression: exr.Compression) -> Converted:
+def _write_data(source: Path, target: Path, image: SceneImage, compression: Compression) -> Converted:
     """Write data with its numbers untouched: as halves where it is stored so, else as 32-bit floats.
 
     Raises

@@ -1,7 +1,5 @@
 """8-bit pictures of any size to float code values: what ``hdrgen expand`` runs."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +19,7 @@ from hdrgen.models.bit_depth import (
     overview,
 )
 from hdrgen.models.folded_unet import FOLD, fold, reach, stride, unfold
-from hdrgen.models.runtime_network import net_and_digest, torch_threads
+from hdrgen.models.runtime_network import torch_threads
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 
 TILE = 4096
@@ -36,6 +34,9 @@ WIDER_REACH = 2 * WIDEST
 
 class Expander(FoldedNetwork[BitDepthUNet]):
     """The bit-depth U-Net with its weights. See `FoldedNetwork`."""
+
+    model = MODEL
+    load_net = staticmethod(load_bit_depth)
 
     def __init__(self, net: BitDepthUNet, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -117,14 +118,3 @@ class Expander(FoldedNetwork[BitDepthUNet]):
 def _folded(code8: Tensor, smooth: Tensor, band: int) -> tuple[Tensor, Tensor]:
     rows = np.s_[:, band * FOLD : (band + BAND) * FOLD]
     return fold(code8[rows]), fold(smooth[rows])
-
-
-def load_expander(weights: Path | None = None) -> Expander:
-    """Load the expander with these weights, or with the released ones.
-
-    Raises
-    ------
-    HdrgenError
-        The file is missing, damaged, or holds another model.
-    """
-    return Expander(*net_and_digest(weights, MODEL, load_bit_depth))

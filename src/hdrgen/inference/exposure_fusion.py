@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -34,7 +33,7 @@ from hdrgen.models.exposure_fusion import (
     weighted_average,
 )
 from hdrgen.models.flat_areas import smooth_flat_areas
-from hdrgen.models.runtime_network import Network, net_and_digest, torch_threads
+from hdrgen.models.runtime_network import Network, torch_threads
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.runtime.errors import HdrgenError
 
@@ -63,6 +62,9 @@ class Merged:
 
 class StackMerger(Network[LuminanceStackProcessor]):
     """The luminance stack processor with its weights. See `Network`."""
+
+    model = MODEL
+    load_net = staticmethod(load_exposure_fusion)
 
     TILE: ClassVar[tuple[int, int]] = (2304, 4096)
     """Rows and columns of what one pass of the network keeps, in pixels."""
@@ -237,14 +239,3 @@ def _averaged(stack: Stack) -> Stack:
     """Return brackets of one exposure as one, without their axis: what all of their cells allow, seen where any is."""
     level = weighted_average(stack.level, stack.weight)[0]
     return Stack(level, stack.weight.sum(1), *stack.bounds(), stack.clipped.all(1))
-
-
-def load_merger(weights: Path | None = None) -> StackMerger:
-    """Load the merger with these weights, or with the released ones.
-
-    Raises
-    ------
-    HdrgenError
-        The file is missing, damaged, or holds another model.
-    """
-    return StackMerger(*net_and_digest(weights, MODEL, load_exposure_fusion))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
+from hdrgen.exposure.ev_list import check_differ
 from hdrgen.images.code_image import write_pngs
 from hdrgen.images.conversion import read_for_codes
 from hdrgen.images.encoded import ENCODING, EV, PRIMARIES, encoding_named
@@ -37,11 +38,6 @@ class Bracketed:
     evs: tuple[float, ...]
     clipped_shares: tuple[float, ...]
     notes: tuple[str, ...]
-
-
-def listed(evs: Sequence[float]) -> str:
-    """Return EVs as a person reads and types them."""
-    return " ".join(f"{ev + 0.0:g}" for ev in evs)
 
 
 def bracket_suffix(ev: float) -> str:
@@ -105,8 +101,7 @@ def bracket_file(
     for target in targets:
         if target.suffix.lower() != ".png":
             raise HdrgenError(f"{target}: brackets are written as .png")
-    if len(set(evs)) < len(evs):
-        raise HdrgenError(f"the EVs {listed(evs)} must differ")
+    check_differ(evs)
     curve = encoding_named(encoding)
     image, linear, notes = read_for_codes(source, curve.chromaticities, layer=layer, part=part)
     primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)

@@ -14,11 +14,11 @@ from hdrgen.images.exr import read_exr
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.qc.preview import linear_ap1, preview_code8
 from hdrgen.qc.statistics import CONTACT_SHEET_STOPS, statistics
-from hdrgen.routes.load_generator import Device, load_generator
+from hdrgen.routes.load_generator import load_generator
 from hdrgen.routes.requests import Sampling, Wish, file_name
-from hdrgen.routes.trained_models import ROUTES, Route
 from hdrgen.routes.write_exr import Delivery
 from hdrgen.routes.write_generated import Batches, write_generated
+from hdrgen.runtime.choices import ROUTES, Device, Route
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 

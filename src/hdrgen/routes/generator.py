@@ -22,14 +22,14 @@ from torch import Tensor
 from hdrgen.colour.tone_maps import Log, quantise8
 from hdrgen.exposure.alignment import align_stack
 from hdrgen.exposure.bracket_tables import bracket_cells
+from hdrgen.exposure.ev_list import listed
 from hdrgen.flux.family import Flux, OnStep
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
-from hdrgen.routes.bracket import listed
 from hdrgen.routes.dual import Fuser
 from hdrgen.routes.expand import Expander
 from hdrgen.routes.merge import StackMerger
 from hdrgen.routes.requests import Sampling, Wish, check_size
-from hdrgen.routes.trained_models import Route
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
 
 Code8 = NDArray[np.uint8]

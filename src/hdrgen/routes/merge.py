@@ -14,22 +14,22 @@ from hdrgen.exposure.alignment import align_stack
 from hdrgen.exposure.bracket_tables import BracketCells
 from hdrgen.exposure.classical_merge import debevec_merge, inverse_variance_merge, robertson_merge, seen_share
 from hdrgen.exposure.estimation import exposure_groups
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
 from hdrgen.images.provenance import made_by
-from hdrgen.routes.bracket import listed
 from hdrgen.routes.stack import LEFT_OUT, EvsFrom, Stack, read_stack
 from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, end_stops, ending_at_255
 from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
 from hdrgen.routes.write_exr import ACESCG, Delivery
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.choices import MergeMethod
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.overlap import Steps, in_steps
 
 REFERENCE_TOLERANCE_STOPS = 0.1
 
-Method = Literal["learned", "closed", "debevec", "robertson"]
 Codes = NDArray[Any]
 Masks = Sequence[NDArray[np.bool_]]
 
@@ -96,7 +96,7 @@ class MergedFile:
     evs: tuple[float, ...]
     evs_from: EvsFrom
     encoding: str
-    method: Method
+    method: MergeMethod
     ceilings: tuple[tuple[float | None, ...] | None, ...]
     unseen_share: float
     disagreement: float
@@ -114,7 +114,7 @@ def merge_files(
     evs: Sequence[float] | Literal["auto"] | None = None,
     encoding: str | None = None,
     ceiling: AskedCeiling = "auto",
-    method: Method = "learned",
+    method: MergeMethod = "learned",
     align: bool = True,
     reference_ev: float | None = None,
     confidence_target: Path | None = None,
@@ -208,7 +208,7 @@ def merge_stack(
     stack: Stack,
     merger: Callable[[], StackMerger],
     *,
-    method: Method = "learned",
+    method: MergeMethod = "learned",
     align: bool = True,
     reference_ev: float | None = None,
     threads: int = 2,
@@ -238,9 +238,9 @@ def merge_stack(
     return MergedStack(linear, seen, digest, beyond_share(codes, cells), disagreement(codes, cells, linear))
 
 
-def _check_method(method: Method) -> None:
-    if method not in get_args(Method):
-        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
+def _check_method(method: MergeMethod) -> None:
+    if method not in get_args(MergeMethod):
+        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(MergeMethod))}")
 
 
 def _reference(stack: Stack, asked: float | None) -> int:
@@ -258,7 +258,7 @@ def _reference(stack: Stack, asked: float | None) -> int:
 
 
 def _classical(
-    method: Method,
+    method: MergeMethod,
     stack: Stack,
     codes: Sequence[Codes],
     cells: Sequence[BracketCells],

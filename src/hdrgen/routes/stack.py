@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.exposure.bracket_tables import BracketCells, bracket_cells
 from hdrgen.exposure.estimation import check_evs, estimate_evs, exposure_groups, small_picture
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import assumed_chromaticities, describe, to_chromaticities
@@ -23,7 +24,7 @@ from hdrgen.images.geometry import Geometry
 from hdrgen.images.provenance import header_notes, left_behind
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
 from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.routes.bracket import listed, name_and_ev
+from hdrgen.routes.bracket import name_and_ev
 from hdrgen.routes.stack_ceiling import (
     AskedCeiling,
     Ceiling,

@@ -4,17 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.flux.checkpoint import Checkpoint, read_reference
+from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
-
-Route = Literal["brackets", "dual", "latent"]
-ROUTES: tuple[Route, ...] = ("brackets", "dual", "latent")
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 DEFAULT_SIZE = 1024
-DEFAULT_EVS = (-2.0, 0.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)

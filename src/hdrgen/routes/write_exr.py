@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.conversion import clamped_notes, from_chromaticities, linear_space
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.provenance import Attributes
@@ -30,7 +31,7 @@ class Delivery:
     """
 
     space: str = "acescg"
-    compression: exr.Compression = "zip"
+    compression: Compression = "zip"
     overflow: Literal["raise", "clamp"] = "raise"
 
     def check(self, target: Path, pictures: str) -> None:

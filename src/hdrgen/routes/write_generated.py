@@ -14,8 +14,8 @@ from hdrgen.routes.bracket import bracket_suffix
 from hdrgen.routes.dual import CEILING, PRIMARIES, TONE_MAP
 from hdrgen.routes.generator import LOG_CEILING_LINEAR, Generated, Generator
 from hdrgen.routes.requests import Sampling, Wish
-from hdrgen.routes.trained_models import Route
 from hdrgen.routes.write_exr import ACESCG, Delivery
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.progress import OnProgress
 
 

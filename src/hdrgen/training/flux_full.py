@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.runtime.atomic import replacing
@@ -35,7 +36,7 @@ class TrainFluxFull(Section):
     """Which renditions of which crops, and how all weights learn them."""
 
     crops: CropSettings
-    evs: tuple[float, ...] = Field((-2, 0, 2, 4), min_length=1)
+    evs: tuple[float, ...] = Field(DEFAULT_EVS, min_length=1)
     """Exposures of the LogC4 renditions."""
     dual: bool = True
     """Whether the two tone maps of the dual route are learned as well."""

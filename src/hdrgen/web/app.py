@@ -26,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from hdrgen import __version__
 from hdrgen.routes.requests import file_name
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE, LOOPBACK_NAMES, Guard, same_token
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL, History
@@ -40,7 +41,6 @@ STATIC = Path(__file__).parent / "static"
 WATCH_S = 20.0
 """How long a page is kept waiting for something new."""
 PAGE_OF_HISTORY = 60
-_ROUTES = ("brackets", "dual", "latent")
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER = {"Cache-Control": "no-store"}
 
@@ -116,7 +116,7 @@ class Page:
         return JSONResponse(
             {
                 "version": __version__,
-                "routes": {route: await run_sync(_about_route, self._models, route) for route in _ROUTES},
+                "routes": {route: await run_sync(_about_route, self._models, route) for route in ROUTES},
                 "body_bytes": limits.body_bytes,
                 "megapixels": limits.megapixels,
                 "generated_megapixels": limits.generated_megapixels,

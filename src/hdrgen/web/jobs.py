@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs
+from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs_or_auto
+from hdrgen.images.choices import CodeEncoding
 from hdrgen.routes.sampling_defaults import SEED_MAX
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
@@ -52,20 +54,17 @@ def _one_line(text: Any) -> Any:
 
 
 def _evs(text: Any) -> Any:
-    if not isinstance(text, str) or text.strip() == "auto":
+    if not isinstance(text, str):
         return text
     try:
-        return tuple(parse_evs(text))
-    except HdrgenError:
-        raise ValueError(
-            f"must be numbers such as -2 0 2 4 within {FURTHEST_STOPS} stops of 0, or auto"
-        ) from None
+        return parse_evs_or_auto(text)
+    except HdrgenError as error:
+        raise ValueError(str(error)) from None
 
 
 _Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]
 _Side = Annotated[int | None, Field(ge=8, le=8192)]
 _Ev = Annotated[float, Field(ge=-FURTHEST_STOPS, le=FURTHEST_STOPS, allow_inf_nan=False)]
-_CodeEncoding = Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"]
 
 
 class GenerateJob(Section):
@@ -74,7 +73,7 @@ class GenerateJob(Section):
     kind: Literal["generate"] = "generate"
     prompt: Annotated[_Words, Field(min_length=1)]
     negative: _Words = ""
-    route: Literal["brackets", "dual", "latent"] = "brackets"
+    route: Route = "brackets"
     seed: int = Field(default=0, ge=0, le=SEED_MAX)
     width: _Side = None
     height: _Side = None
@@ -91,7 +90,7 @@ class ExpandJob(Section):
     """One picture of codes becomes light, see `routes.expand`."""
 
     kind: Literal["expand"] = "expand"
-    encoding: _CodeEncoding | None = None
+    encoding: CodeEncoding | None = None
     strength: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -99,7 +98,7 @@ class MergeJob(Section):
     """A set of exposures becomes light, see `routes.merge`."""
 
     kind: Literal["merge"] = "merge"
-    encoding: _CodeEncoding | None = None
+    encoding: CodeEncoding | None = None
     evs: Annotated[tuple[_Ev, ...] | Literal["auto"] | None, BeforeValidator(_evs)] = None
     align: bool = True
 

@@ -1,7 +1,6 @@
 """A job becomes a picture: the route writes the EXR, and what the viewer shows is made of that file."""
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +100,10 @@ class Bench:
             self._generator = load_generator(self._models, route, device=self._device, backend=self._backend)
         return self._generator
 
-    @cached_property
-    def _expander(self) -> Any:
-        from hdrgen.inference.backends import load_expander  # noqa: PLC0415
+    def _network(self, model: Any) -> Any:
+        from hdrgen.inference.backends import load_network  # noqa: PLC0415
 
-        return load_expander(backend=self._backend)
-
-    @cached_property
-    def _merger(self) -> Any:
-        from hdrgen.inference.backends import load_merger  # noqa: PLC0415
-
-        return load_merger(backend=self._backend)
+        return load_network(model, backend=self._backend)
 
     def _expand(
         self, job: ExpandJob, record: Record, folder: Path, on_phase: OnPhase
@@ -123,7 +115,7 @@ class Bench:
         done = expand_file(
             source,
             folder / PICTURE,
-            lambda: self._expander,
+            lambda: self._network("bit_depth"),
             encoding=job.encoding,
             strength=job.strength,
             delivery=_DELIVERY,
@@ -141,7 +133,7 @@ class Bench:
         done = merge_files(
             [folder / source.file for source in record.sources],
             folder / PICTURE,
-            lambda: self._merger,
+            lambda: self._network("exposure_fusion"),
             evs=job.evs,
             encoding=job.encoding,
             align=job.align,

@@ -37,12 +37,12 @@ def stand_ins(monkeypatch):
             linear = 2.0 ** cells[reference].level[codes[reference]] - 0.01
             return SimpleNamespace(linear=linear, confidence=np.ones(linear.shape[:2], np.float32))
 
-    def load(weights, _backend):
+    def load(_model, weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         return Plain()
 
-    loaders = SimpleNamespace(load_expander=load, load_merger=load)
+    loaders = SimpleNamespace(load_network=load)
     monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", loaders)
 
 

@@ -159,7 +159,7 @@ def test_a_picture_that_must_not_be_written_is_taken_and_left_as_it_is():
 def test_weights_come_back_as_half_floats_with_their_digest(tmp_path, noise8):
     expander = loud_expander(loudness=0.3)
     save_bit_depth(tmp_path / "w.safetensors", expander._net)
-    assert len(bit_depth.load_expander(tmp_path / "w.safetensors").digest) == 12
+    assert len(bit_depth.Expander.load(tmp_path / "w.safetensors").digest) == 12
     again = bit_depth.Expander(load_bit_depth(tmp_path / "w.safetensors"), "", torch.float32)
     expander._net.half().float()
     expected = expander.expand(noise8, strength=1, threads=1)
@@ -172,11 +172,11 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(HdrgenError, match=r"w\.safetensors: no readable safetensors"):
-        bit_depth.load_expander(path)
+        bit_depth.Expander.load(path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, torch.nn.Linear(1, 1), model="exposure_fusion", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'exposure_fusion', not of 'bit_depth'"):
-        bit_depth.load_expander(path)
+        bit_depth.Expander.load(path)

@@ -277,7 +277,7 @@ def test_pictures_that_must_not_be_written_are_taken_and_left_as_they_are():
 def test_weights_come_back_with_their_digest(tmp_path):
     net = merger(0.5)
     save_exposure_fusion(tmp_path / "w.safetensors", net._net)
-    again = exposure_fusion.load_merger(tmp_path / "w.safetensors")
+    again = exposure_fusion.StackMerger.load(tmp_path / "w.safetensors")
     assert len(again.digest) == 12
     again._dtype = torch.float32
     net._net.half().float()
@@ -291,11 +291,11 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(HdrgenError, match=r"w\.safetensors: no readable safetensors"):
-        exposure_fusion.load_merger(path)
+        exposure_fusion.StackMerger.load(path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, torch.nn.Linear(1, 1), model="tone_fusion", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'tone_fusion', not of 'exposure_fusion'"):
-        exposure_fusion.load_merger(path)
+        exposure_fusion.StackMerger.load(path)

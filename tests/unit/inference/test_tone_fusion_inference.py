@@ -78,15 +78,15 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(HdrgenError, match="no readable safetensors"):
-        fusion.load_fuser(path)
+        fusion.Fuser.load(path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, torch.nn.Linear(1, 1), model="tone_mlp", settings={})
     with pytest.raises(HdrgenError, match="holds weights of 'tone_mlp', not of 'tone_fusion'"):
-        fusion.load_fuser(path)
+        fusion.Fuser.load(path)
 
 
 def test_the_released_weights_load():
-    assert len(fusion.load_fuser().digest) == 12
+    assert len(fusion.Fuser.load().digest) == 12

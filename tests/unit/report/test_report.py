@@ -15,13 +15,13 @@ from hdrgen.colour.primaries import AP1
 from hdrgen.dataset.frame_index import write_index
 from hdrgen.evaluation import text_to_exr
 from hdrgen.images.exr import write_exr
-from hdrgen.inference.backends import Backend
 from hdrgen.report import figures
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
 from hdrgen.report.page import ReportSettings, write_report
 from hdrgen.report.pipeline import read_stages
 from hdrgen.report.speed import OURS, read_speed
+from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.errors import HdrgenError
 
 FEW = ReportSettings(frames=1, generated=1, sheet_frames=4, exposure_side=32)

@@ -13,8 +13,9 @@ from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
 from hdrgen.routes.generator import Generated
 from hdrgen.routes.load_generator import load_generator
 from hdrgen.routes.requests import Sampling, Wish, file_name, read_prompts
-from hdrgen.routes.trained_models import ROUTES, find_trained
+from hdrgen.routes.trained_models import find_trained
 from hdrgen.routes.write_generated import Batches, write_generated
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = Sampling(32, 32, steps=2, guidance=2.0, negative_prompt="fog")

@@ -5,7 +5,7 @@ import torch
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_pictures, crop_record
 from hdrgen.dataset.pairs.gradients import gradient_logc4
-from hdrgen.inference.bit_depth import load_expander
+from hdrgen.inference.bit_depth import Expander
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.int8_unet import has_ranges
 from hdrgen.training import bit_depth
@@ -96,7 +96,7 @@ def test_a_few_steps_make_the_loss_smaller(pairs, tmp_path, gradient_share):
 def test_what_was_trained_expands(pairs, tmp_path):
     train(pairs, tmp_path)
     code8 = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
-    code = load_expander(tmp_path / "w.safetensors").expand(code8, threads=1)
+    code = Expander.load(tmp_path / "w.safetensors").expand(code8, threads=1)
     np.testing.assert_array_equal(np.rint(code * 255), code8)
 
 

@@ -13,7 +13,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     moving_scene,
 )
 from hdrgen.exposure.bracket_tables import bracket_cells
-from hdrgen.inference.exposure_fusion import load_merger
+from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.training import exposure_fusion
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
 from hdrgen.training.guards import TrainingDiverged
@@ -105,7 +105,7 @@ def test_what_was_trained_merges(pairs, tmp_path):
     train(pairs, tmp_path)
     cells = [bracket_cells("logc4_awg4", 8, ev, evs=FOUR) for ev in FOUR]
     codes = list(np.random.default_rng(0).integers(60, 200, (4, 40, 50, 3), dtype=np.uint8))
-    merger = load_merger(tmp_path / "w.safetensors")
+    merger = StackMerger.load(tmp_path / "w.safetensors")
     merged = merger.merge(codes, cells, FOUR, reference=1, threads=1)
     assert np.isfinite(merged.linear).all()
 
