@@ -68,8 +68,8 @@ for command in (
     command.register(app)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from hdrgen import __version__
 
         typer.echo(f"hdrgen {__version__}")

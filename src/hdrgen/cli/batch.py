@@ -57,10 +57,10 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     HdrgenError
         A folder holds none.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = sorted(
             file
@@ -69,8 +69,8 @@ def pictures(paths: Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
         )
         if not inside:
             raise HdrgenError(f"{path}: holds no {', '.join(suffixes)} files")
-        found += inside
-    return found
+        files += inside
+    return files
 
 
 def _is_or_was_a_file(path: Path) -> bool:
@@ -183,8 +183,8 @@ def run_jobs(
             results.append(facts)
             step(done)
     if as_json:
-        answer = {"files": results, **(summary_facts() if summary_facts else {})}
-        print(json.dumps(answer, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+        document = {"files": results, **(summary_facts() if summary_facts else {})}
+        print(json.dumps(document, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     elif summary and len(jobs) > 1 and failed < len(jobs):
         show(summary())
     if failed and len(jobs) > 1:

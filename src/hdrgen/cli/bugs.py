@@ -25,10 +25,10 @@ def bug_in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} (a bug in hdrgen; its traceback is in {where})"
 
 
-def _write(told: str) -> str:
+def _write(text: str) -> str:
     import tempfile
 
     handle, path = tempfile.mkstemp(prefix="hdrgen-bug-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(told)
+        stream.write(text)
     return path

@@ -91,7 +91,7 @@ def _table(delivery: "Delivery", *, quiet: bool) -> Any:
     from rich.text import Text
 
     counts = {verdict: sum(f.verdict == verdict for f in delivery.findings) for verdict in ("fail", "warn")}
-    said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    count_text = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
     verdict = Text("fit for delivery" if delivery.fit else "NOT fit for delivery")
     verdict.stylize("bold green" if delivery.fit else "bold red")
     table = Table.grid(padding=(0, 2))
@@ -107,7 +107,9 @@ def _table(delivery: "Delivery", *, quiet: bool) -> Any:
         table.add_row(
             Text(f"  {finding.verdict.upper()}", style=_STYLES[finding.verdict]), Text(finding.rule), why
         )
-    heading = Text.assemble((str(delivery.path), "bold"), ": ", verdict, f" ({said})" if said else "")
+    heading = Text.assemble(
+        (str(delivery.path), "bold"), ": ", verdict, f" ({count_text})" if count_text else ""
+    )
     return Group(heading, table) if table.row_count else heading
 
 

@@ -16,8 +16,8 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
     threads,
 )
 from hdrgen.images.choices import CodeEncoding
@@ -63,7 +63,7 @@ def expand(
     """
     from hdrgen.routes.expand import expand_file
 
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = jobs_for(inputs, output, suffixes=CODE_SUFFIXES, suffix=".exr")
     check_present(jobs, weights)
     count = threads()
@@ -80,7 +80,7 @@ def expand(
             expander,
             encoding=encoding,
             strength=strength,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, {done.encoding}, brightest {done.maximum_linear:.4g}"

@@ -17,8 +17,8 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
     threads,
 )
 from hdrgen.runtime.errors import HdrgenError
@@ -53,7 +53,7 @@ def fuse(
     """
     from hdrgen.routes.dual import fuse_files
 
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(reinhard, log, output)
     check_present(jobs, weights)
     count = threads()
@@ -71,7 +71,7 @@ def fuse(
             job.outputs[0],
             fuser(),
             primaries=primaries,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         words = f"{job.outputs[0]}: {done.width}x{done.height}, brightest {done.maximum_linear:.4g}"

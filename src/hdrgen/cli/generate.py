@@ -22,8 +22,8 @@ from hdrgen.cli.options import (
     ModelsOption,
     SkipExistingOption,
     SpaceOption,
-    delivery_in,
     examples,
+    exr_writer,
     threads,
 )
 from hdrgen.routes.sampling_defaults import SEED_MAX, sampling_for
@@ -33,7 +33,7 @@ from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.routes.generator import Generator
-    from hdrgen.routes.requests import Sampling, Wish
+    from hdrgen.routes.requests import GenerationRequest, Sampling
     from hdrgen.routes.trained_models import Trained
 
 
@@ -83,7 +83,7 @@ def generate(
     paints four LogC4 exposures from one noise and merges them; dual paints two tone-mapped pictures and fuses them;
     latent decodes light straight from HDR latents. Existing outputs are overwritten.
     """
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(prompt, prompts, output, _seeds(seed, seeds))
     from hdrgen.routes.trained_models import find_trained
     from hdrgen.routes.write_generated import Batches, write_generated
@@ -98,7 +98,7 @@ def generate(
 
         return load_generator(models, route, device=device, backend=backend)
 
-    left = {job: wish for job, wish in jobs if not (skip_existing and job.outputs[0].is_file())}
+    left = {job: request for job, request in jobs if not (skip_existing and job.outputs[0].is_file())}
     places = {job: place for place, job in enumerate(left)}
     batches = Batches(generator, [*left.values()], sampling, threads=count)
 
@@ -110,7 +110,7 @@ def generate(
             job.outputs[0],
             route,
             keep_intermediates=keep_intermediates,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, seed {done.seed}, brightest {done.maximum_linear:.4g}"
@@ -122,27 +122,27 @@ def generate(
 
 def _jobs(
     prompt: str | None, prompts: Path | None, output: Path, seeds: list[int]
-) -> list[tuple[Job, "Wish"]]:
+) -> list[tuple[Job, "GenerationRequest"]]:
     """Return what to write, and what is asked for it."""
-    from hdrgen.routes.requests import Wish, file_name, read_prompts
+    from hdrgen.routes.requests import GenerationRequest, file_name, read_prompts
 
     if (prompt is None) == (prompts is None):
         raise HdrgenError(
             'give one prompt in quotes, or a file of them: --prompts FILE (see "hdrgen generate -h")'
         )
-    asked = read_prompts(prompts) if prompts else [(1, (prompt or "").strip())]
-    if not all(text for _, text in asked):
+    texts = read_prompts(prompts) if prompts else [(1, (prompt or "").strip())]
+    if not all(text for _, text in texts):
         raise HdrgenError("the prompt is empty; say what is to be seen")
-    wishes = [(number, Wish(text, seed)) for number, text in asked for seed in seeds]
-    if prompts is None and len(wishes) == 1 and not output.is_dir():
+    requests = [(number, GenerationRequest(text, seed)) for number, text in texts for seed in seeds]
+    if prompts is None and len(requests) == 1 and not output.is_dir():
         targets = [output]
     else:
-        names = [Path(file_name(number, wish.prompt, wish.seed)) for number, wish in wishes]
+        names = [Path(file_name(number, request.prompt, request.seed)) for number, request in requests]
         targets = outputs_in(output, names, ".exr")
     for target in targets:
         if target.suffix.lower() != ".exr":
             raise HdrgenError(f"{target}: generated pictures are written as .exr")
-    return [(Job(outputs=(target,)), wish) for target, (_, wish) in zip(targets, wishes, strict=True)]
+    return [(Job(outputs=(target,)), request) for target, (_, request) in zip(targets, requests, strict=True)]
 
 
 def _seeds(seed: int, seeds: str | None) -> list[int]:

@@ -80,7 +80,7 @@ def ingest(
         setting = first["loc"][2] if first["loc"][0] == "sources" else first["loc"][0]
         raise HdrgenError(f"--{setting} {first['input']}: {first['msg']}") from None
     folders = {name: output / name if len(names) > 1 else output for name in names}
-    answers, failed, bug = [], 0, False
+    results, failed, bug = [], 0, False
     for name, folder in folders.items():
         source = names[name]
         of_files: Counter[str] = Counter()
@@ -93,28 +93,28 @@ def ingest(
                     n, params, f, on_progress=bar, on_notes=c.update
                 ),
             )
-            answer = _answer(source, folder, index)
-            said = ingest_notes(index, of_files, compression)
-            for note in said:
+            result = _result(source, folder, index)
+            source_notes = ingest_notes(index, of_files, compression)
+            for note in source_notes:
                 say("note", f"{source}: {note}")
-            answers.append(answer | {"notes": [*notes, *said]})
+            results.append(result | {"notes": [*notes, *source_notes]})
         except Exception as error:  # noqa: BLE001 - what is wrong with one source must not cost the others
             failed += 1
             why, is_bug = in_words(error, source)
             bug |= is_bug
             say_error(why)
-            answers.append({"source": str(source), "output": str(folder), "error": why})
+            results.append({"source": str(source), "output": str(folder), "error": why})
     if as_json:
-        print(json.dumps({"sources": answers}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
+        print(json.dumps({"sources": results}, indent=2, allow_nan=False))  # noqa: T201 - what was asked for
     else:
-        for answer in (answer for answer in answers if "error" not in answer):
-            frames, folder = len(answer["frames"]), answer["output"]
+        for result in (result for result in results if "error" not in result):
+            frames, folder = len(result["frames"]), result["output"]
             typer.echo(
-                f"{answer['source']}: {frames} frames in {folder}, {len(answer['quarantined'])} files not used"
+                f"{result['source']}: {frames} frames in {folder}, {len(result['quarantined'])} files not used"
             )
     if failed and len(names) > 1:
         say_error(f"{failed} of {len(names)} failed, see above")
-    if failed or any(answer["quarantined"] for answer in answers):
+    if failed or any(result["quarantined"] for result in results):
         raise typer.Exit(2 if failed and len(names) == 1 and not bug else 1)
 
 
@@ -129,7 +129,7 @@ def _with_bar(title: str, take_in: Any) -> Any:
         return take_in(on_progress)
 
 
-def _answer(source: Path, folder: Path, index: Any) -> dict[str, Any]:
+def _result(source: Path, folder: Path, index: Any) -> dict[str, Any]:
     """Return what came of a source, having said which of its files could not be used."""
     frames, quarantined = [], []
     for row in index.iter_rows(named=True):

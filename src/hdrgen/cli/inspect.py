@@ -174,8 +174,8 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
 
     from hdrgen.images.conversion import assumed_chromaticities, describe
 
-    chromaticities, stated = assumed_chromaticities(image)
-    primaries = describe(chromaticities) if stated else "none stated: Rec.709 by convention"
+    chromaticities, states_primaries = assumed_chromaticities(image)
+    primaries = describe(chromaticities) if states_primaries else "none stated: Rec.709 by convention"
     primaries = "none: data" if image.is_data else primaries
     kind = "luminance-chroma" if image.luminance_chroma else "RGBA" if image.alpha is not None else "RGB"
     stored = f"{image.width}x{image.height} {image.pixel_type} {kind}, {image.compression}, {image.storage}"
@@ -197,9 +197,11 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
         (light.half_max_values, "at the end of half floats"),
         (light.negative_values, "negative"),
     ]
-    said = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
+    warnings = ", ".join(f"{count} {kind}" for count, kind in troubles if count)
     if light.ceiling_share * image.width * image.height >= 10:
-        said += f"{', ' if said else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
+        warnings += (
+            f"{', ' if warnings else ''}{light.ceiling_share:.2%} of pixels exactly at the largest value"
+        )
     layered = len({(p.index, c.name.rpartition(".")[0]) for p in image.parts for c in p.channels}) > 1
     listed = [("layers", _parts_table(image.parts, _picture_of(image)))] if layered else []
     table = Table.grid(padding=(0, 2))
@@ -209,9 +211,9 @@ def _page(job: Job, image: "SceneImage", light: "Statistics", histogram: "StopsH
         ("stored", stored),
         ("primaries", primaries),
         *light_rows,
-        ("look out", said or "nothing"),
+        ("look out", warnings or "nothing"),
     ]:
-        table.add_row(name, Text(value, style="yellow" if name == "look out" and said else ""))
+        table.add_row(name, Text(value, style="yellow" if name == "look out" and warnings else ""))
     for row in listed:
         table.add_row(*row)
     for name, value in sorted(image.attributes.items(), key=lambda item: item[0].lower()):

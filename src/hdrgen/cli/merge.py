@@ -29,8 +29,8 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
     threads,
 )
 from hdrgen.exposure.ev_list import parse_evs_or_auto
@@ -111,7 +111,7 @@ def merge(
 
     evs = None if ev is None else parse_evs_or_auto(ev, OPTION)
     end = parse_ceiling(ceiling, "--ceiling")
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(inputs, output, confidence, group)
     check_present(jobs, weights)
     count = threads()
@@ -135,7 +135,7 @@ def merge(
             confidence_target=job.outputs[1] if confidence else None,
             layer=layer,
             part=part,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, {len(done.evs)} exposures, brightest {done.maximum_linear:.4g}"
@@ -177,12 +177,12 @@ def _sets(inputs: list[Path], group: int | None) -> dict[str, list[Path]]:
         *((folder.resolve().name, pictures([folder], SUFFIXES)) for folder in inputs if folder.is_dir()),
         *([(single[0].stem, single)] if single else []),
     ]:
-        for key, found in _sets_among(name, files, group):
+        for key, exposures in _sets_among(name, files, group):
             if key in sets:
                 raise HdrgenError(
-                    f"{sets[key][0]} and {found[0]} would both become {key}.exr; merge them apart"
+                    f"{sets[key][0]} and {exposures[0]} would both become {key}.exr; merge them apart"
                 )
-            sets[key] = found
+            sets[key] = exposures
     return sets
 
 

@@ -9,7 +9,7 @@ from hdrgen.images.choices import Compression
 from hdrgen.runtime.choices import Backend, Device
 
 if TYPE_CHECKING:
-    from hdrgen.routes.write_exr import Delivery
+    from hdrgen.routes.write_exr import ExrWriter
 
 Primaries = Literal["awg3", "awg4", "ap0", "ap1", "rec709", "rec2020", "p3d65", "xyz"]
 
@@ -52,13 +52,13 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def delivery_in(space: str, compression: Compression, *, clamp: bool) -> "Delivery":
+def exr_writer(space: str, compression: Compression, *, clamp: bool) -> "ExrWriter":
     """Return how EXRs are written; a misspelt space is said now, since it is no matter of any one file."""
     from hdrgen.images.conversion import linear_space
-    from hdrgen.routes.write_exr import Delivery
+    from hdrgen.routes.write_exr import ExrWriter
 
     linear_space(space)
-    return Delivery(space, compression, "clamp" if clamp else "raise")
+    return ExrWriter(space, compression, "clamp" if clamp else "raise")
 
 
 def threads() -> int:

@@ -10,7 +10,7 @@ from hdrgen.colour.primaries import AWG4
 from hdrgen.exposure.ev_list import listed
 from hdrgen.images.conversion import from_chromaticities
 from hdrgen.routes.generator import Generator
-from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.runtime.scheduling import cores
 
 from .models import GeneratorWire
@@ -95,13 +95,15 @@ class HdrFluxFolderSampler(io.ComfyNode):
     ) -> Any:
         sampling = Sampling(width, height, steps, guidance, negative)
         move = progress(steps)
-        made = flux.generate([Wish(prompt, seed)], sampling, on_step=move, threads=cores())[0]
-        light = from_chromaticities(made.linear_awg4, AWG4, space, threads=cores(), in_place=True)
-        codes8 = made.intermediates.values()
+        generated = flux.generate([GenerationRequest(prompt, seed)], sampling, on_step=move, threads=cores())[
+            0
+        ]
+        light = from_chromaticities(generated.linear_awg4, AWG4, space, threads=cores(), in_place=True)
+        codes8 = generated.intermediates.values()
         pictures = (
             image_of([np.divide(code8, np.float32(255), dtype=np.float32) for code8 in codes8])
             if codes8
             else ExecutionBlocker(f"The route {flux.route} makes no 8-bit pictures: take its light.")
         )
-        evs = listed([rendition.ev for rendition in made.intermediates if rendition.curve == "logc4"])
-        return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **made.facts))
+        evs = listed([rendition.ev for rendition in generated.intermediates if rendition.curve == "logc4"])
+        return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **generated.facts))

@@ -31,15 +31,15 @@ def register() -> None:
 
 def folders() -> dict[str, Path]:
     """Return folders of trained models by the names in the menu."""
-    found = {}
+    named = {}
     for root in map(Path, folder_paths.get_folder_paths(FOLDER)):
         children = sorted(root.iterdir()) if root.is_dir() else []
-        found.update(
+        named.update(
             {child.name: child for child in children if any((child / stage).is_dir() for stage in _STAGES)}
         )
     if os.environ.get("HDRGEN_MODELS"):
-        found[ENVIRONMENT] = Path(os.environ["HDRGEN_MODELS"])
-    return found
+        named[ENVIRONMENT] = Path(os.environ["HDRGEN_MODELS"])
+    return named
 
 
 def folder_named(name: str) -> Path:

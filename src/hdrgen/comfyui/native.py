@@ -160,16 +160,16 @@ class HdrFluxSampler(io.ComfyNode):
             sigmas = comfy.samplers.calculate_sigmas(
                 model.get_model_object("model_sampling"), "simple", steps
             )
-        asked = renditions or (None,)
-        move, latents = progress(steps * len(asked)), []
-        for number, rendition in enumerate(asked):
-            positive, away = (_asked(rendition, text) for text in (prompt, negative))
+        samples = renditions or (None,)
+        move, latents = progress(steps * len(samples)), []
+        for number, rendition in enumerate(samples):
 
             def on_step(step: int, *_: object, before: int = number * steps) -> None:
-                move(before + step + 1, steps * len(asked))
+                move(before + step + 1, steps * len(samples))
 
             conditioning = [
-                _conditioning(clip, text, None if flux2 else guidance) for text in (positive, away)
+                _conditioning(clip, _prompt(rendition, text), None if flux2 else guidance)
+                for text in (prompt, negative)
             ]
             latents.append(
                 comfy.sample.sample_custom(
@@ -191,8 +191,8 @@ class HdrFluxSampler(io.ComfyNode):
             if renditions
             else ExecutionBlocker("The route latent makes no pictures: connect its latent to HDR VAE Decode.")
         )
-        said = listed([rendition.ev for rendition in renditions if rendition.curve == "logc4"])
-        made = attributes(
+        evs_text = listed([rendition.ev for rendition in renditions if rendition.curve == "logc4"])
+        metadata = attributes(
             route,
             prompt=prompt,
             negative_prompt=negative or None,
@@ -200,10 +200,10 @@ class HdrFluxSampler(io.ComfyNode):
             steps=steps,
             guidance=guidance,
             size=f"{width}x{height}",
-            evs=said or None,
+            evs=evs_text or None,
             sampled_by="ComfyUI",
         )
-        return io.NodeOutput(pictures, {"samples": batch}, said, made)
+        return io.NodeOutput(pictures, {"samples": batch}, evs_text, metadata)
 
 
 def _is_flux2(model: Any) -> bool:
@@ -227,9 +227,9 @@ def _renditions(route: Route, evs: str) -> tuple[Rendition, ...]:
     return brackets(values)
 
 
-def _asked(rendition: Rendition | None, text: str) -> str:
+def _prompt(rendition: Rendition | None, text: str) -> str:
     # What guidance leads away from is of the same rendition: it is to sharpen the scene, not the exposure.
-    return text if rendition is None else rendition.asked(text)
+    return text if rendition is None else rendition.prompt(text)
 
 
 def _conditioning(clip: Any, text: str, distilled_guidance: float | None) -> Any:
@@ -313,14 +313,14 @@ def read_lora(path: Path) -> tuple[dict[str, Tensor], float]:
     try:
         with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dictionary
-            said = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+            adapter = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise HdrgenError(f"{path}: cannot be read ({error})") from None
     if not weights or not all(".lora_" in name for name in weights):
         raise HdrgenError(f"{path}: is no LoRA as train_flux_lora saves it")
-    if said.get("transformer.rank_pattern") or said.get("transformer.alpha_pattern"):
+    if adapter.get("transformer.rank_pattern") or adapter.get("transformer.alpha_pattern"):
         raise HdrgenError(
             f"{path}: its layers have ranks or alphas of their own, which cannot be added as one"
         )
-    rank, alpha = said.get("transformer.r"), said.get("transformer.lora_alpha")
+    rank, alpha = adapter.get("transformer.r"), adapter.get("transformer.lora_alpha")
     return weights, float(alpha) / float(rank) if rank and alpha else 1.0

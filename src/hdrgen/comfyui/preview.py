@@ -75,8 +75,8 @@ class HdrPreview(io.ComfyNode):
             shown.append(np.divide(code8, np.float32(255), dtype=np.float32))
             files.append(write_temporary(_captioned(code8, reports[-1]), "preview"))
             move(number, len(light))
-        said = "\n\n".join(reports)
-        return io.NodeOutput(image_of(shown), said, ui={"images": files, "text": [said]})
+        report_text = "\n\n".join(reports)
+        return io.NodeOutput(image_of(shown), report_text, ui={"images": files, "text": [report_text]})
 
 
 def report(linear: NDArray[np.float32], space: str) -> str:

@@ -15,8 +15,9 @@ from hdrgen.images.conversion import from_chromaticities
 from hdrgen.images.encoded import CODE_ENCODINGS, encoding_named, shows_srgb
 from hdrgen.images.provenance import Attributes
 from hdrgen.inference.backends import load_network
+from hdrgen.routes.expand import keep_clipped
 from hdrgen.routes.merge import merge_stack
-from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
+from hdrgen.routes.stack import FEWEST, MOST, ExposureStack, Pictures, stack_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
 from hdrgen.routes.stack_faults import failures
 from hdrgen.runtime.choices import Backend, MergeMethod
@@ -92,8 +93,7 @@ class BitDepthExpander(io.ComfyNode):
             code = expander.expand(code8, strength=strength, threads=cores())
             linear = np.asarray(curve.decode(code), np.float32)
             light.append(from_chromaticities(linear, curve.chromaticities, space, threads=cores()))
-            code[code8 == 255] = 1  # what was clipped says "at least", which the merger has to know
-            codes.append(np.clip(code, 0, 1))
+            codes.append(keep_clipped(code, code8))
             move(number, len(pictures))
         return io.NodeOutput(image_of(codes), image_of(light))
 
@@ -200,7 +200,7 @@ class LuminanceStackMerger(io.ComfyNode):
             merged.linear, stack.chromaticities, space, threads=cores(), in_place=True
         )
         move(2, 2)
-        made = attributes(
+        added = attributes(
             "brackets",
             source_encoding=stack.name,
             source_evs=listed(stack.evs),
@@ -208,13 +208,13 @@ class LuminanceStackMerger(io.ComfyNode):
             merge_weights=merged.weights,
         )
         return io.NodeOutput(
-            image_of([light]), from_numpy(merged.confidence[None]), {**(metadata or {}), **made}
+            image_of([light]), from_numpy(merged.confidence[None]), {**(metadata or {}), **added}
         )
 
 
 def _stack(
     pictures: list[NDArray[np.float32]], evs: str, encoding: str, ceiling: str, *, checked: bool
-) -> Stack:
+) -> ExposureStack:
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
     end = parse_ceiling(ceiling, "ceiling")
@@ -235,18 +235,18 @@ def _stack(
     return stack
 
 
-def _encoding(asked: str, pictures: list[NDArray[np.float32]]) -> str:
-    """Return the encoding asked for, or the one that the codes can only be."""
-    if asked != AUTO:
-        return asked
+def _encoding(encoding: str, pictures: list[NDArray[np.float32]]) -> str:
+    """Return the encoding, or of ``auto`` the one that the codes can only be."""
+    if encoding != AUTO:
+        return encoding
     if not shows_srgb([quantise8(picture[::2, ::2]) for picture in pictures]):
         raise HdrgenError("the codes may be sRGB or LogC4; choose the encoding, such as srgb or logc4")
     return "srgb"
 
 
-def _evs(count: int, asked: str) -> list[float] | Literal["auto"]:
+def _evs(count: int, text: str) -> list[float] | Literal["auto"]:
     """Return the EV of each picture in the batch's order."""
-    evs = parse_evs_or_auto(asked)
+    evs = parse_evs_or_auto(text)
     if evs != "auto" and len(evs) != count:
         raise HdrgenError(f"there are {count} pictures, but {len(evs)} EVs: {listed(evs)}")
     return evs
@@ -305,10 +305,10 @@ class ToneFusion(io.ComfyNode):
                 from_chromaticities(linear, SPACES[primaries], space, threads=cores(), in_place=True)
             )
             move(number, len(pairs))
-        made = attributes(
+        added = attributes(
             "dual",
             source_primaries=primaries,
             log_ceiling=fuser.log_ceiling_linear,
             fuse_weights=fuser.digest,
         )
-        return io.NodeOutput(image_of(light), {**(metadata or {}), **made})
+        return io.NodeOutput(image_of(light), {**(metadata or {}), **added})

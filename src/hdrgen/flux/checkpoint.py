@@ -272,8 +272,10 @@ def read_reference(path: Path) -> Checkpoint:
 
 def _cached(hub_id: str, revision: str | None) -> Checkpoint:
     """Return the checkpoint of a hub id out of the local cache; raises `LocalEntryNotFoundError` if it is not there."""
-    found = snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True)
-    return verify_checkpoint(Path(found), source=hub_id, revision=Path(found).name)
+    snapshot = snapshot_download(
+        hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True
+    )
+    return verify_checkpoint(Path(snapshot), source=hub_id, revision=Path(snapshot).name)
 
 
 def _download(hub_id: str, revision: str | None) -> Path:

@@ -162,9 +162,9 @@ class Klein(Flux):
 
     def read_part(self, prompt: str) -> str:  # noqa: D102 - as its base
         tokenizer = self.pipeline.tokenizer
-        asked = [{"role": "user", "content": prompt}]
+        chat = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(
-            asked, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            chat, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         return _read_part(prompt, text, tokenizer, self.prompt_tokens)
 
@@ -184,7 +184,7 @@ class Klein(Flux):
         self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
-        answer: Tensor = transformer(
+        velocity: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,
             img_ids=picture_ids(*grid).to(tokens.device),
@@ -192,13 +192,13 @@ class Klein(Flux):
             guidance=None,
             **embedded,
         ).sample
-        return answer
+        return velocity
 
     def _guided(self, prompts: list[str], guidance: float, negative_prompts: list[str]) -> dict[str, Any]:
-        asked: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
+        arguments: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
         if any(negative_prompts) and guidance > 1:
-            asked["negative_prompt_embeds"] = self.embedded(negative_prompts)["encoder_hidden_states"]
-        return asked
+            arguments["negative_prompt_embeds"] = self.embedded(negative_prompts)["encoder_hidden_states"]
+        return arguments
 
     def _from_pipeline(self, latents: Tensor) -> Tensor:
         return pack(normalise(self.pipeline.vae, patchify(latents)))
@@ -223,8 +223,8 @@ class Flux1(Flux):
     def picture(self, tokens: Tensor, height: int, width: int) -> Tensor:  # noqa: D102
         vae, side = self.pipeline.vae, self.pixels_per_token
         latents = functional.pixel_shuffle(unpack(tokens, height // side, width // side), 2)
-        answer: Tensor = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
-        return answer
+        decoded: Tensor = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+        return decoded
 
     @torch.no_grad()
     def embedded(self, prompts: Sequence[str]) -> Embedded:  # noqa: D102
@@ -238,7 +238,7 @@ class Flux1(Flux):
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
         guided = transformer.config.guidance_embeds
-        answer: Tensor = transformer(
+        velocity: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,
             img_ids=picture_ids(*grid)[:, :3].to(tokens),
@@ -246,7 +246,7 @@ class Flux1(Flux):
             guidance=torch.full_like(time, self.TRAINING_GUIDANCE) if guided else None,
             **embedded,
         ).sample
-        return answer
+        return velocity
 
     @property
     def prompt_tokens(self) -> int:  # noqa: D102

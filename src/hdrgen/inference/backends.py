@@ -153,13 +153,13 @@ class ExportedMerger(exposure_fusion.StackMerger):
         tile: Tile,
         threads: int,
     ) -> None:
-        seen = brackets.stack(tile.seen).corrected(overview.errors).in_slots(brackets.reference)[0]
+        stack = brackets.stack(tile.seen).corrected(overview.errors).in_slots(brackets.reference)[0]
         light = self._graph(
             {
-                "level": seen.level.numpy(),
-                "weight": seen.weight.numpy(),
-                "lower": seen.lower.numpy(),
-                "upper": seen.upper.numpy(),
+                "level": stack.level.numpy(),
+                "weight": stack.weight.numpy(),
+                "lower": stack.lower.numpy(),
+                "upper": stack.upper.numpy(),
                 "shown": overview.shown.numpy(),
                 "reference": np.array([overview.reference]),
             },
@@ -212,9 +212,9 @@ def remember_fastest(fastest: Mapping[str, Fastest]) -> None:
     known = _remembered()
     here = known.get(_machine())
     models = here if isinstance(here, dict) else {}
-    for model, found in fastest.items():
-        if found.pixels >= _pixels(models.get(model)):
-            models[model] = found._asdict()
+    for model, measured in fastest.items():
+        if measured.pixels >= _pixels(models.get(model)):
+            models[model] = measured._asdict()
     with replacing(cache_folder() / FASTEST) as temporary:
         temporary.write_text(json.dumps({**known, _machine(): models}, indent=2) + "\n", encoding="utf-8")
 

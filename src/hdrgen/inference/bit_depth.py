@@ -98,21 +98,21 @@ class Expander(FoldedNetwork[BitDepthUNet]):
             entered[blocks] = self._as_entered(features(*_folded(seen8, offset, band), means[blocks]))
 
         in_threads(look, bands, threads)
-        answers = self._answers(entered)
+        output = self._run(entered)
 
-        def answer(band: int) -> None:
+        def decode(band: int) -> None:
             first = tile.seen_top + band * FOLD
             top, bottom = max(first, tile.top), min(first + BAND * FOLD, tile.bottom)
             if top >= bottom:  # a band of the halo
                 return
-            said = (*_folded(seen8, offset, band), answers[:, band : band + BAND])
-            code = clean_code(*said)
+            inputs = (*_folded(seen8, offset, band), output[:, band : band + BAND])
+            code = clean_code(*inputs)
             if strength:
-                code = torch.lerp(code, generated_code(*said), strength)
+                code = torch.lerp(code, generated_code(*inputs), strength)
             kept = np.s_[top - first : bottom - first, tile.kept_of_seen[1]]
             expanded[top:bottom, tile.left : tile.right] = unfold(code.div_(255))[0][kept].numpy()
 
-        in_threads(answer, bands, threads)
+        in_threads(decode, bands, threads)
 
 
 def _folded(code8: Tensor, smooth: Tensor, band: int) -> tuple[Tensor, Tensor]:

@@ -150,23 +150,23 @@ class StackMerger(Network[LuminanceStackProcessor]):
 
         def stack(top: int, bottom: int) -> Stack:
             rows = slice(tile.seen_top + top, tile.seen_top + bottom)
-            seen = brackets.stack((rows, tile.seen[1])).corrected(overview.errors)
-            return brackets.in_slots(seen)[0]
+            part = brackets.stack((rows, tile.seen[1])).corrected(overview.errors)
+            return brackets.in_slots(part)[0]
 
         # What is done to each pixel is done a band at a time, which takes little memory; the network sees all.
         def look(top: int) -> None:
             bottom = min(top + BAND, height)
             first = max(0, top - FEATURES_REACH)
-            seen = stack(first, min(bottom + FEATURES_REACH, height))
+            part = stack(first, min(bottom + FEATURES_REACH, height))
             with self._autocast():
-                found = self._net.features(seen.level, seen.weight, overview.shown, reference)
+                encoded = self._net.features(part.level, part.weight, overview.shown, reference)
             blocks = slice((top - first) // FOLD, (bottom - first) // FOLD)
-            features[:, top // FOLD : bottom // FOLD] = found.permute(0, 2, 3, 1)[:, blocks]
-            meet[:, top:bottom] = cells_meet(*seen.bounds())[:, top - first : bottom - first]
+            features[:, top // FOLD : bottom // FOLD] = encoded.permute(0, 2, 3, 1)[:, blocks]
+            meet[:, top:bottom] = cells_meet(*part.bounds())[:, top - first : bottom - first]
 
         in_threads(look, bands, threads)
         with self._autocast():
-            answer = self._net.answer(features.permute(0, 3, 1, 2))
+            output = self._net.answer(features.permute(0, 3, 1, 2))
 
         def clean(top: int, bottom: int) -> Tensor:
             first = max(0, top - CLEAN_WINDOW // 2)
@@ -178,7 +178,7 @@ class StackMerger(Network[LuminanceStackProcessor]):
             top, bottom = max(first, tile.top - tile.seen_top), min(last, tile.bottom - tile.seen_top)
             if top >= bottom:  # a band of the halo
                 return
-            trust, correction = unfolded(answer[:, :, first // FOLD : last // FOLD])
+            trust, correction = unfolded(output[:, :, first // FOLD : last // FOLD])
             level = merge_levels(stack(first, last), trust, correction, clean(first, last))
             kept = level[0, top - first : bottom - first, tile.kept_of_seen[1]]
             rows = slice(tile.seen_top + top, tile.seen_top + bottom)

@@ -29,13 +29,13 @@ class FoldedNetwork(Network[NetT]):
         self._int8 = Int8UNet(unet) if self._dtype == torch.uint8 else None
 
     def _as_entered(self, features: Tensor) -> Tensor:
-        """Return folded features as `_answers` takes them."""
+        """Return folded features as `_run` takes them."""
         return self._int8.codes(features) if self._int8 else features.to(self._dtype)
 
-    def _answers(self, entered: Tensor) -> Tensor:
+    def _run(self, entered: Tensor) -> Tensor:
         """Return what the `FoldedUNet` says of folded features."""
         if self._int8:
             return self._int8(entered)
         with self._autocast():
-            answers: Tensor = self._unet(entered)
-        return answers
+            output: Tensor = self._unet(entered)
+        return output

@@ -226,8 +226,8 @@ class _FloatCodes(nn.Module):
         height, width = code8.shape[1:3]
         multiple = max(stride(self.net.settings.widths), WIDEST)
         folded8, offset = (fold(edge_padded(picture, multiple, 1)) for picture in (code8, smooth))
-        answers = self.net.unet(features(folded8, offset, overview(folded8)))
-        clean, generated = (code(folded8, offset, answers) for code in (clean_code, generated_code))
+        output = self.net.unet(features(folded8, offset, overview(folded8)))
+        clean, generated = (code(folded8, offset, output) for code in (clean_code, generated_code))
         return unfold(torch.lerp(clean, generated, strength) / 255)[:, :height, :width]
 
 

@@ -108,7 +108,7 @@ class Fuser(FoldedNetwork[ToneFuser]):
             agreeing[:, band : band + BAND] = self._net.agreeing(index)
 
         in_threads(look, bands, threads)
-        correction = self._answers(entered)
+        correction = self._run(entered)
         clean = clean_share(agreeing, CLEAN_WINDOW)
 
         def light(band: int) -> None:

@@ -106,9 +106,9 @@ def bracket_file(
     image, linear, notes = read_for_codes(source, curve.chromaticities, layer=layer, part=part)
     primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
     named = {} if primaries is None else {PRIMARIES: primaries}
-    said = {ENCODING: encoding, **named, "hdrgen:version": __version__}
+    text = {ENCODING: encoding, **named, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
-    texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
+    texts = [{**text, EV: f"{ev + 0.0:g}"} for ev in evs]
     aspect = image.geometry.pixel_aspect_ratio
     write_pngs(list(zip(targets, codes, texts, strict=True)), pixel_aspect_ratio=aspect)
     ceiling_linear = curve.decode(np.float64(1.0))

@@ -15,8 +15,8 @@ from hdrgen.images.stored_image import SceneImage
 from hdrgen.qc.preview import linear_ap1, preview_code8
 from hdrgen.qc.statistics import CONTACT_SHEET_STOPS, statistics
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish, file_name
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.requests import GenerationRequest, Sampling, file_name
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.routes.write_generated import Batches, write_generated
 from hdrgen.runtime.choices import ROUTES, Device, Route
 from hdrgen.runtime.params import Section
@@ -94,22 +94,22 @@ def _generate(
     generator = load_generator(
         models, route, device=settings.device, backend="torch", strength=settings.strength
     )
-    wishes = [Wish(prompt, seed) for prompt in settings.prompts for seed in settings.seeds]
+    requests = [GenerationRequest(prompt, seed) for prompt in settings.prompts for seed in settings.seeds]
     sampling = Sampling(
         settings.size, settings.size, settings.steps, settings.guidance, settings.negative_prompt
     )
-    batches = Batches(lambda: generator, wishes, sampling, threads=threads)
+    batches = Batches(lambda: generator, requests, sampling, threads=threads)
     images = []
-    for place, wish in enumerate(wishes):
+    for place, request in enumerate(requests):
         number = place // len(settings.seeds) + 1
-        target = folder / file_name(number, wish.prompt, wish.seed)
+        target = folder / file_name(number, request.prompt, request.seed)
         write_generated(
             batches.take(place, on_progress),
             target,
             route,
             keep_intermediates=bool(generator.renditions),
             # One spark of an untrained decoder is to be counted, not to end the stage.
-            delivery=Delivery(overflow="clamp"),
+            writer=ExrWriter(overflow="clamp"),
             threads=threads,
         )
         images.append(read_exr(target))

@@ -105,21 +105,23 @@ def load_generator(
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """Keep both libraries' bars off stderr: where a person wants one, it is ours."""
-    shown = [library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()]
-    for library in shown:
+    enabled = [
+        library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()
+    ]
+    for library in enabled:
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library in shown:
+        for library in enabled:
             library.enable_progress_bar()
 
 
-def _device(asked: Device) -> str:
+def _device(device: Device) -> str:
     there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
+    if device == "cuda" and not there:
         raise HdrgenError("no GPU is at hand for --device cuda; take cpu or auto")
-    return "cuda" if there and asked != "cpu" else "cpu"
+    return "cuda" if there and device != "cpu" else "cpu"
 
 
 def _load_flux(trained: Trained, dtype: torch.dtype) -> Flux:

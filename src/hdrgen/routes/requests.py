@@ -11,7 +11,7 @@ _SLUG_LENGTH = 40
 
 
 @dataclass(frozen=True)
-class Wish:
+class GenerationRequest:
     """One picture to make. The seed decides its noise, whatever is made beside it."""
 
     prompt: str

@@ -55,11 +55,11 @@ class Trained:
         A hub id's revision stands for its weights; of a folder, and of what was trained, it is the first twelve
         hexadecimal digits of a SHA-256.
         """
-        found = self.checkpoint.revision
+        revision = self.checkpoint.revision
         return {
-            "checkpoint": self.checkpoint.source if found else self.checkpoint.path.name,
-            "checkpoint_revision": found,
-            "checkpoint_weights": None if found else _digest(self.checkpoint.path),
+            "checkpoint": self.checkpoint.source if revision else self.checkpoint.path.name,
+            "checkpoint_revision": revision,
+            "checkpoint_weights": None if revision else _digest(self.checkpoint.path),
             "transformer_weights": _digest(self.transformer),
             "lora_weights": _digest(self.lora),
             "hdr_vae_weights": _digest(self.hdr_vae),

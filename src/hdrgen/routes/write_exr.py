@@ -17,7 +17,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 
 @dataclass(frozen=True)
-class Delivery:
+class ExrWriter:
     """How a route's EXR is written.
 
     Parameters
@@ -95,4 +95,4 @@ class Delivery:
         return min(float(linear.max()), exr.HALF_MAX), clamped_notes(clamped, self.compression)
 
 
-ACESCG = Delivery()
+ACESCG = ExrWriter()

@@ -91,7 +91,7 @@ def train_flux_full(
     """
     cache, weights, device = out_dir / "cache", out_dir / "transformer.safetensors", settings.flow.device
     renditions, look = settings.renditions, settings.samples
-    asked = [rendition.asked(prompt) for prompt in look.prompts for rendition in renditions]
+    asked = [rendition.prompt(prompt) for prompt in look.prompts for rendition in renditions]
 
     source = FlowSource(frames_dir, index, settings.crops, _Shown(renditions), len(renditions))
     train, val = _encoded(cache, source, checkpoint, renditions, device)
@@ -164,6 +164,6 @@ class _Shown:
             yield Sample(
                 rendition.encode(crop.linear_awg4) * 2 - 1,
                 f"{crop.frame} {rendition.name}",
-                tuple(rendition.asked(prompt) for prompt in crop.prompts),
-                rendition.asked(""),
+                tuple(rendition.prompt(prompt) for prompt in crop.prompts),
+                rendition.prompt(""),
             )

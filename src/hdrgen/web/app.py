@@ -105,10 +105,10 @@ class Page:
             return FileResponse(STATIC / "login.html", headers=_NEVER)
         if not same_token(given, self._token or ""):
             return FileResponse(STATIC / "login.html", 401, headers=_NEVER)
-        answer = RedirectResponse("/", 303, headers=_NEVER)
+        response = RedirectResponse("/", 303, headers=_NEVER)
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, given, httponly=True, samesite="lax", secure=secure, max_age=30 * 86400)
-        return answer
+        response.set_cookie(COOKIE, given, httponly=True, samesite="lax", secure=secure, max_age=30 * 86400)
+        return response
 
     async def config(self, _: Request) -> Response:
         """Return what the forms need to know: which routes there are, with which sizes, and the limits."""

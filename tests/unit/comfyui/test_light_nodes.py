@@ -14,7 +14,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.flux.hdr_vae import load_hdr_vae
 from hdrgen.inference.backends import load_network
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.runtime.errors import HdrgenError
 
 LOGC4 = ENCODINGS["logc4_awg4"]
@@ -184,7 +184,7 @@ def test_folder_sampler_is_the_librarys_route(nodes, data, models, comfyui, rout
         flux=loaded, space="linear_awg4", **ASKED
     ).args
     generator = load_generator(models, route, device="cpu")
-    (expected,) = generator.generate([Wish("night street", 2**40)], Sampling(32, 16, 2, 2.0))
+    (expected,) = generator.generate([GenerationRequest("night street", 2**40)], Sampling(32, 16, 2, 2.0))
     assert np.array_equal(light[0].numpy(), expected.linear_awg4)
     assert comfyui.bars[-1].done == [1, 2]
     assert made["hdrgenSeed"] == str(2**40), "an EXR has no integers of so many bits"

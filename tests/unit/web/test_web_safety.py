@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE
 from hdrgen.web.jobs import Limits, read_job
-from hdrgen.web.run_job import Bench
+from hdrgen.web.run_job import JobRunner
 from hdrgen.web.server import is_loopback, serve
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - a test's
@@ -236,6 +236,6 @@ def test_the_backend_of_the_command_line_loads_every_network(tmp_path, monkeypat
         monkeypatch.setattr(f"hdrgen.{loader}", load)
     said = cli("serve", "-o", tmp_path, "--models", tmp_path, "--port", 0, "--backend", "onnx")
     assert "that is enough" in said.err
-    bench = Bench(**workers[0]._bench)
-    assert (bench._network("bit_depth"), bench._loaded("dual")) == (None, None)
+    runner = JobRunner(**workers[0]._settings)
+    assert (runner._network("bit_depth"), runner._loaded("dual")) == (None, None)
     assert asked == ["onnx"] * 2
