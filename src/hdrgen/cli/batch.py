@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isgeneratorfunction
@@ -15,6 +15,7 @@ import typer
 from hdrgen.cli.bugs import asked_to_raise, bug_in_words
 from hdrgen.out_of_memory import is_out_of_memory
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.runtime.overlap import Steps
@@ -246,14 +247,26 @@ def _one_line(text: str) -> str:
 
 
 @contextmanager
+def progress(title: str) -> Iterator[OnProgress | None]:
+    """Show a bar while the block runs; a program that reads stderr wants none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from hdrgen.runtime.console import progress_bar
+
+    with progress_bar(title) as on_progress:
+        yield on_progress
+
+
+@contextmanager
 def _bar(title: str, count: int) -> Iterator[Callable[[int], None]]:
     if count < 2:
         yield lambda _: None
         return
-    from hdrgen.runtime.console import progress_bar
-
-    # A program that reads stderr wants no bar; rich draws one only for a terminal.
-    with progress_bar(title) if sys.stderr.isatty() else nullcontext(lambda _d, _t: None) as on_progress:
+    with progress(title) as on_progress:
+        if on_progress is None:
+            yield lambda _: None
+            return
         on_progress(0, count)
         yield lambda done: on_progress(done, count)
 

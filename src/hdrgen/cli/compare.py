@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SUMMARY_PLOT = Path("_all.png")
 _MOST_NAMED = 5
-"""Of references without a test."""
+"""Most references without a test that are named."""
 
 
 def compare(

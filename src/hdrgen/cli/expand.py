@@ -18,12 +18,12 @@ from hdrgen.cli.options import (
     WeightsOption,
     examples,
     exr_writer,
+    network,
     threads,
 )
 from hdrgen.images.choices import CodeEncoding
 
 if TYPE_CHECKING:
-    from hdrgen.inference.bit_depth import Expander
     from hdrgen.runtime.overlap import Steps
 
 
@@ -66,12 +66,7 @@ def expand(
     writer = exr_writer(space, compression, clamp=clamp)
     jobs = jobs_for(inputs, output, suffixes=CODE_SUFFIXES, suffix=".exr")
     check_present(jobs, weights)
-    count = threads()
-
-    def expander() -> "Expander":
-        from hdrgen.inference.backends import load_network
-
-        return load_network("bit_depth", weights, backend)
+    expander, count = network("bit_depth", weights, backend), threads()
 
     def work(job: Job) -> "Steps[Report]":
         done = yield from expand_file.steps(

@@ -19,12 +19,12 @@ from hdrgen.cli.options import (
     WeightsOption,
     examples,
     exr_writer,
+    network,
     threads,
 )
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.inference.tone_fusion import Fuser
     from hdrgen.runtime.overlap import Steps
 
 
@@ -56,12 +56,7 @@ def fuse(
     writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(reinhard, log, output)
     check_present(jobs, weights)
-    count = threads()
-
-    def fuser() -> "Fuser":
-        from hdrgen.inference.backends import load_network
-
-        return load_network("tone_fusion", weights, backend)
+    fuser, count = network("tone_fusion", weights, backend), threads()
 
     def work(job: Job) -> "Steps[Report]":
         reinhard_file, log_file = job.inputs

@@ -1,9 +1,7 @@
 """``hdrgen generate``: words become an EXR."""
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hdrgen.cli.batch import Job, Report, outputs_in, run_jobs
+from hdrgen.cli.batch import Job, Report, outputs_in, progress, run_jobs
 from hdrgen.cli.options import (
     BackendOption,
     ClampOption,
@@ -29,7 +27,6 @@ from hdrgen.cli.options import (
 from hdrgen.routes.sampling_defaults import SEED_MAX, sampling_for
 from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.routes.generator import Generator
@@ -103,7 +100,7 @@ def generate(
     batches = Batches(generator, [*left.values()], sampling, threads=count)
 
     def work(job: Job) -> Report:
-        with _step_bar() if batches.due(places[job]) else nullcontext() as on_progress:
+        with progress("denoise (steps)") if batches.due(places[job]) else nullcontext() as on_progress:
             generated = batches.take(places[job], on_progress)
         done = write_generated(
             generated,
@@ -170,18 +167,6 @@ def _sampling(
     return sampling_for(
         trained, width=width, height=height, steps=steps, guidance=guidance, negative=negative
     )
-
-
-@contextmanager
-def _step_bar() -> Iterator[OnProgress | None]:
-    """Show denoising steps while the block runs; a program that reads stderr wants no bar."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from hdrgen.runtime.console import progress_bar
-
-    with progress_bar("denoise (steps)") as on_progress:
-        yield on_progress
 
 
 def register(app: typer.Typer) -> None:

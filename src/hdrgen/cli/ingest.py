@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import in_words, say, say_error
+from hdrgen.cli.batch import in_words, progress, say, say_error
 from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
 
@@ -87,12 +87,8 @@ def ingest(
         try:
             _check_folder(folder, source)
             notes = list(find_pictures(source).notes) if as_json else []
-            index = _with_bar(
-                f"ingest {source}",
-                lambda bar, n=name, f=folder, c=of_files: take_in(
-                    n, params, f, on_progress=bar, on_notes=c.update
-                ),
-            )
+            with progress(f"ingest {source}") as bar:
+                index = take_in(name, params, folder, on_progress=bar, on_notes=of_files.update)
             result = _result(source, folder, index)
             source_notes = ingest_notes(index, of_files, compression)
             for note in source_notes:
@@ -116,17 +112,6 @@ def ingest(
         say_error(f"{failed} of {len(names)} failed, see above")
     if failed or any(result["quarantined"] for result in results):
         raise typer.Exit(2 if failed and len(names) == 1 and not bug else 1)
-
-
-def _with_bar(title: str, take_in: Any) -> Any:
-    import sys
-
-    if not sys.stderr.isatty():
-        return take_in(None)
-    from hdrgen.runtime.console import progress_bar
-
-    with progress_bar(title) as on_progress:
-        return take_in(on_progress)
 
 
 def _result(source: Path, folder: Path, index: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from hdrgen.cli.options import (
     WeightsOption,
     examples,
     exr_writer,
+    network,
     threads,
 )
 from hdrgen.exposure.ev_list import parse_evs_or_auto
@@ -39,7 +40,6 @@ from hdrgen.runtime.choices import MergeMethod
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.inference.exposure_fusion import StackMerger
     from hdrgen.runtime.overlap import Steps
 
 SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
@@ -114,12 +114,7 @@ def merge(
     writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(inputs, output, confidence, group)
     check_present(jobs, weights)
-    count = threads()
-
-    def merger() -> "StackMerger":
-        from hdrgen.inference.backends import load_network
-
-        return load_network("exposure_fusion", weights, backend)
+    merger, count = network("exposure_fusion", weights, backend), threads()
 
     def work(job: Job) -> "Steps[Report]":
         done = yield from merge_files.steps(

@@ -1,7 +1,8 @@
 """Options that several commands share, and how their help looks. Imports nothing heavy."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -53,12 +54,23 @@ def examples(*lines: str) -> str:
 
 
 def exr_writer(space: str, compression: Compression, *, clamp: bool) -> "ExrWriter":
-    """Return how EXRs are written; a misspelt space is said now, since it is no matter of any one file."""
+    """Return how EXRs are written; a misspelt space is an error now, since it is no matter of any one file."""
     from hdrgen.images.conversion import linear_space
     from hdrgen.routes.write_exr import ExrWriter
 
     linear_space(space)
     return ExrWriter(space, compression, "clamp" if clamp else "raise")
+
+
+def network(model: str, weights: Path | None, backend: Backend) -> Callable[[], Any]:
+    """Return what loads a network when it is first needed, see `load_network`."""
+
+    def load() -> Any:
+        from hdrgen.inference.backends import load_network
+
+        return load_network(model, weights, backend)  # type: ignore[call-overload]
+
+    return load
 
 
 def threads() -> int:

@@ -49,6 +49,16 @@ def sampling_inputs() -> list[Any]:
     ]
 
 
+def evs_and_metadata() -> list[Any]:
+    """Return what every sampler says of its pictures."""
+    return [
+        io.String.Output(
+            "evs", tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none."
+        ),
+        Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+    ]
+
+
 class HdrFluxFolderSampler(io.ComfyNode):
     """A prompt becomes light."""
 
@@ -72,11 +82,7 @@ class HdrFluxFolderSampler(io.ComfyNode):
                     "pictures",
                     tooltip="The 8-bit pictures it was made of: exposures in the order of the EVs, or Reinhard and log. None of latent.",
                 ),
-                io.String.Output(
-                    "evs",
-                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
-                ),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                *evs_and_metadata(),
             ],
         )
 

@@ -27,15 +27,17 @@ from torch import Tensor
 from hdrgen.exposure.ev_list import DEFAULT_EVS, check_differ, listed, parse_evs
 from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
+from hdrgen.routes.requests import check_size
 from hdrgen.routes.trained_models import find_trained
 from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.json_file import read_json_object
 
-from .generation import sampling_inputs
+from .generation import evs_and_metadata, sampling_inputs
 from .models import changed, folder_input, folder_named
-from .wires import CATEGORY, Metadata, attributes, progress
+from .wires import CATEGORY, attributes, progress
 
-_PIXELS_PER_FLUX2_TOKEN = 16
+_PIXELS_PER_FLUX_TOKEN = 16
 _HEAD_WIDTH = 128
 
 
@@ -63,7 +65,7 @@ class LoadHdrFluxModel(io.ComfyNode):
     def execute(cls, models: str) -> Any:
         trained = find_trained(folder_named(models), "brackets")
         assert trained.transformer is not None, "the route brackets has one"
-        config = json.loads((trained.transformer / "config.json").read_text(encoding="utf-8"))
+        config = read_json_object(trained.transformer / "config.json", "run `dvc repro train_flux_full`")
         if config["attention_head_dim"] != _HEAD_WIDTH:
             raise HdrgenError(
                 f"{trained.transformer}: its heads are {config['attention_head_dim']} wide, and ComfyUI's FLUX has "
@@ -124,11 +126,7 @@ class HdrFluxSampler(io.ComfyNode):
                     tooltip="Code values, one picture for each EV, or Reinhard and log. None of latent.",
                 ),
                 io.Latent.Output("latent", tooltip="The latents, for HDR VAE Decode."),
-                io.String.Output(
-                    "evs",
-                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
-                ),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                *evs_and_metadata(),
             ],
         )
 
@@ -155,7 +153,7 @@ class HdrFluxSampler(io.ComfyNode):
         empty = _empty_latent(model, width, height)
         noise = comfy.sample.prepare_noise(empty, seed)
         if flux2:
-            sigmas = get_schedule(steps, width * height // _PIXELS_PER_FLUX2_TOKEN**2)
+            sigmas = get_schedule(steps, width * height // _PIXELS_PER_FLUX_TOKEN**2)
         else:
             sigmas = comfy.samplers.calculate_sigmas(
                 model.get_model_object("model_sampling"), "simple", steps
@@ -242,8 +240,7 @@ def _conditioning(clip: Any, text: str, distilled_guidance: float | None) -> Any
 def _empty_latent(model: Any, width: int, height: int) -> Tensor:
     latents = model.get_model_object("latent_format")
     side = latents.spacial_downscale_ratio
-    if width % 16 or height % 16:
-        raise HdrgenError(f"a size of {width}x{height} does not fit FLUX: sides must be multiples of 16")
+    check_size(width, height, _PIXELS_PER_FLUX_TOKEN)
     return torch.zeros(1, latents.latent_channels, height // side, width // side)
 
 

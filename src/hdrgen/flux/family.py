@@ -32,11 +32,11 @@ PROMPT_TOKENS = 512
 """Tokens that prompts are padded to."""
 OnStep = Callable[[int, int], None]
 Embedded = dict[str, Tensor]
-"""What the transformer is told of prompts, by the names of its arguments; one row for each prompt."""
+"""Conditioning of the transformer, by the names of its arguments; one row for each prompt."""
 
 
 class Flux(ABC):
-    """A loaded checkpoint; parts that were left out when it was loaded cannot be asked for.
+    """A loaded checkpoint; parts that were left out when it was loaded cannot be used.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Flux(ABC):
 
     pipeline_class: ClassVar[type[DiffusionPipeline]]
     classifier_free: ClassVar[bool]
-    """Whether guidance always compares with another prompt; else it is told to the transformer, at no cost."""
+    """Whether guidance always compares with a negative prompt; else it is an input of the transformer, at no cost."""
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
@@ -76,7 +76,7 @@ class Flux(ABC):
 
     @abstractmethod
     def embedded(self, prompts: Sequence[str]) -> Embedded:
-        """Return what the transformer is told of prompts."""
+        """Return the transformer's conditioning on prompts."""
 
     @abstractmethod
     def velocity(
@@ -91,7 +91,7 @@ class Flux(ABC):
         tokens, time
             Mixed with noise, and the share of the noise, ``(B,)`` from 0 to 1.
         embedded
-            Of the prompts.
+            What `embedded` returned for the prompts.
         grid
             Rows and columns of tokens.
         """
@@ -118,11 +118,11 @@ class Flux(ABC):
         height, width
             Pixels, multiples of `pixels_per_token`.
         steps
-            Of the Euler sampler.
+            Steps of the Euler sampler.
         guidance
             Scale of guidance; 1 is none.
         negative_prompts
-            What guidance leads away from, one for each prompt; None is the empty prompt.
+            What guidance moves each picture away from, one for each prompt; None is the empty prompt.
         on_step
             Called with (steps done, steps in all); what it raises ends the sampling.
         """
@@ -210,7 +210,7 @@ class Flux1(Flux):
     pipeline_class = FluxPipeline
     classifier_free = False
     TRAINING_GUIDANCE = 1.0
-    """What the transformer is told while it is trained: guidance is left to the sampler."""
+    """The transformer's guidance input while it is trained: guidance is left to the sampler."""
 
     def read_part(self, prompt: str) -> str:  # noqa: D102
         return _read_part(prompt, prompt, self.pipeline.tokenizer_2, self.prompt_tokens)

@@ -65,7 +65,7 @@ def load_network(model: Model, weights: Path | None = None, backend: Backend = "
     weights
         Its weights; None are the released ones.
     backend
-        What runs it.
+        What runs it, see `choices.Backend`.
 
     Raises
     ------

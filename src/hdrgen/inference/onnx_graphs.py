@@ -54,7 +54,7 @@ class Signal:
     range
         Smallest and largest value; None is unbounded.
     unit
-        What 1 is.
+        What the number 1 stands for.
     """
 
     axes: tuple[str | int, ...]

@@ -34,7 +34,7 @@ class Network(ABC, Generic[NetT]):
 
     @staticmethod
     @abstractmethod
-    def load_net(weights: Path) -> Any:
+    def load_net(path: Path) -> Any:
         """Read weights as the network that is run."""
 
     @classmethod

@@ -87,7 +87,7 @@ def bracket_file(
     encoding
         A key of `CODE_ENCODINGS`: curve and primaries of the PNGs.
     bits
-        Of their codes.
+        Bits of the PNGs' codes.
     layer, part
         What of an EXR to read, see `layers.choose_layer`.
     threads

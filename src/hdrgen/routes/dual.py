@@ -19,6 +19,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
 from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import read_for_codes
+from hdrgen.images.encoded import PRIMARIES
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
@@ -29,7 +30,8 @@ from hdrgen.runtime.overlap import Steps, in_steps
 if TYPE_CHECKING:  # torch, which tone mapping needs none of
     from hdrgen.inference.tone_fusion import Fuser
 
-TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
+TONE_MAP, CEILING = "hdrgen:toneMap", "hdrgen:ceilingLinear"
+"""Names of PNG texts; `PRIMARIES` is another."""
 DEFAULT_PRIMARIES = "awg4"
 
 
@@ -141,7 +143,7 @@ def fuse_files(
     primaries
         A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
     writer
-        How the EXR is written.
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 

@@ -22,19 +22,19 @@ from hdrgen.runtime.choices import ROUTES, Device, Route
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
-_CELL_PIXELS = 192
+_SHEET_PIXELS = 192
 """Pictures smaller than this are shown larger."""
 
 
 class GenerateSettings(Section):
-    """What is asked for, and how it is sampled."""
+    """Prompts and seeds of the evaluation, and how they are sampled."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((1, 2), min_length=1)
     size: int = Field(64, ge=8)
     """Side of the pictures in pixels, a multiple of the model's token."""
     steps: int = Field(20, ge=1)
-    """Of the sampler."""
+    """Denoising steps."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     negative_prompt: str = ""
@@ -58,7 +58,7 @@ def generate_evaluation(
     models
         Folder of what was trained, see `find_trained`.
     settings
-        What, and how.
+        Prompts, seeds, and how pictures are sampled.
     out_dir
         Gets a folder for each route: EXRs with their 8-bit pictures; ``sheet.png``, a row for each prompt and a column
         for each seed; and ``strip.png``, the first picture from -4 to +4 stops.
@@ -116,8 +116,8 @@ def _generate(
     rows = [
         images[first : first + len(settings.seeds)] for first in range(0, len(images), len(settings.seeds))
     ]
-    write_png8(folder / "sheet.png", np.concatenate([_row([_shown(i) for i in row]) for row in rows]))
-    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in CONTACT_SHEET_STOPS]))
+    write_png8(folder / "sheet.png", np.concatenate([_row([_displayed(i) for i in row]) for row in rows]))
+    write_png8(folder / "strip.png", _row([_displayed(images[0], stops) for stops in CONTACT_SHEET_STOPS]))
     return _figures(images) | {
         "prompts": {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
     }
@@ -140,12 +140,12 @@ def _light(images: Sequence[SceneImage]) -> dict[str, float]:
     }
 
 
-def _row(cells: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(cells, axis=1)
+def _row(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.concatenate(pictures, axis=1)
 
 
-def _shown(image: SceneImage, stops: float = 0.0) -> NDArray[np.uint8]:
-    """Return a picture as the default display view shows it, so many stops up."""
+def _displayed(image: SceneImage, stops: float = 0.0) -> NDArray[np.uint8]:
+    """Return a picture through the default display view, this many stops brighter, enlarged where it is small."""
     code8 = preview_code8(linear_ap1(image), exposure_stops=stops)
-    larger = max(1, -(-_CELL_PIXELS // max(code8.shape)))
+    larger = max(1, -(-_SHEET_PIXELS // max(code8.shape)))
     return np.asarray(cv2.resize(code8, None, fx=larger, fy=larger, interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -80,7 +80,7 @@ def expand_file(
     strength
         0 keeps every value inside its code's quantisation cell, up to 1 takes the codes for noisy.
     writer
-        How the EXR is written.
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 

@@ -1,7 +1,7 @@
 """The three routes from a prompt to scene-linear light, in memory.
 
-`brackets` asks for four LogC4 exposures of one scene from the same noise, and goes through bit depth, alignment and
-fusion. `dual` asks for a Reinhard and a log picture and fuses them. `latent` decodes the latents of the LoRA with the
+`brackets` samples four LogC4 exposures of one scene from the same noise, and goes through bit depth, alignment and
+fusion. `dual` samples a Reinhard and a log picture and fuses them. `latent` decodes the latents of the LoRA with the
 HDR VAE. In all of them light is at EV 0, where 18 % grey is 0.18: what the frames were exposed to that were learned.
 
 A generator has no sensor, so light below 0 means nothing; it becomes 0.
@@ -41,11 +41,11 @@ Facts = Mapping[str, str | float | None]
 """What goes into the header, by name, as `made_by` takes it."""
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
-"""Of pictures that are denoised together; what belongs together always is."""
+"""Most pixels of all pictures that are denoised together; those of one request always are."""
 LOG_CEILING_LINEAR = Log().ceiling_linear
-"""Of the generated log pictures, see `flux.renditions`."""
+"""Scene-linear value of code 255 of the generated log pictures, see `flux.renditions`."""
 MOST_AT_ONCE = 16
-"""Requests that are denoised together, however small."""
+"""Most requests that are denoised together, however small."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Generator(ABC):
 
     route: ClassVar[Route]
     renditions: tuple[Rendition, ...]
-    """Pictures that are sampled for each request; empty where the prompt is asked as it is."""
+    """Pictures that are sampled for each request; empty where the prompt is sampled as it is."""
 
     def __init__(self, flux: Flux, facts: Facts = MappingProxyType({})) -> None:
         self.flux = flux
@@ -114,9 +114,9 @@ class Generator(ABC):
         Parameters
         ----------
         requests
-            What to make.
+            Prompts and seeds, a picture each.
         sampling
-            How.
+            Size, steps and guidance of all of them.
         on_step
             Called with (steps done, steps in all); what it raises ends the sampling.
         threads
@@ -125,7 +125,7 @@ class Generator(ABC):
         Raises
         ------
         HdrgenError
-            The size does not fit, or the model's answer is not finite.
+            The size does not fit, or the model's output is not finite.
         """
         check_size(sampling.width, sampling.height, self.pixels_per_token)
         with torch.inference_mode():

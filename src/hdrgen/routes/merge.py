@@ -117,7 +117,7 @@ def merge_files(
     confidence_target
         A grey EXR or 8-bit PNG of how much of each pixel was seen: 0 where there was nothing but clipping.
     writer
-        How the EXR is written.
+        Space, compression and overflow of the EXR.
     threads
         Threads to work with.
 

@@ -63,7 +63,7 @@ class Ceiling:
         return tuple(value if np.isfinite(value) else None for value in self.linear)
 
     def in_table_of(self, codes: int) -> "Ceiling":
-        """Return the ceiling for so many codes: those of an 8-bit exposure that was moved have 16 bits."""
+        """Return the ceiling in a table of this many codes: an 8-bit exposure that alignment moved has 16-bit ones."""
         return (
             self
             if codes == self.codes
@@ -92,7 +92,7 @@ class Ceiling:
 
 
 def parse_ceiling(text: str, called: str) -> CeilingOption:
-    """Return what a person asks for.
+    """Return the ceiling that a person typed.
 
     Raises
     ------

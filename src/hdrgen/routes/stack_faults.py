@@ -26,7 +26,7 @@ SHARED_OF_PLACE = 0.25
 
 MAD_TO_SD = 1.4826
 LEAST_SPREAD_STOPS = 0.3
-"""Of a picture that is not flat."""
+"""Least spread of the stops of a picture that is not flat."""
 
 LEAST_SCATTER_STOPS = 0.5
 """Spread of the ratio of light below which two pictures agree, however little is in them."""

@@ -8,10 +8,10 @@ from hdrgen import __version__
 from hdrgen.colour.primaries import AWG4
 from hdrgen.flux.renditions import Rendition
 from hdrgen.images.code_image import write_pngs
-from hdrgen.images.encoded import ENCODING, EV
+from hdrgen.images.encoded import ENCODING, EV, PRIMARIES
 from hdrgen.images.provenance import made_by
 from hdrgen.routes.bracket import bracket_suffix
-from hdrgen.routes.dual import CEILING, PRIMARIES, TONE_MAP
+from hdrgen.routes.dual import CEILING, TONE_MAP
 from hdrgen.routes.generator import LOG_CEILING_LINEAR, Generated, Generator
 from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
@@ -42,9 +42,9 @@ class Batches:
     generator
         Gives the route with its models; called when the first picture is taken.
     requests
-        What to make.
+        Prompts and seeds, a picture each.
     sampling
-        How.
+        Size, steps and guidance of all of them.
     threads
         Threads that the fusion works with.
     """
@@ -71,7 +71,7 @@ class Batches:
         Parameters
         ----------
         place
-            Of the request.
+            Number of the request, from 0.
         on_progress
             Called with (denoising steps done, denoising steps in all) over all requests.
 
@@ -113,12 +113,12 @@ def write_generated(
     target
         The EXR.
     route
-        Of the generator.
+        The generator's route.
     keep_intermediates
         Also write the 8-bit pictures as PNGs, `intermediate_targets` of the target; `hdrgen merge` and
         `hdrgen fuse` understand them.
     writer
-        How the EXR is written.
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 
@@ -134,7 +134,7 @@ def write_generated(
     if keep_intermediates:
         kept = intermediate_targets(target, tuple(generated.intermediates))
         if kept:
-            write_pngs([(kept[r], code8, _said(r)) for r, code8 in generated.intermediates.items()])
+            write_pngs([(kept[r], code8, _png_text(r)) for r, code8 in generated.intermediates.items()])
         else:
             notes.append(f"the route {route} has no intermediate pictures")
     # Last, so that where there is an EXR, all is there.
@@ -162,7 +162,7 @@ def intermediate_targets(target: Path, renditions: Sequence[Rendition]) -> dict[
     }
 
 
-def _said(rendition: Rendition) -> dict[str, str]:
+def _png_text(rendition: Rendition) -> dict[str, str]:
     text = {PRIMARIES: "awg4", "hdrgen:version": __version__}
     if rendition.curve == "logc4":
         return text | {ENCODING: "logc4", EV: f"{rendition.ev + 0.0:g}"}

@@ -57,7 +57,7 @@ class Page:
     limits
         What a request may cost.
     token
-        As of `Guard`.
+        What everybody has to give, see `Guard`; None where it is not asked for.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Guard:
     Parameters
     ----------
     app
-        What it stands before.
+        The application it protects.
     token
         Asked of every request but those for the way in; None asks for none.
     body_bytes

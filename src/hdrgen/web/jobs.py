@@ -30,7 +30,7 @@ class Limits:
     megapixels
         Of all pictures in one upload together.
     generated_megapixels
-        Of a generated picture.
+        Largest generated picture.
     free_disk_bytes
         Left over by the files of whatever is accepted; pictures made of them come on top.
     """
@@ -68,7 +68,7 @@ _Ev = Annotated[float, Field(ge=-FURTHEST_STOPS, le=FURTHEST_STOPS, allow_inf_na
 
 
 class GenerateJob(Section):
-    """Words become a picture, see `routes.generate`; None is the model's own, see `sampling_for`."""
+    """Words become a picture, see `routes.write_generated`; None is the model's own, see `sampling_for`."""
 
     kind: Literal["generate"] = "generate"
     prompt: Annotated[_Words, Field(min_length=1)]
@@ -147,7 +147,7 @@ class Source(Section):
 
 
 class Histogram(Section):
-    """As `inspection.StopsHistogram`."""
+    """As `qc.statistics.StopsHistogram`."""
 
     edges_stops: tuple[float, ...]
     shares: tuple[float, ...]
@@ -155,7 +155,7 @@ class Histogram(Section):
 
 
 class Picture(Section):
-    """What was made, with its light in numbers: see `inspection.Statistics`.
+    """What was made, with its light in numbers: see `qc.statistics.Statistics`.
 
     ``before`` says what the picture before was, where there is one; ``facts`` are our own attributes of the EXR.
     """

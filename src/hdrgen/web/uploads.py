@@ -31,7 +31,7 @@ def keep_uploads(
     folder
         Where they go.
     limits
-        Of their pixels.
+        Most pixels of all of them together.
 
     Raises
     ------
