@@ -63,7 +63,7 @@ def bracket(
         )
         clipped = [
             f"EV {value:g}: {share:.2%} of pixels are above the ceiling and are cut off"
-            for value, share in zip(done.evs, done.clipped_shares, strict=True)
+            for value, share in zip(done.evs, done.clipped_fractions, strict=True)
             if share
         ]
         words = f"{output}: {job.inputs[0].stem} at EV {listed(evs)}, {done.width}x{done.height}, {encoding}"

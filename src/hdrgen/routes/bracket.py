@@ -29,14 +29,14 @@ _NAMED = re.compile(r"(?P<stem>.+)[._-]ev(?P<ev>[+-]?\d+(\.\d+)?)", re.IGNORECAS
 
 @dataclass(frozen=True)
 class Bracketed:
-    """What was bracketed: the encoding, and for each EV the share of pixels above the curve's ceiling."""
+    """What was bracketed: the encoding, and for each EV the fraction of pixels above the curve's ceiling."""
 
     width: int
     height: int
     encoding: str
     bits: int
     evs: tuple[float, ...]
-    clipped_shares: tuple[float, ...]
+    clipped_fractions: tuple[float, ...]
     notes: tuple[str, ...]
 
 

@@ -108,7 +108,7 @@ def find_space_and_ceilings(
     """
     ends = find_ceilings(exposures)
     some = [thinned(light)[::2, ::2] for light in exposures]
-    best, pinned = own, _pinned_share(some, ends)
+    best, pinned = own, _clipped_fraction(some, ends)
     # Where colours alone were cut, nothing is pinned in other primaries. Most of what is cut was so in Rec.709.
     for space in SPACES.values() if pinned else (REC709,):
         if space == own:
@@ -116,7 +116,7 @@ def find_space_and_ceilings(
         there = [convert_primaries(light, own, space) for light in some]
         if np.mean([(light < -HAIR * light.max()).mean() for light in there]) > FEWEST_PINNED_SHARE:
             continue  # they hold light that these primaries do not, so nobody cut them there
-        share = _pinned_share(there, find_ceilings(there))
+        share = _clipped_fraction(there, find_ceilings(there))
         if share > MORE_PINNED * pinned:
             best, pinned = space, share
     if best != own:
@@ -129,8 +129,8 @@ def as_float32(components: Sequence[float]) -> NDArray[np.float32]:
     return np.array(components, np.float32)
 
 
-def _pinned_share(exposures: Sequence[Light], ends: Sequence[Components | None]) -> float:
-    """Return the share of all pixels of which a component lies at its exposure's ceiling."""
+def _clipped_fraction(exposures: Sequence[Light], ends: Sequence[Components | None]) -> float:
+    """Return the fraction of all pixels of which a component lies at its exposure's ceiling."""
     pinned = [
         0.0 if end is None else float((np.abs(light / as_float32(end) - 1) <= HAIR).any(axis=-1).mean())
         for light, end in zip(exposures, ends, strict=True)

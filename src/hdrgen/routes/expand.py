@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch, which 16-bit pictures need none of
 class Expanded:
     """What was expanded, and what a person should know of it.
 
-    ``clipped_share`` is the share of pixels at the highest code, which only says "at least"; ``maximum_linear`` the
+    ``clipped_fraction`` is that of pixels at the highest code, which only says "at least"; ``maximum_linear`` the
     brightest value written.
     """
 
@@ -36,7 +36,7 @@ class Expanded:
     bits: int
     encoding: str
     strength: float
-    clipped_share: float
+    clipped_fraction: float
     maximum_linear: float
     notes: tuple[str, ...]
 

@@ -19,8 +19,9 @@ from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
 from hdrgen.images.provenance import made_by
-from hdrgen.routes.stack import LEFT_OUT, EvsFrom, ExposureStack, read_stack
+from hdrgen.routes.stack import LEFT_OUT, ExposureStack, read_stack
 from hdrgen.routes.stack_ceiling import ENDING_AT_255, CeilingOption, end_stops, ending_at_255
+from hdrgen.routes.stack_evs import EvsFrom
 from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.atomic import replacing

@@ -19,12 +19,10 @@ from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.code_shape import shape_notes, stated_geometry
 from hdrgen.images.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.images.encoded import EV, encoding_of
-from hdrgen.images.exif import evs_of, exposure_of
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.provenance import header_notes, left_behind
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
-from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.routes.bracket import name_and_ev
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.routes.stack_ceiling import (
     Ceiling,
     CeilingOption,
@@ -33,6 +31,7 @@ from hdrgen.routes.stack_ceiling import (
     ceilings_of_light,
     tables,
 )
+from hdrgen.routes.stack_evs import EVS_FROM_IN_WORDS, EvsFrom, known_evs
 from hdrgen.routes.stack_faults import DifferentScenesError, find_faults
 from hdrgen.routes.stack_windows import brought_together
 from hdrgen.runtime.errors import HdrgenError
@@ -44,14 +43,6 @@ LEFT_OUT = "left out: "
 """What a note on a picture that does not belong begins with."""
 
 Codes = NDArray[Any]
-EvsFrom = Literal["given", "text", "names", "exif", "estimate"]
-
-_EVS_FROM_IN_WORDS: dict[EvsFrom, str] = {
-    "text": "as the pictures say",
-    "names": "from the file names",
-    "exif": "from EXIF",
-    "estimate": "estimated from the pictures; give --ev if not",
-}
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ class Pictures:
     name: str
     encoding: str
     chromaticities: Chromaticities
-    stated_evs: tuple[float | None, ...]
+    text_evs: tuple[float | None, ...]
     notes: tuple[str, ...]
     geometry: Geometry | None = None
     ceilings: Sequence[Ceiling | None] = ()
@@ -110,7 +101,7 @@ class Pictures:
             self,
             paths=[self.paths[i] for i in kept],
             codes=[self.codes[i] for i in kept],
-            stated_evs=tuple(self.stated_evs[i] for i in kept),
+            text_evs=tuple(self.text_evs[i] for i in kept),
             ceilings=[self.ceilings[i] for i in kept] if self.ceilings else (),
             notes=(*self.notes, *notes),
         )
@@ -169,7 +160,7 @@ def stack_of(
     HdrgenError
         They do not belong together, or the EVs contradict them.
     """
-    known, evs_from = _known_evs(pictures, evs)
+    known, evs_from = known_evs(pictures.paths, pictures.text_evs, evs)
     if checked:
         kept, left_out = _without_faults(pictures, known)
         pictures = pictures.only(kept, left_out)
@@ -341,7 +332,7 @@ def _evs(
     several = _averaged(evs, pictures.ceilings)
     if evs_from == "given":
         return evs, several
-    return evs, (f"EVs {listed(evs)}, {_EVS_FROM_IN_WORDS[evs_from]}", *several, *contradiction)
+    return evs, (f"EVs {listed(evs)}, {EVS_FROM_IN_WORDS[evs_from]}", *several, *contradiction)
 
 
 def _averaged(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> tuple[str, ...]:
@@ -364,37 +355,3 @@ def _check_differ(pictures: Pictures) -> None:
             continue
         if np.array_equal(code, same) and small_picture(code, pictures.encoding, first).shows_anything:
             raise HdrgenError(f"{path} and {other} hold the same picture; leave one out")
-
-
-def _known_evs(
-    pictures: Pictures, evs: Sequence[float] | Literal["auto"] | None
-) -> tuple[tuple[float, ...] | None, EvsFrom]:
-    paths = pictures.paths
-    if evs == "auto":
-        return None, "estimate"
-    if evs is not None:
-        if len(evs) != len(paths):
-            raise HdrgenError(
-                f"{paths[0]} to {paths[-1]} are {len(paths)} pictures, but there are {len(evs)} EVs: "
-                f"{listed([float(ev) for ev in evs])}"
-            )
-        return tuple(float(ev) for ev in evs), "given"
-    if (known := _all_known(pictures.stated_evs)) is not None:
-        return known, "text"
-    if (known := _all_known([name_and_ev(path)[1] for path in paths])) is not None:
-        return known, "names"
-    if all(_has_exposure(path) for path in paths):
-        return tuple(round(ev, 2) + 0.0 for ev in evs_of(paths)), "exif"
-    return None, "estimate"
-
-
-def _all_known(evs: Sequence[float | None]) -> tuple[float, ...] | None:
-    known = tuple(ev for ev in evs if ev is not None)
-    return known if len(known) == len(evs) else None
-
-
-def _has_exposure(path: Path) -> bool:
-    try:
-        return exposure_of(path) is not None
-    except UnreadableImage:  # a format that the reader of EXIF does not know
-        return False

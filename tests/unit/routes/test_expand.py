@@ -56,7 +56,7 @@ def test_what_the_expander_answers_is_decoded(tmp_path):
         "hdrgenStrength": 0.25,
         "hdrgenWeights": "feedfacebeef",
     }
-    assert (done.encoding, done.bits, done.clipped_share) == ("logc4", 8, 0)
+    assert (done.encoding, done.bits, done.clipped_fraction) == ("logc4", 8, 0)
     assert done.maximum_linear == pytest.approx(image.rgb.max(), rel=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_clipped_pixels_are_counted(tmp_path):
     code8[:30, :, 1] = 255
     write_code(tmp_path / "a.png", code8)
     done = expand_file(tmp_path / "a.png", tmp_path / "a.exr", ThirdOfACode, encoding="logc4")
-    assert done.clipped_share == 0.1
+    assert done.clipped_fraction == 0.1
 
 
 @pytest.mark.parametrize(

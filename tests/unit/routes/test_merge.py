@@ -56,7 +56,7 @@ def test_a_bracket_shows_light_times_two_to_its_ev(bracketed, bits):
     """Codes, text, names, and the share above each ceiling."""
     made = bracketed(bits=bits)
     assert [path.name for path in made.paths] == [f"shot_ev{ev}.png" for ev in ("-2", "+0", "+2", "+4")]
-    for path, ev, share in zip(made.paths, EVS, made.done.clipped_shares, strict=True):
+    for path, ev, share in zip(made.paths, EVS, made.done.clipped_fractions, strict=True):
         picture = read_code(path)
         assert picture.bits == bits
         code = np.clip(logc4_encode(made.linear * 2**ev), 0, 1) * (2**bits - 1)
@@ -65,7 +65,7 @@ def test_a_bracket_shows_light_times_two_to_its_ev(bracketed, bits):
         assert said.pop("hdrgen:version")
         assert said == {"hdrgen:encoding": "logc4", "hdrgen:primaries": "awg4", "hdrgen:ev": f"{ev:g}"}
         assert share == (made.linear > LOGC4_CEILING / 2**ev).any(axis=-1).mean()
-    assert made.done.clipped_shares[0] == 0 < made.done.clipped_shares[1]
+    assert made.done.clipped_fractions[0] == 0 < made.done.clipped_fractions[1]
 
 
 def test_brackets_are_in_the_primaries_of_their_encoding(tmp_path):
