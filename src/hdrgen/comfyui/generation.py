@@ -42,9 +42,14 @@ def sampling_inputs() -> list[Any]:
         ),
         io.Int.Input("width", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
         io.Int.Input("height", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
-        io.Int.Input("steps", default=28, min=1, max=1000, tooltip="Of the Euler sampler."),
+        io.Int.Input("steps", default=Sampling.steps, min=1, max=1000, tooltip="Of the Euler sampler."),
         io.Float.Input(
-            "guidance", default=4.0, min=1.0, max=30.0, step=0.1, tooltip="Scale of guidance; 1 is none."
+            "guidance",
+            default=Sampling.guidance,
+            min=1.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Scale of guidance; 1 is none.",
         ),
     ]
 

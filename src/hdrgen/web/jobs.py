@@ -106,7 +106,7 @@ class MergeJob(Section):
 Job = Annotated[GenerateJob | ExpandJob | MergeJob, Field(discriminator="kind")]
 
 
-class _Asked(Section):
+class _Form(Section):
     job: Job
 
 
@@ -119,7 +119,7 @@ def read_job(fields: dict[str, str], limits: Limits) -> GenerateJob | ExpandJob 
         A field is unknown or out of range; the message names it.
     """
     try:
-        job = _Asked.model_validate({"job": {name: text for name, text in fields.items() if text}}).job
+        job = _Form.model_validate({"job": {name: text for name, text in fields.items() if text}}).job
     except ValidationError as error:
         raise HdrgenError(_in_words(error)) from None
     if isinstance(job, GenerateJob):
