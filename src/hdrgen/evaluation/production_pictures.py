@@ -18,7 +18,6 @@ from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.conversion import assumed_chromaticities, convert_file, to_chromaticities
 from hdrgen.images.exr import read_exr
-from hdrgen.inference.backends import load_network
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.inference.tone_fusion import Fuser
@@ -62,17 +61,17 @@ class Models:
     @property
     def expander(self) -> Expander:
         """Of `hdrgen expand`."""
-        return load_network("bit_depth", self.bit_depth, "torch")
+        return Expander.load(self.bit_depth)
 
     @property
     def merger(self) -> StackMerger:
         """Of `hdrgen merge`."""
-        return load_network("exposure_fusion", self.exposure_fusion, "torch")
+        return StackMerger.load(self.exposure_fusion)
 
     @property
     def fuser(self) -> Fuser:
         """Of `hdrgen fuse`."""
-        return load_network("tone_fusion", self.tone_fusion, "torch")
+        return Fuser.load(self.tone_fusion)
 
 
 def deliver(

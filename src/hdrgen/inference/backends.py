@@ -72,18 +72,20 @@ def load_network(model: Model, weights: Path | None = None, backend: Backend = "
     HdrgenError
         The file is missing, damaged, or holds another model; or the backend is not installed.
     """
+    in_torch, _ = _CLASSES[model]
+    runtime = chosen(model, backend)
+    if runtime == "torch":
+        return in_torch.load(weights)
     path = weights or released_weights(model)
-    return _loaded(model, path, weights_digest(path), chosen(model, backend))
+    return _by_graph(model, path, weights_digest(path), runtime)
 
 
 @lru_cache(maxsize=8)
-def _loaded(model: Model, path: Path, digest: str, runtime: Literal["torch"] | Runtime) -> Network[Any]:
-    in_torch, by_graph = _CLASSES[model]
-    net = in_torch.load_net(path)
-    if runtime == "torch":
-        return in_torch(net, digest)
+def _by_graph(model: Model, path: Path, digest: str, runtime: Runtime) -> Network[Any]:
     from hdrgen.inference.onnx_graphs import GRAPHS  # noqa: PLC0415 - slow to import, and torch needs none
 
+    in_torch, by_graph = _CLASSES[model]
+    net = in_torch.load_net(path)
     return by_graph(net, digest, OnnxGraph(exported(GRAPHS[model](net), digest), runtime))
 
 

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -39,7 +40,7 @@ class Network(ABC, Generic[NetT]):
 
     @classmethod
     def load(cls, weights: Path | None = None) -> Self:
-        """Load it with these weights, or with the released ones.
+        """Load it with these weights, or with the released ones; once for each content of the file.
 
         Raises
         ------
@@ -47,7 +48,7 @@ class Network(ABC, Generic[NetT]):
             The file is missing, damaged, or holds another model.
         """
         path = weights or released_weights(cls.model)
-        return cls(cls.load_net(path), weights_digest(path))
+        return _loaded(cls, path, weights_digest(path))  # type: ignore[return-value]
 
     def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
         self.digest = digest
@@ -56,6 +57,11 @@ class Network(ABC, Generic[NetT]):
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16)
+
+
+@lru_cache(maxsize=8)
+def _loaded(kind: type[Network[Any]], path: Path, digest: str) -> Network[Any]:
+    return kind(kind.load_net(path), digest)
 
 
 def weights_digest(path: Path) -> str:

@@ -74,8 +74,7 @@ def test_networks_are_judged_in_torch_whatever_was_remembered(asked, monkeypatch
     tone_fusion.estimators(paths["tone_fusion"], {"net": paths["tone_fusion"]}, 10000.0, 3.0)
     validated = Models()
     assert len({validated.expander.digest, validated.merger.digest, validated.fuser.digest}) == 3
-    assert {backend for _, backend in asked} == {"torch"}
-    asked.clear()
+    assert asked == []
     backends.load_network("bit_depth")  # which people use
     assert asked == [("bit_depth", "auto")]
 
