@@ -158,7 +158,7 @@ def test_check_says_fit_or_why_not(cli):
     """Exit code 0 and 1, a table, JSON."""
     shot(attributes={"hdrgenVersion": "1"})
     shot("float.exr", pixel_type="float")
-    assert "fit for writer" in cli("check", "shot.exr").out
+    assert "fit for delivery" in cli("check", "shot.exr").out
     said = cli("check", "shot.exr", "float.exr", "--quiet")
     assert said.code == 1
     assert "NOT fit" in said.out
@@ -175,7 +175,7 @@ def test_check_follows_the_rules_of_a_show(cli):
     said = cli("check", "in", "--quiet")
     assert said.code == 1
     assert "1001-1003 missing: 1002" in said.out
-    assert said.out.splitlines()[-2:] == ["2 of 3 fit for writer", "  FAIL  sequence: 1"]
+    assert said.out.splitlines()[-2:] == ["2 of 3 fit for delivery", "  FAIL  sequence: 1"]
     rules = cli("check", "--show-rules")
     assert rules.code == 0
     Path("show.yaml").write_text(rules.out.replace("required: []", "required: [owner]"))

@@ -68,7 +68,7 @@ def test_codes_of_a_real_frame_come_back_out_of_a_delivered_exr(shared_hdr, tmp_
 
 
 def test_what_half_floats_and_primaries_lose_of_saturated_colours_is_one_code(shared_hdr, tmp_path):
-    """A component four stops below another is a small difference of large numbers in the primaries of the writer."""
+    """A component four stops below another is a small difference of large numbers in the primaries of the delivery."""
     picture = read_exr(shared_hdr / "scenes/A002_C029_06025K_RED_AP0.exr")
     linear = convert_primaries(picture.rgb.astype(np.float32), picture.chromaticities, AWG4)
     code8 = clean_code8(logc4_code16(linear[284:796, 576:1344]))
