@@ -130,7 +130,7 @@ def test_every_spelling_reaches_both_commands(cli, spelling):
 
 
 def test_bracket_and_merge_are_mirrors(cli):
-    """The share that is cut off is said; EVs and encoding are read from the pictures; fit for writer."""
+    """The share that is cut off is said; EVs and encoding are read from the pictures; fit for delivery."""
     linear = shot("shot.exr", 1000)
     said = cli("bracket", "shot.exr", "--ev", "-2", "0", "2", "-o", "b", "--encoding", "srgb", "--bits", "16")
     assert "EV -2: " in said.err
