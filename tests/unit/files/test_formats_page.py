@@ -97,7 +97,7 @@ def test_every_kind_of_exr_is_in_a_row(word):
     assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", features)
 
 
-@pytest.mark.parametrize("path", sorted((TESTS / "unit").glob("test_files_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((TESTS / "unit/files").glob("test_files_*.py")), ids=lambda path: path.stem)
 def test_what_is_tested_of_files_is_in_the_page(path):
     """A topic that has a module of tests has a row."""
     named = {test.partition("::")[0] for row in ROWS for test in row.tests}
