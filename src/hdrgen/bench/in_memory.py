@@ -6,9 +6,10 @@ from pathlib import Path
 from hdrgen.bench.operations import EVS
 from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.images.code_image import read_code8
-from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
+from hdrgen.inference.backends import load_network
 from hdrgen.inference.tone_mlp import MlpFuser
 from hdrgen.models.tone_mlp import ToneMlp
+from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.scheduling import cores
 
 Work = Callable[[], object]
@@ -21,20 +22,20 @@ def prepared(operation: str, backend: Backend, folder: Path) -> Work:
 
 def _fuse(backend: Backend, folder: Path) -> Work:
     reinhard, log = (read_code8(folder / f"{name}.png").code for name in ("reinhard", "log"))
-    fuser = load_fuser(backend=backend)
+    fuser = load_network("tone_fusion", backend=backend)
     return lambda: fuser.fuse(reinhard, log, threads=cores())
 
 
 def _expand(backend: Backend, folder: Path) -> Work:
     code8 = read_code8(folder / "0.png").code
-    expander = load_expander(backend=backend)
+    expander = load_network("bit_depth", backend=backend)
     return lambda: expander.expand(code8, threads=cores())
 
 
 def _merge(backend: Backend, folder: Path) -> Work:
     codes = [read_code8(folder / f"{ev}.png").code for ev in EVS]
     cells = [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
-    merger = load_merger(backend=backend)
+    merger = load_network("exposure_fusion", backend=backend)
     return lambda: merger.merge(codes, cells, EVS, reference=EVS.index(0), threads=cores())
 
 

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP0
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.exr import write_exr
 from hdrgen.inference.onnx_session import Runtime
@@ -25,7 +26,7 @@ from hdrgen.models.tone_mlp import ToneMlp
 from hdrgen.models.weights import released_weights
 
 Light = NDArray[np.floating]
-EVS = (-2, 0, 2, 4)
+EVS = tuple(map(int, DEFAULT_EVS))
 BATCH = 8
 COUNTED_SIDE = 256
 """Of the picture whose operations are counted."""

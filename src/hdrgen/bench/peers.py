@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hdrgen.colour.ocio import BUILTIN_CONFIG
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,8 @@ def opencv_debevec(folder: Path) -> None:
     """Align and merge the exposures by OpenCV (Debevec and Malik 1997), the curve taken from the pictures."""
     import cv2
 
-    evs = (-2, 0, 2, 4)
-    stack: Any = [_read_png(folder / f"{ev}.png") for ev in evs]
-    times = np.exp2(np.array(evs, np.float32))
+    stack: Any = [_read_png(folder / f"{ev:g}.png") for ev in DEFAULT_EVS]
+    times = np.exp2(np.array(DEFAULT_EVS, np.float32))
     curve = cv2.createCalibrateDebevec().process(stack, times)
     merged = cv2.createMergeDebevec().process(stack, times, curve)
     _write_exr(folder / "out.exr", np.minimum(merged, 65504).astype(np.float16))

@@ -128,10 +128,10 @@ def _keep(
 
 
 def _sizes(text: str) -> list[tuple[int, int]]:
-    found = [re.fullmatch(r"(\d{2,5})x(\d{2,5})", part.strip().lower()) for part in text.split(",")]
-    if not all(found):
+    sizes = [re.fullmatch(r"(\d{2,5})x(\d{2,5})", part.strip().lower()) for part in text.split(",")]
+    if not all(sizes):
         raise HdrgenError(f"--sizes {text!r}: must be width x height such as 1024x1024,4096x2304")
-    return [(int(sides[1]), int(sides[2])) for sides in found if sides]
+    return [(int(sides[1]), int(sides[2])) for sides in sizes if sides]
 
 
 def _show_row(timing: "Timing", before: "Timing | None") -> None:

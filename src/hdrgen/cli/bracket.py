@@ -18,13 +18,15 @@ from hdrgen.cli.options import (
     examples,
     threads,
 )
-from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.exposure.ev_list import DEFAULT_EVS, listed, parse_evs
 
 
 def bracket(
     inputs: ScenePictures,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the PNGs.")],
-    ev: Annotated[str, typer.Option(metavar="EV...", help="Exposure values, in stops.")] = "-2 0 2 4",
+    ev: Annotated[str, typer.Option(metavar="EV...", help="Exposure values, in stops.")] = listed(
+        DEFAULT_EVS
+    ),
     encoding: Annotated[
         Literal["logc4", "srgb", "logc3"], typer.Option(help="Encoding of the PNGs.")
     ] = "logc4",
@@ -41,7 +43,7 @@ def bracket(
     the highlights. shot.exr becomes shot_ev-2.png, shot_ev+0.png and so on. The PNGs say their encoding and
     EV, and `merge` reads that. Existing outputs are overwritten.
     """
-    from hdrgen.routes.bracket import bracket_file, bracket_suffix, listed
+    from hdrgen.routes.bracket import bracket_file, bracket_suffix
 
     evs = parse_evs(ev, OPTION)
     files = pictures(inputs, SCENE_SUFFIXES)
@@ -61,7 +63,7 @@ def bracket(
         )
         clipped = [
             f"EV {value:g}: {share:.2%} of pixels are above the ceiling and are cut off"
-            for value, share in zip(done.evs, done.clipped_shares, strict=True)
+            for value, share in zip(done.evs, done.clipped_fractions, strict=True)
             if share
         ]
         words = f"{output}: {job.inputs[0].stem} at EV {listed(evs)}, {done.width}x{done.height}, {encoding}"

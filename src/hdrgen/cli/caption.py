@@ -1,18 +1,14 @@
 """``hdrgen caption``: frames become words."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hdrgen.cli.batch import SCENE_SUFFIXES, pictures, say, say_error
+from hdrgen.cli.batch import SCENE_SUFFIXES, pictures, progress, say, say_error
 from hdrgen.cli.options import JsonOption, examples
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.dataset.captions.captioning import CaptionSettings
@@ -87,7 +83,7 @@ def caption(
     if output is None:
         raise HdrgenError("give the file of captions: -o captions.jsonl")
     corrections = read_overrides(overrides) if overrides else {}
-    with _bar() as on_progress:
+    with progress("caption") as on_progress:
         done = caption_frames(frames, settings, _records(records, output), corrections, on_progress)
     write_captions(output, done)
     for name, reason in done.failures.items():
@@ -152,7 +148,7 @@ def _write_batch(path: Path, frames: "list[Frame]", settings: "CaptionSettings",
     model, known = batch_model(settings.model, settings.revision), Records(records)
     keys = {settings.key(frame, model): frame for frame in frames}
     missing = {key: frame for key, frame in keys.items() if known.get(key) is None}
-    with _bar() as on_progress:
+    with progress("caption") as on_progress:
         unread = write_batch(path, missing, settings, model, on_progress)
     for failure in unread:
         say_error(failure.reason)
@@ -162,18 +158,6 @@ def _write_batch(path: Path, frames: "list[Frame]", settings: "CaptionSettings",
     say("note", f"{command} --structured-outputs-config '{structured}'")
     if unread:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _bar() -> Iterator[OnProgress | None]:
-    """Show frames while the block runs; a program that reads stderr wants no bar."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from hdrgen.runtime.console import progress_bar
-
-    with progress_bar("caption") as on_progress:
-        yield on_progress
 
 
 def register(app: typer.Typer) -> None:

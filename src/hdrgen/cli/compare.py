@@ -2,22 +2,21 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, pictures, run_jobs, say
 from hdrgen.cli.options import JsonOption, LayerOption, PartOption, examples, threads
+from hdrgen.runtime.choices import ScaleBy
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
     from hdrgen.metrics.compare_files import FileComparison
 
-Scale = Literal["none", "median", "least_squares"]
-"""As `metrics.correction.ScaleBy`; a test holds the two together."""
 _SUMMARY_PLOT = Path("_all.png")
 _MOST_NAMED = 5
-"""Of references without a test."""
+"""Most references without a test that are named."""
 
 
 def compare(
@@ -27,7 +26,7 @@ def compare(
         str | None, typer.Option(metavar="NAME,...", help="Only these. [default: all, jod where installed]")
     ] = None,
     scale: Annotated[
-        Scale, typer.Option(help="Take out the exposure first, by luminance in stops or by linear light.")
+        ScaleBy, typer.Option(help="Take out the exposure first, by luminance in stops or by linear light.")
     ] = "none",
     crf: Annotated[
         bool, typer.Option("--crf", help="Take out the camera's tone curve first (Hanji et al. 2022).")
@@ -76,7 +75,7 @@ def compare(
     if left:
         shown = ", ".join(file.name for file in left[:_MOST_NAMED]) + ", ..." * (len(left) > _MOST_NAMED)
         say("note", f"{reference}: {len(left)} of the references have no test in {test}: {shown}")
-    found: list[tuple[Job, FileComparison]] = []
+    comparisons: list[tuple[Job, FileComparison]] = []
 
     def work(job: Job) -> Report:
         plot = plots / f"{job.name.stem}.png" if plots else None
@@ -90,7 +89,7 @@ def compare(
             parts=parts,
             ignore_windows=ignore_windows,
         )
-        found.append((job, comparison))
+        comparisons.append((job, comparison))
         facts = {
             "reference": str(job.inputs[1]),
             "correction": asdict(comparison.correction),
@@ -102,7 +101,7 @@ def compare(
         return Report(facts, _table(job, comparison), comparison.notes)
 
     def rows() -> list[dict[str, float]]:
-        return [comparison.figures for _, comparison in found]
+        return [comparison.figures for _, comparison in comparisons]
 
     try:
         run_jobs(
@@ -114,9 +113,9 @@ def compare(
             summary_facts=lambda: _summary_facts(rows()) | {"references_without_test": [*map(str, left)]},
         )
     finally:
-        if csv and found:
-            _write_csv(csv, found)
-        if plots and len(found) > 1:
+        if csv and comparisons:
+            _write_csv(csv, comparisons)
+        if plots and len(comparisons) > 1:
             from hdrgen.metrics.compare_plots import write_summary_plot
 
             write_summary_plot(plots / _SUMMARY_PLOT, rows())
@@ -157,8 +156,8 @@ def _table(job: Job, comparison: "FileComparison") -> Any:
     table = Table.grid(padding=(0, 2))
     for name, value in comparison.figures.items():
         metric = metric_of(name)
-        said = f"{metric.unit}{'' if metric.decides else ' (for comparison only)'}"
-        table.add_row(Text(f"  {name}"), Text(f"{value:.4g}", justify="right"), Text(said, style="dim"))
+        unit = f"{metric.unit}{'' if metric.decides else ' (for comparison only)'}"
+        table.add_row(Text(f"  {name}"), Text(f"{value:.4g}", justify="right"), Text(unit, style="dim"))
     title = Text(f"{job.inputs[0]} against {job.inputs[1]}", style="bold")
     about = (
         f"  correction: {comparison.correction}\n"
@@ -186,14 +185,14 @@ def _summary_facts(rows: list[dict[str, float]]) -> dict[str, Any]:
     from hdrgen.metrics.quality import summarise
 
     summary = summarise(rows)
-    told = ("unit", "better", "decides", "ceiling_linear", "source")
+    fields = ("unit", "better", "decides", "ceiling_linear", "source")
     return {
         "summary": summary,
-        "metrics": {name: {key: getattr(metric_of(name), key) for key in told} for name in summary},
+        "metrics": {name: {key: getattr(metric_of(name), key) for key in fields} for name in summary},
     }
 
 
-def _write_csv(path: Path, found: "list[tuple[Job, FileComparison]]") -> None:
+def _write_csv(path: Path, comparisons: "list[tuple[Job, FileComparison]]") -> None:
     import polars as pl
 
     from hdrgen.runtime.atomic import replacing
@@ -206,7 +205,7 @@ def _write_csv(path: Path, found: "list[tuple[Job, FileComparison]]") -> None:
             "reference_above_10000_nit_share": comparison.reference_above_10000_nit_share,
             **comparison.figures,
         }
-        for job, comparison in found
+        for job, comparison in comparisons
     ]
     # A band that the first pictures lack is a column all the same.
     with replacing(path) as temporary:

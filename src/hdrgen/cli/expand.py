@@ -1,9 +1,8 @@
 """``hdrgen expand``: an 8-bit picture becomes an EXR without banding."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,13 +16,14 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
+    network,
     threads,
 )
+from hdrgen.images.choices import CodeEncoding
 
 if TYPE_CHECKING:
-    from hdrgen.routes.expand import Expander
     from hdrgen.runtime.overlap import ReadComputeWrite
 
 
@@ -33,7 +33,7 @@ def expand(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"] | None,
+        CodeEncoding | None,
         typer.Option(
             help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG srgb]"
         ),
@@ -63,16 +63,10 @@ def expand(
     """
     from hdrgen.routes.expand import expand_file
 
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = jobs_for(inputs, output, suffixes=CODE_SUFFIXES, suffix=".exr")
     check_present(jobs, weights)
-    count = threads()
-
-    @cache
-    def expander() -> "Expander":
-        from hdrgen.inference.backends import load_expander
-
-        return load_expander(weights, backend)
+    expander, count = network("bit_depth", weights, backend), threads()
 
     def work(job: Job) -> "ReadComputeWrite[Report]":
         done = yield from expand_file.task(
@@ -81,7 +75,7 @@ def expand(
             expander,
             encoding=encoding,
             strength=strength,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, {done.encoding}, brightest {done.maximum_linear:.4g}"

@@ -1,7 +1,6 @@
 """``hdrgen fuse``: the dual route's two pictures become one EXR."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +17,14 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
+    network,
     threads,
 )
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.routes.dual import Fuser
     from hdrgen.runtime.overlap import ReadComputeWrite
 
 
@@ -54,16 +53,10 @@ def fuse(
     """
     from hdrgen.routes.dual import fuse_files
 
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(reinhard, log, output)
     check_present(jobs, weights)
-    count = threads()
-
-    @cache
-    def fuser() -> "Fuser":
-        from hdrgen.inference.backends import load_fuser
-
-        return load_fuser(weights, backend)
+    fuser, count = network("tone_fusion", weights, backend), threads()
 
     def work(job: Job) -> "ReadComputeWrite[Report]":
         reinhard_file, log_file = job.inputs
@@ -73,7 +66,7 @@ def fuse(
             job.outputs[0],
             fuser(),
             primaries=primaries,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         words = f"{job.outputs[0]}: {done.width}x{done.height}, brightest {done.maximum_linear:.4g}"

@@ -1,36 +1,36 @@
 """``hdrgen generate``: words become an EXR."""
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hdrgen.cli.batch import Job, Report, outputs_in, run_jobs
+from hdrgen.cli.batch import Job, Report, outputs_in, progress, run_jobs
 from hdrgen.cli.options import (
     BackendOption,
     ClampOption,
     CompressionOption,
+    DeviceOption,
     DryRunOption,
     JsonOption,
+    ModelsOption,
     SkipExistingOption,
     SpaceOption,
-    delivery_in,
     examples,
+    exr_writer,
     threads,
 )
 from hdrgen.routes.sampling_defaults import SEED_MAX, sampling_for
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:
     from hdrgen.routes.generator import Generator
-    from hdrgen.routes.requests import Sampling, Wish
+    from hdrgen.routes.requests import GenerationRequest, Sampling
     from hdrgen.routes.trained_models import Trained
 
 
@@ -43,7 +43,7 @@ def generate(
         Path | None, typer.Option(metavar="FILE", help="Text file of prompts, one a line, instead of one.")
     ] = None,
     route: Annotated[
-        Literal["brackets", "dual", "latent"],
+        Route,
         typer.Option(help="Four LogC4 exposures, two tone maps, or HDR latents."),
     ] = "brackets",
     seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Decides the noise.")] = 0,
@@ -61,13 +61,8 @@ def generate(
         typer.Option(min=1.0, help="How closely to follow the prompt. [default: 4, 1 if distilled]"),
     ] = None,
     negative: Annotated[str, typer.Option(help="What is not to be seen.")] = "",
-    models: Annotated[
-        Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
-    ] = Path("data"),
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(help="Where to work; auto takes a GPU where there is one."),
-    ] = "auto",
+    models: ModelsOption = Path("data"),
+    device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     keep_intermediates: Annotated[
         bool, typer.Option("--keep-intermediates", help="Also write the 8-bit pictures it is made of.")
@@ -85,7 +80,7 @@ def generate(
     paints four LogC4 exposures from one noise and merges them; dual paints two tone-mapped pictures and fuses them;
     latent decodes light straight from HDR latents. Existing outputs are overwritten.
     """
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(prompt, prompts, output, _seeds(seed, seeds))
     from hdrgen.routes.trained_models import find_trained
     from hdrgen.routes.write_generated import Batches, write_generated
@@ -100,19 +95,19 @@ def generate(
 
         return load_generator(models, route, device=device, backend=backend)
 
-    left = {job: wish for job, wish in jobs if not (skip_existing and job.outputs[0].is_file())}
+    left = {job: request for job, request in jobs if not (skip_existing and job.outputs[0].is_file())}
     places = {job: place for place, job in enumerate(left)}
     batches = Batches(generator, [*left.values()], sampling, threads=count)
 
     def work(job: Job) -> Report:
-        with _step_bar() if batches.due(places[job]) else nullcontext() as on_progress:
+        with progress("denoise (steps)") if batches.due(places[job]) else nullcontext() as on_progress:
             generated = batches.take(places[job], on_progress)
         done = write_generated(
             generated,
             job.outputs[0],
             route,
             keep_intermediates=keep_intermediates,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, seed {done.seed}, brightest {done.maximum_linear:.4g}"
@@ -124,27 +119,27 @@ def generate(
 
 def _jobs(
     prompt: str | None, prompts: Path | None, output: Path, seeds: list[int]
-) -> list[tuple[Job, "Wish"]]:
+) -> list[tuple[Job, "GenerationRequest"]]:
     """Return what to write, and what is asked for it."""
-    from hdrgen.routes.requests import Wish, file_name, read_prompts
+    from hdrgen.routes.requests import GenerationRequest, file_name, read_prompts
 
     if (prompt is None) == (prompts is None):
         raise HdrgenError(
             'give one prompt in quotes, or a file of them: --prompts FILE (see "hdrgen generate -h")'
         )
-    asked = read_prompts(prompts) if prompts else [(1, (prompt or "").strip())]
-    if not all(text for _, text in asked):
+    texts = read_prompts(prompts) if prompts else [(1, (prompt or "").strip())]
+    if not all(text for _, text in texts):
         raise HdrgenError("the prompt is empty; say what is to be seen")
-    wishes = [(number, Wish(text, seed)) for number, text in asked for seed in seeds]
-    if prompts is None and len(wishes) == 1 and not output.is_dir():
+    requests = [(number, GenerationRequest(text, seed)) for number, text in texts for seed in seeds]
+    if prompts is None and len(requests) == 1 and not output.is_dir():
         targets = [output]
     else:
-        names = [Path(file_name(number, wish.prompt, wish.seed)) for number, wish in wishes]
+        names = [Path(file_name(number, request.prompt, request.seed)) for number, request in requests]
         targets = outputs_in(output, names, ".exr")
     for target in targets:
         if target.suffix.lower() != ".exr":
             raise HdrgenError(f"{target}: generated pictures are written as .exr")
-    return [(Job(outputs=(target,)), wish) for target, (_, wish) in zip(targets, wishes, strict=True)]
+    return [(Job(outputs=(target,)), request) for target, (_, request) in zip(targets, requests, strict=True)]
 
 
 def _seeds(seed: int, seeds: str | None) -> list[int]:
@@ -172,18 +167,6 @@ def _sampling(
     return sampling_for(
         trained, width=width, height=height, steps=steps, guidance=guidance, negative=negative
     )
-
-
-@contextmanager
-def _step_bar() -> Iterator[OnProgress | None]:
-    """Show denoising steps while the block runs; a program that reads stderr wants no bar."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from hdrgen.runtime.console import progress_bar
-
-    with progress_bar("denoise (steps)") as on_progress:
-        yield on_progress
 
 
 def register(app: typer.Typer) -> None:

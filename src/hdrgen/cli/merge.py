@@ -1,7 +1,6 @@
 """``hdrgen merge``: a set of exposures becomes one EXR."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,15 +29,17 @@ from hdrgen.cli.options import (
     SkipExistingOption,
     SpaceOption,
     WeightsOption,
-    delivery_in,
     examples,
+    exr_writer,
+    network,
     threads,
 )
-from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.exposure.ev_list import parse_evs_or_auto
+from hdrgen.images.choices import CodeEncoding
+from hdrgen.runtime.choices import MergeMethod
 from hdrgen.runtime.errors import HdrgenError
 
 if TYPE_CHECKING:
-    from hdrgen.routes.merge import StackMerger
     from hdrgen.runtime.overlap import ReadComputeWrite
 
 SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
@@ -59,7 +60,7 @@ def merge(
         ),
     ] = None,
     encoding: Annotated[
-        Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb", "linear"] | None,
+        Literal[CodeEncoding, "linear"] | None,
         typer.Option(
             help="Encoding of the codes. [default: what the pictures say or their codes show, JPEGs srgb]"
         ),
@@ -72,7 +73,7 @@ def merge(
         ),
     ] = "auto",
     method: Annotated[
-        Literal["learned", "closed", "debevec", "robertson"],
+        MergeMethod,
         typer.Option(help="The network; or inverse variance, or one of OpenCV's."),
     ] = "learned",
     no_align: Annotated[bool, typer.Option("--no-align", help="Take the pictures as they are.")] = False,
@@ -108,20 +109,12 @@ def merge(
     from hdrgen.routes.merge import merge_files
     from hdrgen.routes.stack_ceiling import parse_ceiling
 
-    evs: list[float] | Literal["auto"] | None = None
-    if ev is not None:
-        evs = "auto" if ev == "auto" else parse_evs(ev, OPTION)
+    evs = None if ev is None else parse_evs_or_auto(ev, OPTION)
     end = parse_ceiling(ceiling, "--ceiling")
-    delivery = delivery_in(space, compression, clamp=clamp)
+    writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(inputs, output, confidence, group)
     check_present(jobs, weights)
-    count = threads()
-
-    @cache
-    def merger() -> "StackMerger":
-        from hdrgen.inference.backends import load_merger
-
-        return load_merger(weights, backend)
+    merger, count = network("exposure_fusion", weights, backend), threads()
 
     def work(job: Job) -> "ReadComputeWrite[Report]":
         done = yield from merge_files.task(
@@ -137,7 +130,7 @@ def merge(
             confidence_target=job.outputs[1] if confidence else None,
             layer=layer,
             part=part,
-            delivery=delivery,
+            writer=writer,
             threads=count,
         )
         shown = f"{done.width}x{done.height}, {len(done.evs)} exposures, brightest {done.maximum_linear:.4g}"
@@ -179,12 +172,12 @@ def _sets(inputs: list[Path], group: int | None) -> dict[str, list[Path]]:
         *((folder.resolve().name, pictures([folder], SUFFIXES)) for folder in inputs if folder.is_dir()),
         *([(single[0].stem, single)] if single else []),
     ]:
-        for key, found in _sets_among(name, files, group):
+        for key, exposures in _sets_among(name, files, group):
             if key in sets:
                 raise HdrgenError(
-                    f"{sets[key][0]} and {found[0]} would both become {key}.exr; merge them apart"
+                    f"{sets[key][0]} and {exposures[0]} would both become {key}.exr; merge them apart"
                 )
-            sets[key] = found
+            sets[key] = exposures
     return sets
 
 

@@ -1,20 +1,16 @@
 """Options that several commands share, and how their help looks. Imports nothing heavy."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from hdrgen.images.choices import Compression
+from hdrgen.runtime.choices import Backend, Device
+
 if TYPE_CHECKING:
-    from hdrgen.routes.write_exr import Delivery
-
-Compression = Literal[
-    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
-]
-"""As `exr.Compression`, which would bring OpenEXR along; a test holds the two together."""
-
-Backend = Literal["auto", "torch", "onnx", "tensorrt"]
-"""As `inference.backends.Backend`; a test holds the two together."""
+    from hdrgen.routes.write_exr import ExrWriter
 
 Primaries = Literal["awg3", "awg4", "ap0", "ap1", "rec709", "rec2020", "p3d65", "xyz"]
 
@@ -31,6 +27,10 @@ WeightsOption = Annotated[
 BackendOption = Annotated[
     Backend,
     typer.Option(help="What runs the network; auto is what `hdrgen bench` found fastest, else torch."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to work; auto takes a GPU where there is one.")]
+ModelsOption = Annotated[
+    Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
 ]
 CompressionOption = Annotated[Compression, typer.Option(help="Compression of the EXR.")]
 LayerOption = Annotated[
@@ -53,13 +53,24 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def delivery_in(space: str, compression: Compression, *, clamp: bool) -> "Delivery":
-    """Return how EXRs are written; a misspelt space is said now, since it is no matter of any one file."""
+def exr_writer(space: str, compression: Compression, *, clamp: bool) -> "ExrWriter":
+    """Return how EXRs are written; a misspelt space is an error now, since it is no matter of any one file."""
     from hdrgen.images.conversion import linear_space
-    from hdrgen.routes.write_exr import Delivery
+    from hdrgen.routes.write_exr import ExrWriter
 
     linear_space(space)
-    return Delivery(space, compression, "clamp" if clamp else "raise")
+    return ExrWriter(space, compression, "clamp" if clamp else "raise")
+
+
+def network(model: str, weights: Path | None, backend: Backend) -> Callable[[], Any]:
+    """Return what loads a network when it is first needed, see `load_network`."""
+
+    def load() -> Any:
+        from hdrgen.inference.backends import load_network
+
+        return load_network(model, weights, backend)  # type: ignore[call-overload]
+
+    return load
 
 
 def threads() -> int:

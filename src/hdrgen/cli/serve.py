@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from hdrgen.cli.options import BackendOption, examples, threads
+from hdrgen.cli.options import BackendOption, DeviceOption, ModelsOption, examples, threads
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -14,17 +14,12 @@ def serve(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the pictures and their history.")
     ] = Path("pictures"),
-    models: Annotated[
-        Path, typer.Option(envvar="HDRGEN_MODELS", help="Folder of what `make repro` trained.")
-    ] = Path("data"),
+    models: ModelsOption = Path("data"),
     host: Annotated[
         str, typer.Option(help="Where to listen; beyond this machine, a token is asked for.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 8474,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(help="Where to work; auto takes a GPU where there is one."),
-    ] = "auto",
+    device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:

@@ -11,7 +11,7 @@ from hdrgen.runtime.scheduling import cores
 
 from .wires import CATEGORY, image_of, pictures_of, progress
 
-_BETWEEN = " | "
+BETWEEN = " | "
 """Between a display and its view in the menu."""
 
 
@@ -39,7 +39,7 @@ class OcioColorTransform(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "target",
-                    options=[*spaces, *(_BETWEEN.join(shown) for shown in views())],
+                    options=[*spaces, *(BETWEEN.join(shown) for shown in views())],
                     default=_own_name("logc4", spaces),
                     tooltip="What they are to be in: a space, or a display and its view. Only views limit the range.",
                 ),
@@ -59,8 +59,8 @@ class OcioColorTransform(io.ComfyNode):
     def execute(cls, image: Tensor, source: str, target: str, exposure: float) -> Any:
         move, converted = progress(len(image)), []
         for number, picture in enumerate(pictures_of(image), 1):
-            if _BETWEEN in target:
-                display, view = target.split(_BETWEEN, 1)
+            if BETWEEN in target:
+                display, view = target.split(BETWEEN, 1)
                 shown = ocio.display(
                     picture, source, display=display, view=view, exposure_stops=exposure, threads=cores()
                 )

@@ -14,6 +14,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.conversion import assumed_chromaticities, describe, from_chromaticities, linear_space
 from hdrgen.images.geometry import geometry_of, placed, placed_notes
@@ -59,7 +60,7 @@ class ExrExporter(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "compression",
-                    options=list(get_args(exr.Compression)),
+                    options=list(get_args(Compression)),
                     default="zip",
                     tooltip="Of the EXR.",
                 ),
@@ -158,8 +159,8 @@ class ExrExporter(io.ComfyNode):
                 pixel_type=pixel_type,
                 overflow=overflow,
             )
-            said = f", {clamped} values clamped" if clamped else ""
-            lines.append(f"{target.name}: {file_space}, {pixel_type}, up to {linear.max():g}{said}")
+            clamped_text = f", {clamped} values clamped" if clamped else ""
+            lines.append(f"{target.name}: {file_space}, {pixel_type}, up to {linear.max():g}{clamped_text}")
             shown.append(_thumbnail(scene_image(picture, light_space), target.stem))
             move(number + 1, len(targets))
         files = [{"filename": file, "subfolder": subfolder, "type": "output"} for file in names]
@@ -234,7 +235,7 @@ class ExrLoader(io.ComfyNode):
         for number, path in enumerate(paths, 1):
             stored = read_scene_image(path, layer=layer.strip() or None)
             image = in_display(path, stored)
-            chromaticities, stated = assumed_chromaticities(image)
+            chromaticities, states_primaries = assumed_chromaticities(image)
             if image.is_data:  # depth and normals are of use in a graph, but not after a matrix
                 light.append(image.rgb.astype(np.float32))
             else:
@@ -248,10 +249,10 @@ class ExrLoader(io.ComfyNode):
                     attributes[_ASPECT] = geometry.pixel_aspect_ratio
             notes |= dict.fromkeys((*stored.notes, *header_notes(left_behind(image.attributes))))
             primaries = "data, without colour conversion" if image.is_data else describe(chromaticities)
-            guess = "" if stated or image.is_data else ", by convention: it states no primaries"
-            said = "".join(f"; {note}" for note in placed_notes(stored.geometry))
+            guess = "" if states_primaries or image.is_data else ", by convention: it states no primaries"
+            placed_text = "".join(f"; {note}" for note in placed_notes(stored.geometry))
             lines.append(
-                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {primaries}{guess}{said}"
+                f"{path.name}: {image.width}x{image.height} {image.pixel_type}, {primaries}{guess}{placed_text}"
             )
             if light[-1].shape != light[0].shape:
                 raise HdrgenError(
@@ -298,25 +299,25 @@ def _alphas(alpha: Tensor | None, light: Tensor) -> np.ndarray[Any, Any] | None:
 
 
 def _attributes(text: str) -> Attributes:
-    found: Attributes = {}
+    header: Attributes = {}
     for line in filter(None, map(str.strip, text.split("\n"))):
         name, equals, value = (part.strip() for part in line.partition("="))
         if not (equals and name.isidentifier() and value):
             raise HdrgenError(f"an attribute is a line such as shot = sh010, not {line!r}")
-        found[name] = value
-    return found
+        header[name] = value
+    return header
 
 
 def _graph(hidden: Any) -> Attributes:
     """Return what ComfyUI loads a workflow from again, under the names that it has in its PNGs."""
-    found = {"prompt": hidden.prompt, "workflow": (hidden.extra_pnginfo or {}).get("workflow")}
-    return {name: json.dumps(value) for name, value in found.items() if value is not None}
+    graph = {"prompt": hidden.prompt, "workflow": (hidden.extra_pnginfo or {}).get("workflow")}
+    return {name: json.dumps(value) for name, value in graph.items() if value is not None}
 
 
 def _input_files() -> list[str]:
     folder = Path(folder_paths.get_input_directory())
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in _READ_SUFFIXES)
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in _READ_SUFFIXES)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def _path(file: str) -> Path:
@@ -333,10 +334,10 @@ def _path(file: str) -> Path:
     return path
 
 
-def _frames(path: Path, asked: str) -> list[Path]:
+def _frames(path: Path, frames: str) -> list[Path]:
     """Return the files of a sequence, all of them there."""
-    asked = asked.strip().lower()
-    if not asked:
+    frames = frames.strip().lower()
+    if not frames:
         return [path]
     this = _FRAME.fullmatch(path.name)
     if this is None:
@@ -346,12 +347,12 @@ def _frames(path: Path, asked: str) -> list[Path]:
         match = _FRAME.fullmatch(other.name)
         if match and (match["name"], match["suffix"]) == (this["name"], this["suffix"]):
             present[int(match["frame"])] = other
-    if asked == "all":
+    if frames == "all":
         first, last = min(present), max(present)
     else:
-        bounds = re.fullmatch(r"(\d+)(?:-(\d+))?", asked)
+        bounds = re.fullmatch(r"(\d+)(?:-(\d+))?", frames)
         if bounds is None:
-            raise HdrgenError(f"frames are all, or such as 1001-1024, not {asked!r}")
+            raise HdrgenError(f"frames are all, or such as 1001-1024, not {frames!r}")
         first, last = int(bounds[1]), int(bounds[2] or bounds[1])
     if first > last:
         raise HdrgenError(f"frames {first}-{last}: the first must not come after the last")

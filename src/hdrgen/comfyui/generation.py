@@ -7,10 +7,10 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.conversion import from_chromaticities
-from hdrgen.routes.bracket import listed
 from hdrgen.routes.generator import Generator
-from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.runtime.scheduling import cores
 
 from .models import GeneratorWire
@@ -42,10 +42,25 @@ def sampling_inputs() -> list[Any]:
         ),
         io.Int.Input("width", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
         io.Int.Input("height", default=1024, min=16, max=LARGEST_SIDE, step=16, tooltip="Pixels."),
-        io.Int.Input("steps", default=28, min=1, max=1000, tooltip="Of the Euler sampler."),
+        io.Int.Input("steps", default=Sampling.steps, min=1, max=1000, tooltip="Of the Euler sampler."),
         io.Float.Input(
-            "guidance", default=4.0, min=1.0, max=30.0, step=0.1, tooltip="Scale of guidance; 1 is none."
+            "guidance",
+            default=Sampling.guidance,
+            min=1.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Scale of guidance; 1 is none.",
         ),
+    ]
+
+
+def evs_and_metadata() -> list[Any]:
+    """Return what every sampler says of its pictures."""
+    return [
+        io.String.Output(
+            "evs", tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none."
+        ),
+        Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
     ]
 
 
@@ -72,11 +87,7 @@ class HdrFluxFolderSampler(io.ComfyNode):
                     "pictures",
                     tooltip="The 8-bit pictures it was made of: exposures in the order of the EVs, or Reinhard and log. None of latent.",
                 ),
-                io.String.Output(
-                    "evs",
-                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
-                ),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                *evs_and_metadata(),
             ],
         )
 
@@ -95,13 +106,15 @@ class HdrFluxFolderSampler(io.ComfyNode):
     ) -> Any:
         sampling = Sampling(width, height, steps, guidance, negative)
         move = progress(steps)
-        made = flux.generate([Wish(prompt, seed)], sampling, on_step=move, threads=cores())[0]
-        light = from_chromaticities(made.linear_awg4, AWG4, space, threads=cores(), in_place=True)
-        codes8 = made.intermediates.values()
+        generated = flux.generate([GenerationRequest(prompt, seed)], sampling, on_step=move, threads=cores())[
+            0
+        ]
+        light = from_chromaticities(generated.linear_awg4, AWG4, space, threads=cores(), in_place=True)
+        codes8 = generated.intermediates.values()
         pictures = (
             image_of([np.divide(code8, np.float32(255), dtype=np.float32) for code8 in codes8])
             if codes8
             else ExecutionBlocker(f"The route {flux.route} makes no 8-bit pictures: take its light.")
         )
-        evs = listed([rendition.ev for rendition in made.intermediates if rendition.curve == "logc4"])
-        return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **made.facts))
+        evs = listed([rendition.ev for rendition in generated.intermediates if rendition.curve == "logc4"])
+        return io.NodeOutput(image_of([light]), pictures, evs, attributes(flux.route, **generated.facts))

@@ -2,16 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import comfy.model_management
 import folder_paths
 from comfy_api.latest import io
 
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
-from hdrgen.inference.backends import Backend
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.trained_models import ROUTES
+from hdrgen.runtime.choices import ROUTES, Backend, Device
 from hdrgen.runtime.errors import HdrgenError
 
 from .wires import CATEGORY, backend_input
@@ -32,15 +31,15 @@ def register() -> None:
 
 def folders() -> dict[str, Path]:
     """Return folders of trained models by the names in the menu."""
-    found = {}
+    named = {}
     for root in map(Path, folder_paths.get_folder_paths(FOLDER)):
         children = sorted(root.iterdir()) if root.is_dir() else []
-        found.update(
+        named.update(
             {child.name: child for child in children if any((child / stage).is_dir() for stage in _STAGES)}
         )
     if os.environ.get("HDRGEN_MODELS"):
-        found[ENVIRONMENT] = Path(os.environ["HDRGEN_MODELS"])
-    return found
+        named[ENVIRONMENT] = Path(os.environ["HDRGEN_MODELS"])
+    return named
 
 
 def folder_named(name: str) -> Path:
@@ -91,7 +90,7 @@ class LoadHdrFlux(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "device",
-                    options=["auto", "cpu", "cuda"],
+                    options=list(get_args(Device)),
                     default="auto",
                     tooltip="auto is the GPU where there is one.",
                 ),

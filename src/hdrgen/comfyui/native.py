@@ -24,18 +24,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.exposure.ev_list import DEFAULT_EVS, check_differ, listed, parse_evs
 from hdrgen.flux.native import native_flux2
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
-from hdrgen.routes.bracket import listed
-from hdrgen.routes.trained_models import DEFAULT_EVS, ROUTES, Route, find_trained
+from hdrgen.routes.requests import check_size
+from hdrgen.routes.trained_models import find_trained
+from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.json_file import read_json_object
 
-from .generation import sampling_inputs
+from .generation import evs_and_metadata, sampling_inputs
 from .models import changed, folder_input, folder_named
-from .wires import CATEGORY, Metadata, attributes, progress
+from .wires import CATEGORY, attributes, progress
 
-_PIXELS_PER_FLUX2_TOKEN = 16
+_PIXELS_PER_FLUX_TOKEN = 16
 _HEAD_WIDTH = 128
 
 
@@ -63,7 +65,7 @@ class LoadHdrFluxModel(io.ComfyNode):
     def execute(cls, models: str) -> Any:
         trained = find_trained(folder_named(models), "brackets")
         assert trained.transformer is not None, "the route brackets has one"
-        config = json.loads((trained.transformer / "config.json").read_text(encoding="utf-8"))
+        config = read_json_object(trained.transformer / "config.json", "run `dvc repro train_flux_full`")
         if config["attention_head_dim"] != _HEAD_WIDTH:
             raise HdrgenError(
                 f"{trained.transformer}: its heads are {config['attention_head_dim']} wide, and ComfyUI's FLUX has "
@@ -124,11 +126,7 @@ class HdrFluxSampler(io.ComfyNode):
                     tooltip="Code values, one picture for each EV, or Reinhard and log. None of latent.",
                 ),
                 io.Latent.Output("latent", tooltip="The latents, for HDR VAE Decode."),
-                io.String.Output(
-                    "evs",
-                    tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
-                ),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                *evs_and_metadata(),
             ],
         )
 
@@ -155,21 +153,21 @@ class HdrFluxSampler(io.ComfyNode):
         empty = _empty_latent(model, width, height)
         noise = comfy.sample.prepare_noise(empty, seed)
         if flux2:
-            sigmas = get_schedule(steps, width * height // _PIXELS_PER_FLUX2_TOKEN**2)
+            sigmas = get_schedule(steps, width * height // _PIXELS_PER_FLUX_TOKEN**2)
         else:
             sigmas = comfy.samplers.calculate_sigmas(
                 model.get_model_object("model_sampling"), "simple", steps
             )
-        asked = renditions or (None,)
-        move, latents = progress(steps * len(asked)), []
-        for number, rendition in enumerate(asked):
-            positive, away = (_asked(rendition, text) for text in (prompt, negative))
+        samples = renditions or (None,)
+        move, latents = progress(steps * len(samples)), []
+        for number, rendition in enumerate(samples):
 
             def on_step(step: int, *_: object, before: int = number * steps) -> None:
-                move(before + step + 1, steps * len(asked))
+                move(before + step + 1, steps * len(samples))
 
             conditioning = [
-                _conditioning(clip, text, None if flux2 else guidance) for text in (positive, away)
+                _conditioning(clip, _prompt(rendition, text), None if flux2 else guidance)
+                for text in (prompt, negative)
             ]
             latents.append(
                 comfy.sample.sample_custom(
@@ -191,8 +189,8 @@ class HdrFluxSampler(io.ComfyNode):
             if renditions
             else ExecutionBlocker("The route latent makes no pictures: connect its latent to HDR VAE Decode.")
         )
-        said = listed([rendition.ev for rendition in renditions if rendition.curve == "logc4"])
-        made = attributes(
+        evs_text = listed([rendition.ev for rendition in renditions if rendition.curve == "logc4"])
+        metadata = attributes(
             route,
             prompt=prompt,
             negative_prompt=negative or None,
@@ -200,10 +198,10 @@ class HdrFluxSampler(io.ComfyNode):
             steps=steps,
             guidance=guidance,
             size=f"{width}x{height}",
-            evs=said or None,
+            evs=evs_text or None,
             sampled_by="ComfyUI",
         )
-        return io.NodeOutput(pictures, {"samples": batch}, said, made)
+        return io.NodeOutput(pictures, {"samples": batch}, evs_text, metadata)
 
 
 def _is_flux2(model: Any) -> bool:
@@ -221,14 +219,15 @@ def _renditions(route: Route, evs: str) -> tuple[Rendition, ...]:
     if route == "dual":
         return DUAL
     values = parse_evs(evs)
-    if len(set(values)) < max(2, len(values)):
-        raise HdrgenError(f"the EVs must be two or more numbers that differ, not {evs!r}")
+    check_differ(values)
+    if len(values) < 2:
+        raise HdrgenError(f"exposures are two or more; give as many EVs, not {evs!r}")
     return brackets(values)
 
 
-def _asked(rendition: Rendition | None, text: str) -> str:
+def _prompt(rendition: Rendition | None, text: str) -> str:
     # What guidance leads away from is of the same rendition: it is to sharpen the scene, not the exposure.
-    return text if rendition is None else rendition.asked(text)
+    return text if rendition is None else rendition.prompt(text)
 
 
 def _conditioning(clip: Any, text: str, distilled_guidance: float | None) -> Any:
@@ -241,8 +240,7 @@ def _conditioning(clip: Any, text: str, distilled_guidance: float | None) -> Any
 def _empty_latent(model: Any, width: int, height: int) -> Tensor:
     latents = model.get_model_object("latent_format")
     side = latents.spacial_downscale_ratio
-    if width % 16 or height % 16:
-        raise HdrgenError(f"a size of {width}x{height} does not fit FLUX: sides must be multiples of 16")
+    check_size(width, height, _PIXELS_PER_FLUX_TOKEN)
     return torch.zeros(1, latents.latent_channels, height // side, width // side)
 
 
@@ -312,14 +310,14 @@ def read_lora(path: Path) -> tuple[dict[str, Tensor], float]:
     try:
         with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dictionary
-            said = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+            adapter = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise HdrgenError(f"{path}: cannot be read ({error})") from None
     if not weights or not all(".lora_" in name for name in weights):
         raise HdrgenError(f"{path}: is no LoRA as train_flux_lora saves it")
-    if said.get("transformer.rank_pattern") or said.get("transformer.alpha_pattern"):
+    if adapter.get("transformer.rank_pattern") or adapter.get("transformer.alpha_pattern"):
         raise HdrgenError(
             f"{path}: its layers have ranks or alphas of their own, which cannot be added as one"
         )
-    rank, alpha = said.get("transformer.r"), said.get("transformer.lora_alpha")
+    rank, alpha = adapter.get("transformer.r"), adapter.get("transformer.lora_alpha")
     return weights, float(alpha) / float(rank) if rank and alpha else 1.0

@@ -15,11 +15,11 @@ from hdrgen.qc.preview import linear_ap1, preview_code8
 from hdrgen.qc.statistics import luminance_of, statistics
 from hdrgen.runtime.scheduling import cores
 
+from .colour import BETWEEN
 from .files import scene_image, write_temporary
 from .wires import CATEGORY, image_of, progress, space_input
 
 FALSE_COLOUR = "false colour"
-_BETWEEN = " | "
 _LINES_PIXELS = 22
 
 
@@ -47,8 +47,8 @@ class HdrPreview(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "view",
-                    options=[*(_BETWEEN.join(shown) for shown in views()), FALSE_COLOUR],
-                    default=_BETWEEN.join(ocio.display_view()),
+                    options=[*(BETWEEN.join(shown) for shown in views()), FALSE_COLOUR],
+                    default=BETWEEN.join(ocio.display_view()),
                     tooltip="Display and view of the OpenColorIO configuration, or a colour for each stop around mid-grey.",
                 ),
             ],
@@ -67,7 +67,7 @@ class HdrPreview(io.ComfyNode):
             if view == FALSE_COLOUR:
                 code8 = false_colour(luminance_of(image) * 2.0**exposure)
             else:
-                display, _, name = view.partition(_BETWEEN)
+                display, _, name = view.partition(BETWEEN)
                 code8 = preview_code8(
                     linear_ap1(image), exposure_stops=exposure, display=display, view=name, threads=cores()
                 )
@@ -75,8 +75,8 @@ class HdrPreview(io.ComfyNode):
             shown.append(np.divide(code8, np.float32(255), dtype=np.float32))
             files.append(write_temporary(_captioned(code8, reports[-1]), "preview"))
             move(number, len(light))
-        said = "\n\n".join(reports)
-        return io.NodeOutput(image_of(shown), said, ui={"images": files, "text": [said]})
+        report_text = "\n\n".join(reports)
+        return io.NodeOutput(image_of(shown), report_text, ui={"images": files, "text": [report_text]})
 
 
 def report(linear: NDArray[np.float32], space: str) -> str:

@@ -1,8 +1,7 @@
 """Nodes that make light of code values: bit depth, exposure stacks, tone-mapped pairs."""
 
-from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from comfy_api.latest import io
@@ -11,19 +10,17 @@ from torch import Tensor, from_numpy
 
 from hdrgen.colour.primaries import AP1, SPACES
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.exposure.ev_list import DEFAULT_EVS, listed, parse_evs_or_auto
 from hdrgen.images.conversion import from_chromaticities
 from hdrgen.images.encoded import CODE_ENCODINGS, encoding_named, shows_srgb
 from hdrgen.images.provenance import Attributes
-from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
-from hdrgen.inference.bit_depth import Expander
-from hdrgen.inference.exposure_fusion import StackMerger
-from hdrgen.inference.tone_fusion import Fuser
-from hdrgen.routes.bracket import listed
+from hdrgen.inference.backends import load_network
+from hdrgen.routes.expand import keep_clipped
 from hdrgen.routes.merge import merge_stack
-from hdrgen.routes.stack import FEWEST, MOST, Pictures, Stack, stack_of
+from hdrgen.routes.stack import FEWEST, MOST, ExposureStack, Pictures, estimates_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
 from hdrgen.routes.stack_faults import failures
+from hdrgen.runtime.choices import Backend, MergeMethod
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 
@@ -42,21 +39,6 @@ from .wires import (
 ENCODINGS = [name for name in CODE_ENCODINGS if name != "linear"]
 LIGHT = "light (ACEScg)"
 AUTO = "auto"
-
-
-@cache
-def _expander(backend: Backend) -> Expander:
-    return load_expander(backend=backend)
-
-
-@cache
-def _merger(backend: Backend) -> StackMerger:
-    return load_merger(backend=backend)
-
-
-@cache
-def _fuser(backend: Backend) -> Fuser:
-    return load_fuser(backend=backend)
 
 
 class BitDepthExpander(io.ComfyNode):
@@ -104,14 +86,14 @@ class BitDepthExpander(io.ComfyNode):
         batch = pictures_of(pictures)
         curve = encoding_named(_encoding(encoding, batch))
         move = progress(len(pictures))
+        expander = load_network("bit_depth", backend=backend)
         codes, light = [], []
         for number, picture in enumerate(batch, 1):
             code8 = quantise8(picture)
-            code = _expander(backend).expand(code8, strength=strength, threads=cores())
+            code = expander.expand(code8, strength=strength, threads=cores())
             linear = np.asarray(curve.decode(code), np.float32)
             light.append(from_chromaticities(linear, curve.chromaticities, space, threads=cores()))
-            code[code8 == 255] = 1  # what was clipped says "at least", which the merger has to know
-            codes.append(np.clip(code, 0, 1))
+            codes.append(keep_clipped(code, code8))
             move(number, len(pictures))
         return io.NodeOutput(image_of(codes), image_of(light))
 
@@ -130,7 +112,7 @@ class LuminanceStackMerger(io.ComfyNode):
                 io.Image.Input("pictures", tooltip="The exposures as one batch, in the order of the EVs."),
                 io.String.Input(
                     "evs",
-                    default="-2 0 2 4",
+                    default=listed(DEFAULT_EVS),
                     tooltip="EV of each picture, lowest is darkest and holds the highlights; or auto, to find them from the pictures.",
                 ),
                 io.Combo.Input(
@@ -141,7 +123,7 @@ class LuminanceStackMerger(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
-                    options=["learned", "closed", "debevec", "robertson"],
+                    options=list(get_args(MergeMethod)),
                     default="learned",
                     tooltip="The network, or a classical merge: inverse variance, OpenCV's Debevec or Robertson.",
                 ),
@@ -205,7 +187,7 @@ class LuminanceStackMerger(io.ComfyNode):
         nearest = min(stack.evs, key=lambda ev: abs(ev - reference_ev))
         merged = merge_stack(
             stack,
-            partial(_merger, backend),
+            lambda: load_network("exposure_fusion", backend=backend),
             method=method,
             align=align,
             reference_ev=nearest,
@@ -218,7 +200,7 @@ class LuminanceStackMerger(io.ComfyNode):
             merged.linear, stack.chromaticities, space, threads=cores(), in_place=True
         )
         move(2, 2)
-        made = attributes(
+        added = attributes(
             "brackets",
             source_encoding=stack.name,
             source_evs=listed(stack.evs),
@@ -226,13 +208,13 @@ class LuminanceStackMerger(io.ComfyNode):
             merge_weights=merged.weights,
         )
         return io.NodeOutput(
-            image_of([light]), from_numpy(merged.confidence[None]), {**(metadata or {}), **made}
+            image_of([light]), from_numpy(merged.confidence[None]), {**(metadata or {}), **added}
         )
 
 
 def _stack(
     pictures: list[NDArray[np.float32]], evs: str, encoding: str, ceiling: str, *, checked: bool
-) -> Stack:
+) -> ExposureStack:
     if not FEWEST <= len(pictures) <= MOST:
         raise HdrgenError(f"a stack is a batch of {FEWEST} to {MOST} exposures, not {len(pictures)}")
     end = parse_ceiling(ceiling, "ceiling")
@@ -247,30 +229,25 @@ def _stack(
     batch = Pictures(
         called, codes, encoding, key, chromaticities, (None,) * len(codes), (), ceilings=ceilings
     )
-    stack = stack_of(batch, _evs(len(codes), evs), checked=checked)
+    stack = estimates_of(batch, _evs(len(codes), evs), checked=checked)
     if len(stack.codes) < len(pictures):
         raise HdrgenError(f"{'; '.join(stack.notes)}; take it out of the batch, or do not check the EVs")
     return stack
 
 
-def _encoding(asked: str, pictures: list[NDArray[np.float32]]) -> str:
-    """Return the encoding asked for, or the one that the codes can only be."""
-    if asked != AUTO:
-        return asked
+def _encoding(encoding: str, pictures: list[NDArray[np.float32]]) -> str:
+    """Return the encoding, or of ``auto`` the one that the codes can only be."""
+    if encoding != AUTO:
+        return encoding
     if not shows_srgb([quantise8(picture[::2, ::2]) for picture in pictures]):
         raise HdrgenError("the codes may be sRGB or LogC4; choose the encoding, such as srgb or logc4")
     return "srgb"
 
 
-def _evs(count: int, asked: str) -> list[float] | Literal["auto"]:
+def _evs(count: int, text: str) -> list[float] | Literal["auto"]:
     """Return the EV of each picture in the batch's order."""
-    if asked.strip().lower() == "auto":
-        return "auto"
-    try:
-        evs = parse_evs(asked)
-    except HdrgenError as error:
-        raise HdrgenError(f"{error}; or auto") from None
-    if len(evs) != count:
+    evs = parse_evs_or_auto(text)
+    if evs != "auto" and len(evs) != count:
         raise HdrgenError(f"there are {count} pictures, but {len(evs)} EVs: {listed(evs)}")
     return evs
 
@@ -321,17 +298,17 @@ class ToneFusion(io.ComfyNode):
         pairs = list(zip(pictures_of(reinhard), pictures_of(log), strict=True))
         if primaries not in SPACES:
             raise HdrgenError(f"unknown primaries {primaries!r}; known are {', '.join(SPACES)}")
-        move, light, fuser = progress(len(pairs)), [], _fuser(backend)
+        move, light, fuser = progress(len(pairs)), [], load_network("tone_fusion", backend=backend)
         for number, pair in enumerate(pairs, 1):
             linear = fuser.fuse(*map(quantise8, pair), threads=cores())
             light.append(
                 from_chromaticities(linear, SPACES[primaries], space, threads=cores(), in_place=True)
             )
             move(number, len(pairs))
-        made = attributes(
+        added = attributes(
             "dual",
             source_primaries=primaries,
             log_ceiling=fuser.log_ceiling_linear,
             fuse_weights=fuser.digest,
         )
-        return io.NodeOutput(image_of(light), {**(metadata or {}), **made})
+        return io.NodeOutput(image_of(light), {**(metadata or {}), **added})

@@ -19,7 +19,7 @@ from torch import Tensor
 from hdrgen.colour.tone_maps import quantise8
 from hdrgen.images.conversion import LINEAR_SPACES
 from hdrgen.images.provenance import Attributes, made_by
-from hdrgen.inference.backends import Backend
+from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.progress import OnProgress
 

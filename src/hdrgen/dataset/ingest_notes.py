@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from hdrgen.images.exr import LOSES_NONFINITE, Compression
+from hdrgen.images.choices import Compression
+from hdrgen.images.exr import LOSES_NONFINITE
 
 _SHOWN = 8
 """Notes of files, those on most files first."""

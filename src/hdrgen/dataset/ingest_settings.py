@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from hdrgen.colour.encodings import ENCODINGS
-from hdrgen.images.exr import Compression
+from hdrgen.images.choices import Compression
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.scheduling import FrameWork
 

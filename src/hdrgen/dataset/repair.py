@@ -22,7 +22,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from hdrgen.colour.half_floats import INFINITE, MAGNITUDE, NEGATIVE, all_finite, to_single
-from hdrgen.images.exr import Compression
+from hdrgen.images.choices import Compression
 from hdrgen.images.light_statistics import awg4_luminance
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import FrameWork

@@ -14,7 +14,7 @@ from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
 from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
 from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.images.code_image import read_code8
-from hdrgen.inference.bit_depth import load_expander
+from hdrgen.inference.bit_depth import Expander
 from hdrgen.metrics.quality import judge
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -39,7 +39,7 @@ def expanders(weights: Mapping[str, Path], settings: EvaluateBitDepth) -> dict[s
     """Return all that are judged: closed forms, and U-Nets by name; at full strength on generated pictures."""
 
     def network(path: Path) -> Expand:
-        expander = load_expander(path)
+        expander = Expander.load(path)
         return lambda code8, kind: expander.expand(code8, strength=float(kind != "clean"))
 
     return {

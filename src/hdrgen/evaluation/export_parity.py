@@ -21,6 +21,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.export_decoders import flux_vae_graph, hdr_vae_graph
 from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.images.exr import read_exr
@@ -38,8 +39,7 @@ from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
 Light = NDArray[np.float32]
-EVS = (-2.0, 0.0, 2.0, 4.0)
-REFERENCE = EVS.index(0.0)
+REFERENCE = DEFAULT_EVS.index(0.0)
 
 
 ModelName = Literal["tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae_decoder", "flux_vae_decoder"]
@@ -222,8 +222,8 @@ def _codes(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple
 
 def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple[Tensor, ...]:
     encode = ENCODINGS["logc4_awg4"].encode
-    codes = [_code8(encode(linear * np.float32(2**ev)), noise_codes, rng)[0] for ev in EVS]
-    stack = estimates_of(codes, [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS])
+    codes = [_code8(encode(linear * np.float32(2**ev)), noise_codes, rng)[0] for ev in DEFAULT_EVS]
+    stack = estimates_of(codes, [bracket_tables("logc4_awg4", 8, ev, evs=DEFAULT_EVS) for ev in DEFAULT_EVS])
     stack = stack.corrected(stack.log2_errors())
     tables = (stack.log2, stack.weight, stack.lower, stack.upper)
     return *(table.contiguous() for table in tables), shown(stack.weight), torch.tensor([REFERENCE])

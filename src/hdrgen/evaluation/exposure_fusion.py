@@ -30,7 +30,7 @@ from hdrgen.exposure.classical_merge import (
 )
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
-from hdrgen.inference.exposure_fusion import load_merger
+from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.metrics.quality import judge, pu21_psnr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
@@ -71,7 +71,7 @@ def mergers(
         return _cells(pairs, settings, [8 if code.dtype == np.uint8 else 16 for code in aligned.codes])
 
     def network(path: Path) -> Merge:
-        merger = load_merger(path)
+        merger = StackMerger.load(path)
         return lambda _, aligned: (
             merger.merge(
                 aligned.codes,

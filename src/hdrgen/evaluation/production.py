@@ -17,7 +17,6 @@ from hdrgen.evaluation.gradients import smooth_gradients
 from hdrgen.evaluation.production_pictures import (
     FOOTAGE,
     RECONSTRUCTED,
-    ROUTES,
     Light,
     Models,
     deliver,
@@ -41,6 +40,7 @@ from hdrgen.metrics.latitude import (
     noise_floor_stops,
 )
 from hdrgen.metrics.production_figures import FIGURES, OF_GRADIENTS
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

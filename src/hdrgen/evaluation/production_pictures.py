@@ -6,7 +6,6 @@ half floats in ACEScg.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,19 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import AWG4
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.exposure.tone_map_tables import reinhard_table
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.conversion import assumed_chromaticities, to_chromaticities
 from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr
-from hdrgen.inference.bit_depth import Expander, load_expander
-from hdrgen.inference.exposure_fusion import StackMerger, load_merger
-from hdrgen.inference.tone_fusion import Fuser, load_fuser
+from hdrgen.inference.bit_depth import Expander
+from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.routes.bracket import bracket_file, bracket_suffix
 from hdrgen.routes.dual import fuse_files, tone_map_file
 from hdrgen.routes.expand import expand_file
 from hdrgen.routes.merge import merge_files
 from hdrgen.routes.write_exr import ACESCG
+from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
 
 FOOTAGE = "footage"
@@ -36,7 +37,6 @@ SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit",
 COMMANDS = ("expand", "merge", "fuse")
 RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
 """What is made of a frame."""
-ROUTES = ("brackets", "dual", "latent")
 INPUT_OF = {
     "expand": LOGC4_8BIT,
     "merge": LOGC4_8BIT,
@@ -47,33 +47,32 @@ INPUT_OF = {
 }
 """The one 8-bit picture that each begins with. Of the two that are fused it is the better one. The latent route has none:
 what it is to better is the 8-bit sRGB picture that an image model is made for."""
-EVS = (-2.0, 0.0, 2.0, 4.0)
 
 Light = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Models:
-    """Loads each network once, when it is first asked for: those released where no weights are given."""
+    """The networks, loaded when they are first needed and run in torch: those released where no weights are given."""
 
     bit_depth: Path | None = None
     exposure_fusion: Path | None = None
     tone_fusion: Path | None = None
 
-    @cached_property
+    @property
     def expander(self) -> Expander:
         """Of `hdrgen expand`."""
-        return load_expander(self.bit_depth)
+        return Expander.load(self.bit_depth)
 
-    @cached_property
+    @property
     def merger(self) -> StackMerger:
         """Of `hdrgen merge`."""
-        return load_merger(self.exposure_fusion)
+        return StackMerger.load(self.exposure_fusion)
 
-    @cached_property
+    @property
     def fuser(self) -> Fuser:
         """Of `hdrgen fuse`."""
-        return load_fuser(self.tone_fusion)
+        return Fuser.load(self.tone_fusion)
 
 
 def deliver(
@@ -110,10 +109,10 @@ def deliver(
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
         srgb, reinhard, log = (work / f"{part}.png" for part in (SRGB_8BIT, "reinhard", "log"))
-        brackets = [work / f"{name}{bracket_suffix(ev)}" for ev in EVS]
+        brackets = [work / f"{name}{bracket_suffix(ev)}" for ev in DEFAULT_EVS]
         bracket_file(footage, [srgb], [0.0], encoding="srgb", threads=threads)
-        bracket_file(footage, brackets, EVS, threads=threads)
-        logc4 = brackets[EVS.index(0.0)]
+        bracket_file(footage, brackets, DEFAULT_EVS, threads=threads)
+        logc4 = brackets[DEFAULT_EVS.index(0.0)]
         tone_map_file(footage, reinhard, log, threads=threads)
         for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
             convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
@@ -125,7 +124,7 @@ def deliver(
     return made
 
 
-def generated(folder: Path) -> Mapping[str, list[Path]]:
+def generated(folder: Path) -> Mapping[Route, list[Path]]:
     """Return the EXRs of each of `ROUTES` below a folder, as the stage `generate` leaves them.
 
     Raises

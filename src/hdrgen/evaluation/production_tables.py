@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 
 from hdrgen.evaluation.production import GENERATED, GRADIENTS, KINDS, Validated
-from hdrgen.evaluation.production_pictures import FOOTAGE, INPUT_OF, ROUTES
+from hdrgen.evaluation.production_pictures import FOOTAGE, INPUT_OF
 from hdrgen.metrics.continuity import codes_per_stop
 from hdrgen.metrics.production_figures import FIGURES
 from hdrgen.metrics.quality import summarise
 from hdrgen.metrics.verdicts import Verdict, verdict
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.metrics_file import Figures
 
 KEYS = ("source", "kind", "figure")

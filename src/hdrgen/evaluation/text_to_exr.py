@@ -31,7 +31,6 @@ from hdrgen.evaluation.scene_classifier import (
 from hdrgen.evaluation.text_to_exr_tables import (
     BASE,
     FRAMES,
-    ROUTES,
     accuracy_by_kind,
     adherence_by_kind,
     base_against_brackets,
@@ -49,6 +48,7 @@ from hdrgen.metrics.generated import (
     tone_bins,
 )
 from hdrgen.metrics.quality import summarise
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress

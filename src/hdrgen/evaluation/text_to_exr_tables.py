@@ -11,7 +11,6 @@ from hdrgen.metrics.quality import summarise
 from hdrgen.runtime.metrics_file import Figures, picked
 
 BASE, FRAMES = "base", "frames"
-ROUTES = ("brackets", "dual", "latent")
 PLOTTED = ("adherence", "stops", "peak_linear", "clipped_fraction", "consistency_pu21_psnr")
 """Figures that are plotted by prompt."""
 KEYS: Mapping[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.exposure.tone_map_tables import reinhard_table, tone_map_tables
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
-from hdrgen.inference.tone_fusion import load_fuser
+from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.inference.tone_mlp import load_mlp_fuser
 from hdrgen.metrics.quality import judge
 from hdrgen.runtime.errors import HdrgenError
@@ -178,7 +178,7 @@ def estimators(
     # In the precision that it was published in.
     result["published_mlp"] = load_mlp_fuser(mlp_weights, torch.float32).fuse
     for name, path in fuser_weights.items():
-        fuser = load_fuser(path)
+        fuser = Fuser.load(path)
         if fuser.log_ceiling_linear == log_ceiling_linear:
             result[name] = fuser.fuse
         else:

@@ -13,8 +13,8 @@ from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.family import load_flux
 from hdrgen.metrics.generated import Code8
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish
-from hdrgen.routes.trained_models import Route
+from hdrgen.routes.requests import GenerationRequest, Sampling
+from hdrgen.runtime.choices import Route
 
 _AT_ONCE = 16
 """Pictures of the base model that are denoised together."""
@@ -54,12 +54,12 @@ class TrainedRoutes:
             backend="torch",
             shared_noise=shared_noise,
         )
-        wishes = [Wish(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        requests = [GenerationRequest(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         sampling = Sampling(asked.size, asked.size, asked.steps, asked.guidance)
         return [
             RoutePicture(made.linear_awg4, made.intermediates)
-            for some in _parts(len(wishes), generator.at_once(sampling))
-            for made in generator.generate(wishes[some], sampling)
+            for some in _parts(len(requests), generator.at_once(sampling))
+            for made in generator.generate(requests[some], sampling)
         ]
 
     @torch.inference_mode()

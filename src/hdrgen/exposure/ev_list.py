@@ -1,8 +1,13 @@
-"""Exposure values as people write them: ``-2 0 2 4`` or ``-2,0,2,4``."""
+"""Exposure values as people write them: ``-2 0 2 4`` or ``-2,0,2,4``. Imports nothing heavy."""
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
 from hdrgen.runtime.errors import HdrgenError
+
+DEFAULT_EVS = (-2.0, 0.0, 2.0, 4.0)
+"""Of the brackets that the models are trained on, generate and are measured with."""
 
 FURTHEST_STOPS = 24
 """Beyond which half floats hold nothing of a picture."""
@@ -35,6 +40,45 @@ def parse_evs(text: str, called: str = "the EVs") -> list[float]:
             f"{called} {text}: must be numbers such as -2 0 2 4, within {FURTHEST_STOPS} stops of 0"
         )
     return good
+
+
+def parse_evs_or_auto(text: str, called: str = "the EVs") -> list[float] | Literal["auto"]:
+    """Return exposure values, see `parse_evs`, or ``auto`` where they are to be found from the pictures.
+
+    Raises
+    ------
+    HdrgenError
+        They are neither.
+    """
+    if text.strip().lower() == "auto":
+        return "auto"
+    try:
+        return parse_evs(text, called)
+    except HdrgenError as error:
+        raise HdrgenError(f"{error}; or auto") from None
+
+
+def check_differ(evs: Sequence[float]) -> None:
+    """Check that no exposure value is given twice.
+
+    Raises
+    ------
+    HdrgenError
+        One is.
+    """
+    if len(set(evs)) < len(evs):
+        raise HdrgenError(f"the EVs {listed(evs)} must differ")
+
+
+def listed(evs: Sequence[float]) -> str:
+    """Return exposure values as a person reads and types them.
+
+    Examples
+    --------
+    >>> listed([-2.0, -0.0, 2.5])
+    '-2 0 2.5'
+    """
+    return " ".join(f"{ev + 0.0:g}" for ev in evs)
 
 
 def parts(text: str) -> list[str]:

@@ -28,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.json_file import read_json_object
 
 Family = Literal["klein", "flux1"]
 
@@ -169,7 +170,7 @@ def verify_checkpoint(path: Path, *, source: str | None = None, revision: str | 
     HdrgenError
         It is no diffusers folder, of another family, incomplete, damaged, or holds pickled weights.
     """
-    index = _read_json(path / "model_index.json", "is this a diffusers checkpoint folder?")
+    index = read_json_object(path / "model_index.json", "is this a diffusers checkpoint folder?")
     pipeline = index.get("_class_name")
     layout = _LAYOUTS.get(str(pipeline))
     if layout is None:
@@ -187,11 +188,11 @@ def verify_checkpoint(path: Path, *, source: str | None = None, revision: str | 
         folder = path / name
         _refuse_pickles(folder)
         if name.startswith("tokenizer"):
-            _read_json(folder / "tokenizer_config.json", "the checkpoint is incomplete; get it again")
+            read_json_object(folder / "tokenizer_config.json", "the checkpoint is incomplete; get it again")
         elif name == "scheduler":
-            _read_json(folder / "scheduler_config.json", "the checkpoint is incomplete; get it again")
+            read_json_object(folder / "scheduler_config.json", "the checkpoint is incomplete; get it again")
         else:
-            _read_json(folder / "config.json", "the checkpoint is incomplete; get it again")
+            read_json_object(folder / "config.json", "the checkpoint is incomplete; get it again")
             stem = "model" if library == "transformers" else "diffusion_pytorch_model"
             components.append(_component(folder, name, class_name, stem))
     distilled = index.get("is_distilled") is True
@@ -208,7 +209,7 @@ def check_memory(checkpoint: Checkpoint, available_bytes: int, where: str = "mem
     available_bytes
         What is free, see `available_memory`.
     where
-        What the message calls it.
+        What a message calls this memory.
 
     Returns
     -------
@@ -262,7 +263,7 @@ def read_reference(path: Path) -> Checkpoint:
     HdrgenError
         There is no such file, or as `find_checkpoint`.
     """
-    match _read_json(path, "run the stage base_model"):
+    match read_json_object(path, "run the stage base_model"):
         case {"hub_id": str(hub_id), "revision": str(revision)}:
             return find_checkpoint(hub_id, revision)
         case {"folder": str(folder)}:
@@ -272,8 +273,10 @@ def read_reference(path: Path) -> Checkpoint:
 
 def _cached(hub_id: str, revision: str | None) -> Checkpoint:
     """Return the checkpoint of a hub id out of the local cache; raises `LocalEntryNotFoundError` if it is not there."""
-    found = snapshot_download(hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True)
-    return verify_checkpoint(Path(found), source=hub_id, revision=Path(found).name)
+    snapshot = snapshot_download(
+        hub_id, revision=revision, allow_patterns=[*_DOWNLOADED], local_files_only=True
+    )
+    return verify_checkpoint(Path(snapshot), source=hub_id, revision=Path(snapshot).name)
 
 
 def _download(hub_id: str, revision: str | None) -> Path:
@@ -359,23 +362,11 @@ def _weight_files(folder: Path, stem: str) -> list[Path]:
     """Return a component's weights: one file, or the parts that its index names."""
     index = folder / f"{stem}.safetensors.index.json"
     if index.is_file():
-        parts = _read_json(index, "get it again").get("weight_map")
+        parts = read_json_object(index, "get it again").get("weight_map")
         if not isinstance(parts, dict) or not parts:
             raise HdrgenError(f"{index}: names no weights; get it again")
         return [folder / part for part in sorted(set(parts.values()))]
     return [folder / f"{stem}.safetensors"]
-
-
-def _read_json(path: Path, way_out: str) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HdrgenError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); {way_out}"
-        ) from None
-    if not isinstance(document, dict):
-        raise HdrgenError(f"{path}: not an object of JSON; {way_out}")
-    return document
 
 
 def _gb(count: int) -> str:

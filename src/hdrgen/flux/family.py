@@ -32,11 +32,11 @@ PROMPT_TOKENS = 512
 """Tokens that prompts are padded to."""
 OnStep = Callable[[int, int], None]
 Embedded = dict[str, Tensor]
-"""What the transformer is told of prompts, by the names of its arguments; one row for each prompt."""
+"""Conditioning of the transformer, by the names of its arguments; one row for each prompt."""
 
 
 class Flux(ABC):
-    """A loaded checkpoint; parts that were left out when it was loaded cannot be asked for.
+    """A loaded checkpoint; parts that were left out when it was loaded cannot be used.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Flux(ABC):
 
     pipeline_class: ClassVar[type[DiffusionPipeline]]
     classifier_free: ClassVar[bool]
-    """Whether guidance always compares with another prompt; else it is told to the transformer, at no cost."""
+    """Whether guidance always compares with a negative prompt; else it is an input of the transformer, at no cost."""
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
@@ -76,7 +76,7 @@ class Flux(ABC):
 
     @abstractmethod
     def embedded(self, prompts: Sequence[str]) -> Embedded:
-        """Return what the transformer is told of prompts."""
+        """Return the transformer's conditioning on prompts."""
 
     @abstractmethod
     def velocity(
@@ -91,7 +91,7 @@ class Flux(ABC):
         tokens, time
             Mixed with noise, and the share of the noise, ``(B,)`` from 0 to 1.
         embedded
-            Of the prompts.
+            What `embedded` returned for the prompts.
         grid
             Rows and columns of tokens.
         """
@@ -118,11 +118,11 @@ class Flux(ABC):
         height, width
             Pixels, multiples of `pixels_per_token`.
         steps
-            Of the Euler sampler.
+            Steps of the Euler sampler.
         guidance
             Scale of guidance; 1 is none.
         negative_prompts
-            What guidance leads away from, one for each prompt; None is the empty prompt.
+            What guidance moves each picture away from, one for each prompt; None is the empty prompt.
         on_step
             Called with (steps done, steps in all); what it raises ends the sampling.
         """
@@ -162,9 +162,9 @@ class Klein(Flux):
 
     def read_part(self, prompt: str) -> str:  # noqa: D102 - as its base
         tokenizer = self.pipeline.tokenizer
-        asked = [{"role": "user", "content": prompt}]
+        chat = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(
-            asked, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            chat, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         return _read_part(prompt, text, tokenizer, self.prompt_tokens)
 
@@ -184,7 +184,7 @@ class Klein(Flux):
         self, transformer: ModelMixin, tokens: Tensor, time: Tensor, embedded: Embedded, grid: tuple[int, int]
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
-        answer: Tensor = transformer(
+        velocity: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,
             img_ids=picture_ids(*grid).to(tokens.device),
@@ -192,13 +192,13 @@ class Klein(Flux):
             guidance=None,
             **embedded,
         ).sample
-        return answer
+        return velocity
 
     def _guided(self, prompts: list[str], guidance: float, negative_prompts: list[str]) -> dict[str, Any]:
-        asked: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
+        arguments: dict[str, Any] = {"prompt": prompts, "guidance_scale": guidance}
         if any(negative_prompts) and guidance > 1:
-            asked["negative_prompt_embeds"] = self.embedded(negative_prompts)["encoder_hidden_states"]
-        return asked
+            arguments["negative_prompt_embeds"] = self.embedded(negative_prompts)["encoder_hidden_states"]
+        return arguments
 
     def _from_pipeline(self, latents: Tensor) -> Tensor:
         return pack(normalise(self.pipeline.vae, patchify(latents)))
@@ -210,7 +210,7 @@ class Flux1(Flux):
     pipeline_class = FluxPipeline
     classifier_free = False
     TRAINING_GUIDANCE = 1.0
-    """What the transformer is told while it is trained: guidance is left to the sampler."""
+    """The transformer's guidance input while it is trained: guidance is left to the sampler."""
 
     def read_part(self, prompt: str) -> str:  # noqa: D102
         return _read_part(prompt, prompt, self.pipeline.tokenizer_2, self.prompt_tokens)
@@ -223,8 +223,8 @@ class Flux1(Flux):
     def picture(self, tokens: Tensor, height: int, width: int) -> Tensor:  # noqa: D102
         vae, side = self.pipeline.vae, self.pixels_per_token
         latents = functional.pixel_shuffle(unpack(tokens, height // side, width // side), 2)
-        answer: Tensor = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
-        return answer
+        decoded: Tensor = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+        return decoded
 
     @torch.no_grad()
     def embedded(self, prompts: Sequence[str]) -> Embedded:  # noqa: D102
@@ -238,7 +238,7 @@ class Flux1(Flux):
     ) -> Tensor:
         length = embedded["encoder_hidden_states"].shape[1]
         guided = transformer.config.guidance_embeds
-        answer: Tensor = transformer(
+        velocity: Tensor = transformer(
             hidden_states=tokens,
             timestep=time,
             img_ids=picture_ids(*grid)[:, :3].to(tokens),
@@ -246,7 +246,7 @@ class Flux1(Flux):
             guidance=torch.full_like(time, self.TRAINING_GUIDANCE) if guided else None,
             **embedded,
         ).sample
-        return answer
+        return velocity
 
     @property
     def prompt_tokens(self) -> int:  # noqa: D102

@@ -168,14 +168,14 @@ def _least_squares(features: Tensor, wanted: Tensor, rng: torch.Generator) -> tu
     places = [torch.randint(size, (_REGRESSED_PLACES,), generator=rng) for size in (count, height, width)]
     picture, row, column = places
     window = torch.arange(3)
-    seen = padded[
+    windows = padded[
         picture[:, None, None, None],
         torch.arange(channels)[:, None, None],
         row[:, None, None, None] + window[:, None],
         column[:, None, None, None] + window,
     ].flatten(1)
-    seen = functional.pad(seen, (0, 1), value=1.0).double()
-    gram = seen.T @ seen
+    windows = functional.pad(windows, (0, 1), value=1.0).double()
+    gram = windows.T @ windows
     gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
-    answer = torch.linalg.solve(gram, seen.T @ wanted[picture, :, row, column].double()).float()
-    return answer[:-1].T.reshape(-1, channels, 3, 3).contiguous(), answer[-1].contiguous()
+    solution = torch.linalg.solve(gram, windows.T @ wanted[picture, :, row, column].double()).float()
+    return solution[:-1].T.reshape(-1, channels, 3, 3).contiguous(), solution[-1].contiguous()

@@ -1,4 +1,4 @@
-"""Renditions: the ways a fine-tuned model shows one scene, each asked for by a few words after the prompt.
+"""Renditions: the ways a fine-tuned model shows one scene, each asked for by a few words before the prompt.
 
 The words come from here in training and in generation alike, so a prompt's own words never decide an exposure.
 """
@@ -30,12 +30,12 @@ class Rendition:
 
     @property
     def words(self) -> str:
-        """Return what is said to the model."""
+        """Return what the prompt begins with."""
         return f"LogC4, EV {self.ev:+g}" if self.curve == "logc4" else f"{self.curve} tone map"
 
-    def asked(self, prompt: str) -> str:
-        """Return a prompt that asks for this rendition."""
-        return f"{self.words}: {prompt}" if prompt else self.words
+    def prompt(self, scene: str) -> str:
+        """Return the prompt for this rendition of a scene in words; an empty one asks for the rendition alone."""
+        return f"{self.words}: {scene}" if scene else self.words
 
     def encode(self, linear_awg4: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return codes from 0 to 1, clipped as an 8-bit picture is."""

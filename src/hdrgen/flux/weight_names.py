@@ -23,7 +23,7 @@ def check_weights(model: nn.Module, folder: Path, way_out: str = "get it again")
     folder
         Of one component of a checkpoint.
     way_out
-        What the message ends with.
+        What to do about it, at the end of the message.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from hdrgen.colour.primaries import (
     convert_primaries,
 )
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.geometry import aspect_notes
 from hdrgen.images.provenance import header_notes, left_behind
 from hdrgen.images.scene_image import (
@@ -143,7 +144,7 @@ def multiply_by_alpha(linear: NDArray[np.float32], alpha: Picture) -> tuple[str,
     return ("RGB was multiplied by alpha, as EXR wants it",)
 
 
-def clamped_notes(clamped_values: int, compression: exr.Compression) -> tuple[str, ...]:
+def clamped_notes(clamped_values: int, compression: Compression) -> tuple[str, ...]:
     """Return what a person should know of values that half floats could not hold in an EXR of some compression."""
     if not clamped_values:
         return ()

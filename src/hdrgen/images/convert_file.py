@@ -11,6 +11,7 @@ from hdrgen.colour import ocio
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.colour.stated_colour import NotUnderstood, from_interop_id
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.code_image import WRITTEN_SUFFIXES, code_format, read_code, write_code
 from hdrgen.images.conversion import (
     LINEAR_SPACES,
@@ -57,7 +58,7 @@ def convert_file(
     target_space: str,
     layer: str | None = None,
     part: int | str | None = None,
-    compression: exr.Compression = "zip",
+    compression: Compression = "zip",
     bits: Literal[8, 16] = 16,
     overflow: Literal["raise", "clamp"] = "raise",
     threads: int = 2,
@@ -153,7 +154,7 @@ def convert_file(
     return Converted(taken.space, target_name, width, height, clipped_fraction, clamped, tuple(notes))
 
 
-def _write_data(source: Path, target: Path, image: SceneImage, compression: exr.Compression) -> Converted:
+def _write_data(source: Path, target: Path, image: SceneImage, compression: Compression) -> Converted:
     """Write data with its numbers untouched: as halves where it is stored so, else as 32-bit floats.
 
     Raises

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.half_floats import all_finite, to_half
 from hdrgen.colour.primaries import AP0, Chromaticities
+from hdrgen.images.choices import Compression
 from hdrgen.images.exr_file import is_utf8, library_file
 from hdrgen.images.geometry import Geometry, size_of
 from hdrgen.images.written_exr import as_os_error, check_whole
@@ -27,10 +28,6 @@ log = logging.getLogger(__name__)
 
 HALF_MAX = 65504.0
 ATTRIBUTE_NAME_MAX = 31  # longer names need the long-names flag, which Nuke and older readers refuse
-
-Compression = Literal[
-    "none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k", "zstd"
-]
 
 _COMPRESSION = {
     "none": OpenEXR.NO_COMPRESSION,

@@ -1,16 +1,17 @@
-"""What does a model's work: torch, or onnxruntime on the exported graph, with or without TensorRT.
+"""Loading the released models, and what runs them: torch, or onnxruntime on the exported graph, with or without TensorRT.
 
-``auto`` is what `hdrgen bench` found to be fastest on this machine, and torch where it has not been asked. What people
-use loads its models here; stages that judge them load those in torch, whatever was found. Graphs are exported when they
-are first asked for, and kept in the user's cache by the digest of their weights.
+``auto`` is what `hdrgen bench` measured to be fastest on this machine, and torch where it has not run. Stages that
+evaluate models load them in torch, whatever was measured. Graphs are exported when they are first needed, and kept in
+the user's cache by the digest of their weights.
 """
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -19,20 +20,19 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
-from hdrgen.models.bit_depth import MODEL as BIT_DEPTH
-from hdrgen.models.bit_depth import BitDepthUNet, load_bit_depth
-from hdrgen.models.exposure_fusion import MODEL as EXPOSURE_FUSION
-from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots, load_exposure_fusion
-from hdrgen.models.runtime_network import net_and_digest
+from hdrgen.models.bit_depth import BitDepthUNet
+from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots
+from hdrgen.models.runtime_network import Network, weights_digest
 from hdrgen.models.tiles import Tile
-from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
-from hdrgen.models.tone_fusion import ToneFuser, load_tone_fuser
+from hdrgen.models.tone_fusion import ToneFuser
+from hdrgen.models.weights import released_weights
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.choices import Backend
 
 if TYPE_CHECKING:
     from hdrgen.inference.onnx_graphs import Graph
 
-Backend = Literal["auto", "torch", "onnx", "tensorrt"]
+Model = Literal["tone_fusion", "bit_depth", "exposure_fusion"]
 FASTEST = "fastest_backends.json"
 
 
@@ -43,47 +43,54 @@ class Fastest(NamedTuple):
     pixels: int
 
 
-def load_fuser(weights: Path | None = None, backend: Backend = "auto") -> tone_fusion.Fuser:
-    """Load the fuser with these weights, or with the released ones.
+@overload
+def load_network(
+    model: Literal["tone_fusion"], weights: Path | None = ..., backend: Backend = ...
+) -> tone_fusion.Fuser: ...
+@overload
+def load_network(
+    model: Literal["bit_depth"], weights: Path | None = ..., backend: Backend = ...
+) -> bit_depth.Expander: ...
+@overload
+def load_network(
+    model: Literal["exposure_fusion"], weights: Path | None = ..., backend: Backend = ...
+) -> exposure_fusion.StackMerger: ...
+def load_network(model: Model, weights: Path | None = None, backend: Backend = "auto") -> Network[Any]:
+    """Load a model, once for each content of its weights and each backend.
+
+    Parameters
+    ----------
+    model
+        ``tone_fusion`` of `hdrgen fuse`, ``bit_depth`` of `hdrgen expand`, or ``exposure_fusion`` of `hdrgen merge`.
+    weights
+        Its weights; None are the released ones.
+    backend
+        What runs it, see `choices.Backend`.
 
     Raises
     ------
     HdrgenError
         The file is missing, damaged, or holds another model; or the backend is not installed.
     """
-    runtime = chosen(TONE_FUSION, backend)
+    in_torch, _ = _CLASSES[model]
+    runtime = chosen(model, backend)
     if runtime == "torch":
-        return tone_fusion.load_fuser(weights)
-    net, digest = net_and_digest(weights, TONE_FUSION, load_tone_fuser)
-    from hdrgen.inference.onnx_graphs import tone_fusion_graph  # noqa: PLC0415 - an extra
-
-    return ExportedFuser(net, digest, OnnxGraph(exported(tone_fusion_graph(net), digest), runtime))
+        return in_torch.load(weights)
+    path = weights or released_weights(model)
+    return _by_graph(model, path, weights_digest(path), runtime)
 
 
-def load_expander(weights: Path | None = None, backend: Backend = "auto") -> bit_depth.Expander:
-    """Load the expander; see `load_fuser`."""
-    runtime = chosen(BIT_DEPTH, backend)
-    if runtime == "torch":
-        return bit_depth.load_expander(weights)
-    net, digest = net_and_digest(weights, BIT_DEPTH, load_bit_depth)
-    from hdrgen.inference.onnx_graphs import bit_depth_graph  # noqa: PLC0415
+@lru_cache(maxsize=8)
+def _by_graph(model: Model, path: Path, digest: str, runtime: Runtime) -> Network[Any]:
+    from hdrgen.inference.onnx_graphs import GRAPHS  # noqa: PLC0415 - slow to import, and torch needs none
 
-    return ExportedExpander(net, digest, OnnxGraph(exported(bit_depth_graph(net), digest), runtime))
-
-
-def load_merger(weights: Path | None = None, backend: Backend = "auto") -> exposure_fusion.StackMerger:
-    """Load the merger; see `load_fuser`."""
-    runtime = chosen(EXPOSURE_FUSION, backend)
-    if runtime == "torch":
-        return exposure_fusion.load_merger(weights)
-    net, digest = net_and_digest(weights, EXPOSURE_FUSION, load_exposure_fusion)
-    from hdrgen.inference.onnx_graphs import exposure_fusion_graph  # noqa: PLC0415
-
-    return ExportedMerger(net, digest, OnnxGraph(exported(exposure_fusion_graph(net), digest), runtime))
+    in_torch, by_graph = _CLASSES[model]
+    net = in_torch.load_net(path)
+    return by_graph(net, digest, OnnxGraph(exported(GRAPHS[model](net), digest), runtime))
 
 
 class ExportedFuser(tone_fusion.Fuser):
-    """The fuser by its graph; tile by tile as the other."""
+    """The fuser by its graph, tile by tile as in torch."""
 
     def __init__(self, net: ToneFuser, digest: str, graph: OnnxGraph) -> None:
         super().__init__(net, digest, torch.float32)
@@ -164,6 +171,14 @@ class ExportedMerger(exposure_fusion.StackMerger):
         linear[tile.kept] = light[0][tile.kept_of_input]
 
 
+_CLASSES: Mapping[Model, tuple[type[Network[Any]], Callable[[Any, str, OnnxGraph], Network[Any]]]] = {
+    "tone_fusion": (tone_fusion.Fuser, ExportedFuser),
+    "bit_depth": (bit_depth.Expander, ExportedExpander),
+    "exposure_fusion": (exposure_fusion.StackMerger, ExportedMerger),
+}
+"""What runs each model in torch, and by its graph."""
+
+
 def exported(graph: "Graph", digest: str) -> Path:
     """Return a graph's file in the cache; exported, some ten seconds, where it is not there yet.
 
@@ -200,9 +215,9 @@ def remember_fastest(fastest: Mapping[str, Fastest]) -> None:
     known = _remembered()
     here = known.get(_machine())
     models = here if isinstance(here, dict) else {}
-    for model, found in fastest.items():
-        if found.pixels >= _pixels(models.get(model)):
-            models[model] = found._asdict()
+    for model, measured in fastest.items():
+        if measured.pixels >= _pixels(models.get(model)):
+            models[model] = measured._asdict()
     with replacing(cache_folder() / FASTEST) as temporary:
         temporary.write_text(json.dumps({**known, _machine(): models}, indent=2) + "\n", encoding="utf-8")
 

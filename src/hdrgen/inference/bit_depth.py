@@ -1,7 +1,5 @@
 """8-bit pictures of any size to float code values: what ``hdrgen expand`` runs."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,7 +25,7 @@ from hdrgen.models.pixel_unshuffled_unet import (
     receptive_radius,
     stride,
 )
-from hdrgen.models.runtime_network import net_and_digest, torch_threads
+from hdrgen.models.runtime_network import torch_threads
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 
 TILE = 4096
@@ -42,6 +40,9 @@ WIDER_RADIUS = 2 * WIDEST
 
 class Expander(PixelUnshuffledNetwork[BitDepthUNet]):
     """The bit-depth U-Net with its weights. See `PixelUnshuffledNetwork`."""
+
+    model = MODEL
+    load_net = staticmethod(load_bit_depth)
 
     def __init__(self, net: BitDepthUNet, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -123,14 +124,3 @@ class Expander(PixelUnshuffledNetwork[BitDepthUNet]):
 def _unshuffled(code8: Tensor, smooth: Tensor, band: int) -> tuple[Tensor, Tensor]:
     rows = np.s_[:, band * DOWNSCALE : (band + BAND) * DOWNSCALE]
     return pixel_unshuffle(code8[rows]), pixel_unshuffle(smooth[rows])
-
-
-def load_expander(weights: Path | None = None) -> Expander:
-    """Load the expander with these weights, or with the released ones.
-
-    Raises
-    ------
-    HdrgenError
-        The file is missing, damaged, or holds another model.
-    """
-    return Expander(*net_and_digest(weights, MODEL, load_bit_depth))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from hdrgen.models.exposure_fusion import (
     trust_and_correction,
 )
 from hdrgen.models.flat_areas import smooth_flat_areas
-from hdrgen.models.runtime_network import Network, net_and_digest, torch_threads
+from hdrgen.models.runtime_network import Network, torch_threads
 from hdrgen.models.stack_estimates import StackEstimates, consistent_pixels, estimates_of
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.runtime.errors import HdrgenError
@@ -59,6 +58,9 @@ class Merged:
 
 class StackMerger(Network[LuminanceStackProcessor]):
     """The luminance stack processor with its weights. See `Network`."""
+
+    model = MODEL
+    load_net = staticmethod(load_exposure_fusion)
 
     TILE: ClassVar[tuple[int, int]] = (2304, 4096)
     """Rows and columns of what one pass of the network keeps, in pixels."""
@@ -224,14 +226,3 @@ class Brackets:
         stack = self.stack((slice(None, height, step), slice(None, width, step)))
         for_network, reference = self.in_slots(stack)
         return Overview(stack.log2_errors(), reference, shown(for_network.weight))
-
-
-def load_merger(weights: Path | None = None) -> StackMerger:
-    """Load the merger with these weights, or with the released ones.
-
-    Raises
-    ------
-    HdrgenError
-        The file is missing, damaged, or holds another model.
-    """
-    return StackMerger(*net_and_digest(weights, MODEL, load_exposure_fusion))

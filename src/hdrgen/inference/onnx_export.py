@@ -34,7 +34,7 @@ def write_onnx(path: Path, graph: Graph, *, weights: str) -> None:
     path
         Where; the file appears whole or not at all.
     graph
-        What to write.
+        The model to write, with an example of its inputs.
     weights
         The digest of its weights.
 

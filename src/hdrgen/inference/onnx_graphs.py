@@ -6,8 +6,9 @@ looks almost right.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ class Signal:
     range
         Smallest and largest value; None is unbounded.
     unit
-        What 1 is.
+        What the number 1 stands for.
     """
 
     axes: tuple[str | int, ...]
@@ -185,6 +186,13 @@ def exposure_fusion_graph(net: LuminanceStackProcessor) -> Graph:
     return Graph(
         "exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), FLOOR_LINEAR
     )
+
+
+GRAPHS: Mapping[str, Callable[[Any], Graph]] = {
+    "tone_fusion": tone_fusion_graph,
+    "bit_depth": bit_depth_graph,
+    "exposure_fusion": exposure_fusion_graph,
+}
 
 
 def edge_padded(picture: Tensor, multiple: int, axis: int) -> Tensor:

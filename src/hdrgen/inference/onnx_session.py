@@ -48,10 +48,10 @@ class OnnxGraph:
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]], *, threads: int = 2) -> NDArray[np.float32]:
         """Return the graph's output for inputs by name."""
-        answer: NDArray[np.float32] = _session(self.path, self.runtime, threads).run(
+        output: NDArray[np.float32] = _session(self.path, self.runtime, threads).run(
             None, {name: np.ascontiguousarray(value) for name, value in inputs.items()}
         )[0]
-        return answer
+        return output
 
 
 def present_runtimes() -> list[Runtime]:

@@ -1,7 +1,5 @@
 """Fusing a Reinhard and a log picture of any size into scene-linear light: what ``hdrgen fuse`` runs."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from hdrgen.models.pixel_unshuffled_unet import (
     receptive_radius,
     stride,
 )
-from hdrgen.models.runtime_network import net_and_digest, torch_threads
+from hdrgen.models.runtime_network import torch_threads
 from hdrgen.models.tiles import Tile, in_threads, padded, tiles
 from hdrgen.models.tone_fusion import (
     FEATURES,
@@ -40,6 +38,9 @@ BAND = 8
 
 class Fuser(PixelUnshuffledNetwork[ToneFuser]):
     """The product's fuser with its weights. See `PixelUnshuffledNetwork`."""
+
+    model = MODEL
+    load_net = staticmethod(load_tone_fuser)
 
     def __init__(self, net: ToneFuser, digest: str, dtype: torch.dtype | None = None) -> None:
         super().__init__(net, digest, dtype)
@@ -132,14 +133,3 @@ class Fuser(PixelUnshuffledNetwork[ToneFuser]):
 def _band_index(reinhard: Tensor, log: Tensor, band: int) -> Tensor:
     rows = np.s_[:, band * DOWNSCALE : (band + BAND) * DOWNSCALE]
     return pixel_unshuffle(pair_index(reinhard[rows], log[rows]))
-
-
-def load_fuser(weights: Path | None = None) -> Fuser:
-    """Load the fuser with these weights, or with the released ones.
-
-    Raises
-    ------
-    HdrgenError
-        The file is missing, damaged, or holds another model.
-    """
-    return Fuser(*net_and_digest(weights, MODEL, load_tone_fuser))

@@ -13,8 +13,8 @@ from hdrgen.images.geometry import Window, cut, described, overlap
 from hdrgen.images.scene_image import read_scene_image
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.metrics.compare_plots import write_comparison_plot
-from hdrgen.metrics.correction import ScaleBy
 from hdrgen.metrics.full_reference import SMALLEST_SIDE, Comparison, compare_corrected, correct
+from hdrgen.runtime.choices import ScaleBy
 from hdrgen.runtime.errors import HdrgenError
 
 

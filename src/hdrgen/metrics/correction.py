@@ -4,7 +4,7 @@ A method that cannot know the exposure or the camera's curve is judged mostly on
 correction say nothing about tones any more, so whoever shows them names the correction.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hdrgen.colour.display import PQ_C1, PQ_C2, PQ_C3, PQ_M1, PQ_M2, PQ_PEAK_NITS
 from hdrgen.colour.primaries import AWG4, luminance, rgb_to_xyz
 from hdrgen.colour.units import FLOOR_LINEAR, NITS_PER_UNIT
+from hdrgen.runtime.choices import ScaleBy
 
 Array = NDArray[np.floating]
-ScaleBy = Literal["none", "median", "least_squares"]
 SCALES: tuple[ScaleBy, ...] = get_args(ScaleBy)
 
 # Hanji et al. (2022): degree, ridge, smallest light, and the scale of u'v' of LogLuv.

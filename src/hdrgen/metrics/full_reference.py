@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from hdrgen.colour.pu21 import MAX_NITS
 from hdrgen.colour.units import NITS_PER_UNIT
 from hdrgen.metrics import quality
-from hdrgen.metrics.correction import SCALES, ScaleBy, crf_corrected, scale_stops
+from hdrgen.metrics.correction import SCALES, crf_corrected, scale_stops
 from hdrgen.metrics.delta_e_itp import delta_e_itp
 from hdrgen.metrics.jod import PEAK_NITS, is_installed, jod
 from hdrgen.metrics.mu_law import psnr_mu
+from hdrgen.runtime.choices import ScaleBy
 from hdrgen.runtime.errors import HdrgenError
 
 Picture = NDArray[np.floating]

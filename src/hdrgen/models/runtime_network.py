@@ -1,20 +1,23 @@
 """A network with its weights as the product runs it: in the precision that the processor has in hardware."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from torch import nn
 
 from hdrgen.models.weights import released_weights
+from hdrgen.runtime.errors import HdrgenError
 
 NetT = TypeVar("NetT", bound=nn.Module)
 
 
-class Network(Generic[NetT]):
+class Network(ABC, Generic[NetT]):
     """What the product's models have in common.
 
     Parameters
@@ -27,6 +30,26 @@ class Network(Generic[NetT]):
         bf16 where the processor has it in hardware, else fp32.
     """
 
+    model: ClassVar[str]
+    """Of which its weights are, and the name of those released."""
+
+    @staticmethod
+    @abstractmethod
+    def load_net(path: Path) -> Any:
+        """Read weights as the network that is run."""
+
+    @classmethod
+    def load(cls, weights: Path | None = None) -> Self:
+        """Load it with these weights, or with the released ones; once for each content of the file.
+
+        Raises
+        ------
+        HdrgenError
+            The file is missing, damaged, or holds another model.
+        """
+        path = weights or released_weights(cls.model)
+        return _loaded(cls, path, weights_digest(path))  # type: ignore[return-value]
+
     def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
         self.digest = digest
         self._dtype = dtype or fastest_dtype()
@@ -36,10 +59,23 @@ class Network(Generic[NetT]):
         return torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == torch.bfloat16)
 
 
-def net_and_digest(weights: Path | None, model: str, load: Callable[[Path], NetT]) -> tuple[NetT, str]:
-    """Load the network with these weights, or with the released ones of the model; and their digest."""
-    path = weights or released_weights(model)
-    return load(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+@lru_cache(maxsize=8)
+def _loaded(kind: type[Network[Any]], path: Path, digest: str) -> Network[Any]:
+    return kind(kind.load_net(path), digest)
+
+
+def weights_digest(path: Path) -> str:
+    """Return the digest of a file of weights, see `Network`.
+
+    Raises
+    ------
+    HdrgenError
+        It cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise HdrgenError(f"{path}: no readable safetensors weights ({error})") from None
 
 
 def fastest_dtype() -> torch.dtype:

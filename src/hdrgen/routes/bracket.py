@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hdrgen import __version__
 from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.primaries import SPACES
+from hdrgen.exposure.ev_list import check_differ
 from hdrgen.images.code_image import write_pngs
 from hdrgen.images.conversion import read_for_codes
 from hdrgen.images.encoded import ENCODING, EV, PRIMARIES, encoding_named
@@ -28,20 +29,15 @@ _NAMED = re.compile(r"(?P<stem>.+)[._-]ev(?P<ev>[+-]?\d+(\.\d+)?)", re.IGNORECAS
 
 @dataclass(frozen=True)
 class Bracketed:
-    """What was bracketed: the encoding, and for each EV the share of pixels above the curve's ceiling."""
+    """What was bracketed: the encoding, and for each EV the fraction of pixels above the curve's ceiling."""
 
     width: int
     height: int
     encoding: str
     bits: int
     evs: tuple[float, ...]
-    clipped_shares: tuple[float, ...]
+    clipped_fractions: tuple[float, ...]
     notes: tuple[str, ...]
-
-
-def listed(evs: Sequence[float]) -> str:
-    """Return EVs as a person reads and types them."""
-    return " ".join(f"{ev + 0.0:g}" for ev in evs)
 
 
 def bracket_suffix(ev: float) -> str:
@@ -91,7 +87,7 @@ def bracket_file(
     encoding
         A key of `CODE_ENCODINGS`: curve and primaries of the PNGs.
     bits
-        Of their codes.
+        Bits of the PNGs' codes.
     layer, part
         What of an EXR to read, see `layers.choose_layer`.
     threads
@@ -105,15 +101,14 @@ def bracket_file(
     for target in targets:
         if target.suffix.lower() != ".png":
             raise HdrgenError(f"{target}: brackets are written as .png")
-    if len(set(evs)) < len(evs):
-        raise HdrgenError(f"the EVs {listed(evs)} must differ")
+    check_differ(evs)
     curve = encoding_named(encoding)
     image, linear, notes = read_for_codes(source, curve.chromaticities, layer=layer, part=part)
     primaries = next((name for name, space in SPACES.items() if space == curve.chromaticities), None)
     named = {} if primaries is None else {PRIMARIES: primaries}
-    said = {ENCODING: encoding, **named, "hdrgen:version": __version__}
+    text = {ENCODING: encoding, **named, "hdrgen:version": __version__}
     codes = [_codes(linear, curve, ev, bits, threads) for ev in evs]
-    texts = [{**said, EV: f"{ev + 0.0:g}"} for ev in evs]
+    texts = [{**text, EV: f"{ev + 0.0:g}"} for ev in evs]
     aspect = image.geometry.pixel_aspect_ratio
     write_pngs(list(zip(targets, codes, texts, strict=True)), pixel_aspect_ratio=aspect)
     ceiling_linear = curve.decode(np.float64(1.0))

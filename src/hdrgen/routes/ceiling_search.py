@@ -84,8 +84,8 @@ def find_ceilings(exposures: Sequence[Light]) -> list[Components | None]:
         for component, values in enumerate(piles[brighter]):
             light = [(exposures[other][..., component], gain) for other, gain in gains.items()]
             own = exposures[brighter][..., component]
-            shown = (pile for pile in values if _holds_more(own, pile, light))
-            ends[brighter, component] = next(shown, np.inf)
+            cuts = (pile for pile in values if _holds_more(own, pile, light))
+            ends[brighter, component] = next(cuts, np.inf)
     most = np.array([[light[..., c].max() for c in range(3)] for light in exposures], np.float64)
     for of_exposure, most_of_exposure in zip(ends, most, strict=True):
         _share_equal_end(of_exposure, most_of_exposure)
@@ -108,7 +108,7 @@ def find_space_and_ceilings(
     """
     ends = find_ceilings(exposures)
     some = [thinned(light)[::2, ::2] for light in exposures]
-    best, pinned = own, _pinned_share(some, ends)
+    best, pinned = own, _clipped_fraction(some, ends)
     # Where colours alone were cut, nothing is pinned in other primaries. Most of what is cut was so in Rec.709.
     for space in SPACES.values() if pinned else (REC709,):
         if space == own:
@@ -116,7 +116,7 @@ def find_space_and_ceilings(
         there = [convert_primaries(light, own, space) for light in some]
         if np.mean([(light < -HAIR * light.max()).mean() for light in there]) > FEWEST_PINNED_SHARE:
             continue  # they hold light that these primaries do not, so nobody cut them there
-        share = _pinned_share(there, find_ceilings(there))
+        share = _clipped_fraction(there, find_ceilings(there))
         if share > MORE_PINNED * pinned:
             best, pinned = space, share
     if best != own:
@@ -129,8 +129,8 @@ def as_float32(components: Sequence[float]) -> NDArray[np.float32]:
     return np.array(components, np.float32)
 
 
-def _pinned_share(exposures: Sequence[Light], ends: Sequence[Components | None]) -> float:
-    """Return the share of all pixels of which a component lies at its exposure's ceiling."""
+def _clipped_fraction(exposures: Sequence[Light], ends: Sequence[Components | None]) -> float:
+    """Return the fraction of all pixels of which a component lies at its exposure's ceiling."""
     pinned = [
         0.0 if end is None else float((np.abs(light / as_float32(end) - 1) <= HAIR).any(axis=-1).mean())
         for light, end in zip(exposures, ends, strict=True)
@@ -144,12 +144,12 @@ def _piles(light: Light, some: Light) -> list[float]:
     Of a few lamps only a few pixels are clipped, so the very highest samples are counted in the full picture.
     """
     most = light.max()
-    found = _piles_of(some, max(FEWEST_PINNED, FEWEST_PINNED_SHARE * some.size))
+    piles = _piles_of(some, max(FEWEST_PINNED, FEWEST_PINNED_SHARE * some.size))
     if most > 0 and np.count_nonzero(light >= most * np.float32(1 - HAIR)) >= FEWEST_PINNED:
         around = light[light > most * np.float32(2.0 ** -(2 * NEIGHBOURS / BINS_PER_STOP))]
         top = [pile for pile in _piles_of(around, FEWEST_PINNED) if pile >= most * (1 - HAIR)]
-        found += [pile for pile in top if not any(abs(pile / other - 1) <= HAIR for other in found)]
-    return found
+        piles += [pile for pile in top if not any(abs(pile / other - 1) <= HAIR for other in piles)]
+    return piles
 
 
 def _piles_of(light: Light, fewest: float) -> list[float]:
@@ -163,15 +163,15 @@ def _piles_of(light: Light, fewest: float) -> list[float]:
     counts = np.concatenate([np.zeros(NEIGHBOURS + 2, np.int64), counts, [0]])
     two = counts[:-1] + counts[1:]  # a value may lie where two bins meet
     above = len(lit) - np.cumsum(counts)[1:]
-    found: list[float] = []
+    piles: list[float] = []
     last = len(two)
     for at in map(int, np.flatnonzero((above <= two) & (two >= fewest))[::-1]):
         if at >= last - 1 or two[at] < 2 * OUTSTANDING * np.median(counts[at - NEIGHBOURS : at - 1]):
             continue
         last = at - 1 if two[at - 1] >= two[at] else at
         index = last - NEIGHBOURS - 2 + first
-        found.append(float(np.median(lit[(bins == index) | (bins == index + 1)])))
-    return found
+        piles.append(float(np.median(lit[(bins == index) | (bins == index + 1)])))
+    return piles
 
 
 def _gain(darker: Light, brighter: Light, known: Sequence[float]) -> float | None:
@@ -197,15 +197,15 @@ def _holds_more(brighter: Light, pile: float, others: Sequence[tuple[Light, floa
         known. Brighter ones are passed over, and those as bright that hold no more light.
     """
     pinned = brighter >= np.float32(pile * (1 - HAIR))
-    asked = 0
+    compared = 0
     for light, gain in others:
-        if asked == MOST_COMPARED:
+        if compared == MOST_COMPARED:
             break
         if gain is not None and gain <= DARKER_STOPS:
             reach = light.max() * 2.0**gain
             if gain < -DARKER_STOPS or reach <= pile * 2.0**HOLDS_MORE_STOPS:
                 continue
-        asked += 1
+        compared += 1
         there = light[pinned]
         there = there[there > 0]
         if len(there) < FEWEST_PINNED:
@@ -225,12 +225,12 @@ def _share_equal_end(ends: NDArray[np.float64], most: NDArray[np.float64]) -> No
 
 def _share_common_end(ends: NDArray[np.float64], most: NDArray[np.float64]) -> None:
     """Give an end that exposures have in common to those that hold no more, in place: nobody holds more than the darkest."""
-    found = ends[np.isfinite(ends)]
-    if not len(found):
+    known = ends[np.isfinite(ends)]
+    if not len(known):
         return
-    agree = found.max() <= found.min() * (1 + 2 * HAIR)
+    agree = known.max() <= known.min() * (1 + 2 * HAIR)
     for number in map(int, np.flatnonzero(np.isinf(ends))):
         reach = most[number]
-        at = found[(reach <= found * (1 + 2 * HAIR)) & (agree | (reach >= found * (1 - 2 * HAIR)))]
+        at = known[(reach <= known * (1 + 2 * HAIR)) & (agree | (reach >= known * (1 - 2 * HAIR)))]
         if len(at):
             ends[number] = float(np.median(at))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +18,21 @@ from hdrgen.colour.primaries import SPACES, Chromaticities
 from hdrgen.colour.tone_maps import Log, Reinhard, ToneMap, quantise8
 from hdrgen.images.code_image import CodeImage, read_code8, write_pngs
 from hdrgen.images.conversion import read_for_codes
+from hdrgen.images.encoded import PRIMARIES
 from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
-from hdrgen.routes.write_exr import ACESCG, Delivery
+from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
-TONE_MAP, PRIMARIES, CEILING = "hdrgen:toneMap", "hdrgen:primaries", "hdrgen:ceilingLinear"
+if TYPE_CHECKING:  # torch, which tone mapping needs none of
+    from hdrgen.inference.tone_fusion import Fuser
+
+TONE_MAP, CEILING = "hdrgen:toneMap", "hdrgen:ceilingLinear"
+"""Names of PNG texts; `PRIMARIES` is another."""
 DEFAULT_PRIMARIES = "awg4"
-
-
-class Fuser(Protocol):
-    """What `inference.backends.load_fuser` returns, as far as files are concerned."""
-
-    digest: str
-    log_ceiling_linear: float
-
-    def fuse(
-        self, reinhard_code8: NDArray[np.uint8], log_code8: NDArray[np.uint8], *, threads: int = 2
-    ) -> NDArray[np.float32]:
-        """Return scene-linear RGB in the pictures' primaries, bands of rows worked on at once."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -113,12 +105,12 @@ def tone_map_file(
         ("log", Log(log_ceiling_linear), log_png),
     )
 
-    def said(name: str, curve: ToneMap) -> dict[str, str]:
+    def text_of(name: str, curve: ToneMap) -> dict[str, str]:
         ceiling = f"{curve.ceiling_linear:g}"
         return {TONE_MAP: name, PRIMARIES: primaries, CEILING: ceiling, "hdrgen:version": __version__}
 
     write_pngs(
-        [(path, _code8(curve, linear, threads), said(name, curve)) for name, curve, path in curves],
+        [(path, _code8(curve, linear, threads), text_of(name, curve)) for name, curve, path in curves],
         pixel_aspect_ratio=image.geometry.pixel_aspect_ratio,
     )
     above = pixel_share(linear > log_ceiling_linear)
@@ -132,10 +124,10 @@ def fuse_files(
     reinhard_png: Path,
     log_png: Path,
     target: Path,
-    fuser: Fuser,
+    fuser: "Fuser",
     *,
     primaries: str | None = None,
-    delivery: Delivery = ACESCG,
+    writer: ExrWriter = ACESCG,
     threads: int = 2,
 ) -> ReadComputeWrite[Fused]:
     """Fuse a Reinhard and a log picture into a scene-linear half-float EXR with provenance.
@@ -147,11 +139,11 @@ def fuse_files(
     target
         The EXR.
     fuser
-        From `inference.backends.load_fuser`.
+        From `inference.backends.load_network`.
     primaries
         A key of `SPACES`; None takes what the pictures say, ARRI Wide Gamut 4 where they say nothing.
-    delivery
-        How the EXR is written.
+    writer
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 
@@ -160,7 +152,7 @@ def fuse_files(
     HdrgenError
         A picture cannot be read, the two do not belong together, or do not fit the fuser.
     """
-    delivery.check(target, "fused")
+    writer.check(target, "fused")
     if reinhard_png == log_png:
         raise HdrgenError(f"{log_png}: the Reinhard and the log picture must be two files")
     with ThreadPoolExecutor(2) as pool:
@@ -169,11 +161,11 @@ def fuse_files(
     _check_pair(reinhard_png, reinhard, log_png, log)
     _check_curve(reinhard_png, reinhard.text, "reinhard", np.inf)
     _check_curve(log_png, log.text, "log", fuser.log_ceiling_linear)
-    found, notes = _primaries(reinhard_png, reinhard.text, log_png, log.text, primaries)
-    if found is None:
-        found = DEFAULT_PRIMARIES
+    space, notes = _primaries(reinhard_png, reinhard.text, log_png, log.text, primaries)
+    if space is None:
+        space = DEFAULT_PRIMARIES
         if reinhard.colour is None and log.colour is None:
-            notes.append(f"the pictures state no primaries, so {found}; say --primaries if not")
+            notes.append(f"the pictures state no primaries, so {space}; say --primaries if not")
         way_out = "; say --primaries if not"
     else:
         way_out = ""
@@ -181,7 +173,7 @@ def fuse_files(
         if picture.colour is not None:
             notes.append(
                 f"{path.name} says it is {picture.colour.name} ({picture.colour.by}); "
-                f"its codes were taken for a tone map's in {found}{way_out}"
+                f"its codes were taken for a tone map's in {space}{way_out}"
             )
         notes += [f"{path.name}: {note}" for note in picture.notes]
     if reinhard.alpha is not None or log.alpha is not None:
@@ -193,23 +185,23 @@ def fuse_files(
         "dual",
         source_reinhard=reinhard_png.name,
         source_log=log_png.name,
-        source_primaries=found,
+        source_primaries=space,
         log_ceiling=fuser.log_ceiling_linear,
         weights=fuser.digest,
     )
     geometry = reinhard.geometry
     notes += (*header_notes((*reinhard.header, *log.header)), *resolution_notes(geometry))
     yield
-    maximum_linear, delivered = delivery.write(
+    maximum_linear, write_notes = writer.write(
         target,
         linear,
-        _space(found),
+        _space(space),
         attributes,
         geometry=geometry,
         threads=threads,
     )
-    notes += delivered
-    return Fused(reinhard.width, reinhard.height, found, maximum_linear, tuple(notes))
+    notes += write_notes
+    return Fused(reinhard.width, reinhard.height, space, maximum_linear, tuple(notes))
 
 
 def _space(primaries: str) -> Chromaticities:
@@ -243,10 +235,10 @@ def _check_curve(path: Path, text: Mapping[str, str], curve: str, ceiling_linear
         raise HdrgenError(
             f"{path}: says it is the {text[TONE_MAP]} picture, not the {curve} one; swap the two?"
         )
-    stated = text.get(CEILING, f"{ceiling_linear:g}")
-    if stated != f"{ceiling_linear:g}":
+    ceiling = text.get(CEILING, f"{ceiling_linear:g}")
+    if ceiling != f"{ceiling_linear:g}":
         raise HdrgenError(
-            f"{path}: was made with a ceiling of {stated}, the weights are for {ceiling_linear:g}; "
+            f"{path}: was made with a ceiling of {ceiling}, the weights are for {ceiling_linear:g}; "
             "tone-map it again, or give other --weights"
         )
 
@@ -256,26 +248,24 @@ def _primaries(
     reinhard: Mapping[str, str],
     log_png: Path,
     log: Mapping[str, str],
-    asked: str | None,
+    option: str | None,
 ) -> tuple[str | None, list[str]]:
     """Return the primaries that are asked for or that the pictures' texts say, and a note where these differ."""
-    stated = [text[PRIMARIES] for text in (reinhard, log) if PRIMARIES in text]
-    if asked is not None:
-        _space(asked)
+    names = [text[PRIMARIES] for text in (reinhard, log) if PRIMARIES in text]
+    if option is not None:
+        _space(option)
         over = (
-            [f"the pictures say {stated[0]} primaries; {asked} was asked for"]
-            if stated and stated[0] != asked
+            [f"the pictures say {names[0]} primaries; {option} was asked for"]
+            if names and names[0] != option
             else []
         )
-        return asked, over
-    if len(set(stated)) > 1:
+        return option, over
+    if len(set(names)) > 1:
         raise HdrgenError(
-            f"{reinhard_png} says {stated[0]} primaries and {log_png} {stated[1]}; give --primaries"
+            f"{reinhard_png} says {names[0]} primaries and {log_png} {names[1]}; give --primaries"
         )
-    if not stated:
+    if not names:
         return None, []
-    if stated[0] not in SPACES:
-        raise HdrgenError(
-            f"{reinhard_png}: says {stated[0]!r} primaries, which are unknown; give --primaries"
-        )
-    return stated[0], []
+    if names[0] not in SPACES:
+        raise HdrgenError(f"{reinhard_png}: says {names[0]!r} primaries, which are unknown; give --primaries")
+    return names[0], []

@@ -14,20 +14,20 @@ from hdrgen.images.exr import read_exr
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.qc.preview import STRIP_STOPS, linear_ap1, preview_code8
 from hdrgen.qc.statistics import statistics
-from hdrgen.routes.load_generator import Device, load_generator
-from hdrgen.routes.requests import Sampling, Wish, file_name
-from hdrgen.routes.trained_models import ROUTES, Route
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.load_generator import load_generator
+from hdrgen.routes.requests import GenerationRequest, Sampling, file_name
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.routes.write_generated import Batches, write_generated
+from hdrgen.runtime.choices import ROUTES, Device, Route
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
-_CELL_PIXELS = 192
+_SHEET_PIXELS = 192
 """Pictures smaller than this are shown larger."""
 
 
 class GenerateSettings(Section):
-    """What is asked for, and how it is sampled."""
+    """Prompts and seeds of the evaluation, and how they are sampled."""
 
     prompts: tuple[str, ...] = Field(min_length=1)
     """What is painted by each route; file names begin with the prompts' numbers."""
@@ -36,7 +36,7 @@ class GenerateSettings(Section):
     size: int = Field(64, ge=8)
     """Side of the pictures in pixels, a multiple of the model's token."""
     steps: int = Field(20, ge=1)
-    """Steps of the sampler."""
+    """Denoising steps."""
     guidance: float = Field(2.0, ge=1)
     """Scale of guidance; 1 is none."""
     negative_prompt: str = ""
@@ -62,7 +62,7 @@ def generate_evaluation(
     models
         Folder of what was trained, see `find_trained`.
     settings
-        What, and how.
+        Prompts, seeds, and how pictures are sampled.
     out_dir
         Gets a folder for each route: EXRs with their 8-bit pictures; ``sheet.png``, a row for each prompt and a column
         for each seed; and ``strip.png``, the first picture from -4 to +4 stops.
@@ -98,30 +98,30 @@ def _generate(
     generator = load_generator(
         models, route, device=settings.device, backend="torch", strength=settings.strength
     )
-    wishes = [Wish(prompt, seed) for prompt in settings.prompts for seed in settings.seeds]
+    requests = [GenerationRequest(prompt, seed) for prompt in settings.prompts for seed in settings.seeds]
     sampling = Sampling(
         settings.size, settings.size, settings.steps, settings.guidance, settings.negative_prompt
     )
-    batches = Batches(lambda: generator, wishes, sampling, threads=threads)
+    batches = Batches(lambda: generator, requests, sampling, threads=threads)
     images = []
-    for place, wish in enumerate(wishes):
+    for place, request in enumerate(requests):
         number = place // len(settings.seeds) + 1
-        target = folder / file_name(number, wish.prompt, wish.seed)
+        target = folder / file_name(number, request.prompt, request.seed)
         write_generated(
             batches.take(place, on_progress),
             target,
             route,
             keep_intermediates=bool(generator.renditions),
             # One spark of an untrained decoder is to be counted, not to end the stage.
-            delivery=Delivery(overflow="clamp"),
+            writer=ExrWriter(overflow="clamp"),
             threads=threads,
         )
         images.append(read_exr(target))
     rows = [
         images[first : first + len(settings.seeds)] for first in range(0, len(images), len(settings.seeds))
     ]
-    write_png8(folder / "sheet.png", np.concatenate([_row([_shown(i) for i in row]) for row in rows]))
-    write_png8(folder / "strip.png", _row([_shown(images[0], stops) for stops in STRIP_STOPS]))
+    write_png8(folder / "sheet.png", np.concatenate([_row([_displayed(i) for i in row]) for row in rows]))
+    write_png8(folder / "strip.png", _row([_displayed(images[0], stops) for stops in STRIP_STOPS]))
     by_prompt = {prompt: _light(row) for prompt, row in zip(settings.prompts, rows, strict=True)}
     return _figures(images) | by_prompt
 
@@ -143,12 +143,12 @@ def _light(images: Sequence[SceneImage]) -> dict[str, float]:
     }
 
 
-def _row(cells: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(cells, axis=1)
+def _row(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.concatenate(pictures, axis=1)
 
 
-def _shown(image: SceneImage, stops: float = 0.0) -> NDArray[np.uint8]:
-    """Return a picture as the default display view shows it, so many stops up."""
+def _displayed(image: SceneImage, stops: float = 0.0) -> NDArray[np.uint8]:
+    """Return a picture through the default display view, this many stops brighter, enlarged where it is small."""
     code8 = preview_code8(linear_ap1(image), exposure_stops=stops)
-    larger = max(1, -(-_CELL_PIXELS // max(code8.shape)))
+    larger = max(1, -(-_SHEET_PIXELS // max(code8.shape)))
     return np.asarray(cv2.resize(code8, None, fx=larger, fy=larger, interpolation=cv2.INTER_CUBIC), np.uint8)

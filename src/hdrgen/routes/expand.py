@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +14,20 @@ from hdrgen.images.encoded import encoding_of
 from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
-from hdrgen.routes.write_exr import ACESCG, Delivery
+from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
-
-class Expander(Protocol):
-    """What `inference.backends.load_expander` returns, as far as files are concerned."""
-
-    digest: str
-
-    def expand(
-        self, code8: NDArray[np.uint8], *, strength: float = 0.0, threads: int = 2
-    ) -> NDArray[np.float32]:
-        """Return code values 0 to 1, inside the codes' quantisation cells where the strength is 0."""
-        ...
+if TYPE_CHECKING:  # torch, which 16-bit pictures need none of
+    from hdrgen.inference.bit_depth import Expander
 
 
 @dataclass(frozen=True)
 class Expanded:
     """What was expanded, and what a person should know of it.
 
-    ``clipped_share`` is the share of pixels at the highest code, which only says "at least"; ``maximum_linear`` the
+    ``clipped_fraction`` is that of pixels at the highest code, which only says "at least"; ``maximum_linear`` the
     brightest value written.
     """
 
@@ -45,20 +36,31 @@ class Expanded:
     bits: int
     encoding: str
     strength: float
-    clipped_share: float
+    clipped_fraction: float
     maximum_linear: float
     notes: tuple[str, ...]
+
+
+def keep_clipped(code: NDArray[np.float32], code8: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return expanded codes from 0 to 1, those of the highest 8-bit code at 1: a merge has to know that they were clipped.
+
+    Parameters
+    ----------
+    code, code8
+        What an expander returned, and the 8-bit codes that it was given, of one shape.
+    """
+    return np.where(code8 == 255, np.float32(1), np.clip(code, 0, 1))
 
 
 @overlappable
 def expand_file(
     source: Path,
     target: Path,
-    expander: Callable[[], Expander],
+    expander: Callable[[], "Expander"],
     *,
     encoding: str | None = None,
     strength: float = 0.0,
-    delivery: Delivery = ACESCG,
+    writer: ExrWriter = ACESCG,
     threads: int = 2,
 ) -> ReadComputeWrite[Expanded]:
     """Write a picture of codes as a scene-linear half-float EXR with provenance.
@@ -72,13 +74,13 @@ def expand_file(
     target
         The EXR.
     expander
-        Gives what `inference.backends.load_expander` returns; called only where a picture has 8 bits.
+        Gives what `inference.backends.load_network` returns; called only where a picture has 8 bits.
     encoding
-        A key of `CODE_ENCODINGS`; None takes what the picture says or shows, see `routes.encoded`.
+        A key of `CODE_ENCODINGS`; None takes what the picture says or shows, see `encoding_of`.
     strength
         0 keeps every value inside its code's quantisation cell, up to 1 takes the codes for noisy.
-    delivery
-        How the EXR is written.
+    writer
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 
@@ -87,7 +89,7 @@ def expand_file(
     HdrgenError
         A file or option is not what it should be.
     """
-    delivery.check(target, "expanded")
+    writer.check(target, "expanded")
     if not 0 <= strength <= 1:
         raise HdrgenError(f"the strength must be from 0 to 1, not {strength:g}")
     picture = read_code(source)
@@ -125,7 +127,7 @@ def expand_file(
         weights=weights,
     )
     yield
-    maximum_linear, delivered = delivery.write(
+    maximum_linear, write_notes = writer.write(
         target,
         light,
         curve.chromaticities,
@@ -142,5 +144,5 @@ def expand_file(
         strength,
         pixel_share(picture.code == largest),
         maximum_linear,
-        (*notes, *delivered),
+        (*notes, *write_notes),
     )

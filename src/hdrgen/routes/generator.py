@@ -1,7 +1,7 @@
 """The three routes from a prompt to scene-linear light, in memory.
 
-`brackets` asks for four LogC4 exposures of one scene from the same noise, and goes through bit depth, alignment and
-fusion. `dual` asks for a Reinhard and a log picture and fuses them. `latent` decodes the latents of the LoRA with the
+`brackets` samples four LogC4 exposures of one scene from the same noise, and goes through bit depth, alignment and
+fusion. `dual` samples a Reinhard and a log picture and fuses them. `latent` decodes the latents of the LoRA with the
 HDR VAE. In all of them light is at EV 0, where 18 % grey is 0.18: what the frames were exposed to that were learned.
 
 A generator has no sensor, so light below 0 means nothing; it becomes 0.
@@ -12,36 +12,40 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.colour.primaries import AWG4
 from hdrgen.colour.tone_maps import Log, quantise8
-from hdrgen.exposure.alignment import align_stack
-from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.ev_list import listed
 from hdrgen.flux.family import Flux, OnStep
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
-from hdrgen.routes.bracket import listed
-from hdrgen.routes.dual import Fuser
-from hdrgen.routes.expand import Expander
-from hdrgen.routes.merge import StackMerger
-from hdrgen.routes.requests import Sampling, Wish, check_size
-from hdrgen.routes.trained_models import Route
+from hdrgen.routes.expand import keep_clipped
+from hdrgen.routes.merge import merge_stack
+from hdrgen.routes.requests import GenerationRequest, Sampling, check_size
+from hdrgen.routes.stack import ExposureStack
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
+
+if TYPE_CHECKING:  # loaded with their weights
+    from hdrgen.inference.bit_depth import Expander
+    from hdrgen.inference.exposure_fusion import StackMerger
+    from hdrgen.inference.tone_fusion import Fuser
 
 Code8 = NDArray[np.uint8]
 Facts = Mapping[str, str | float | None]
 """What goes into the header, by name, as `made_by` takes it."""
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
-"""Of pictures that are denoised together; what belongs together always is."""
+"""Most pixels of all pictures that are denoised together; those of one request always are."""
 LOG_CEILING_LINEAR = Log().ceiling_linear
-"""Of the generated log pictures, see `flux.renditions`."""
+"""Scene-linear value of code 255 of the generated log pictures, see `flux.renditions`."""
 MOST_AT_ONCE = 16
-"""Wishes that are denoised together, however small."""
+"""Most requests that are denoised together, however small."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Generated:
     what a person should know of that.
     """
 
-    wish: Wish
+    request: GenerationRequest
     linear_awg4: NDArray[np.float32]
     intermediates: Mapping[Rendition, Code8]
     facts: Facts
@@ -81,7 +85,7 @@ class Generator(ABC):
 
     route: ClassVar[Route]
     renditions: tuple[Rendition, ...]
-    """Pictures that are sampled for each wish; empty where the prompt is asked as it is."""
+    """Pictures that are sampled for each request; empty where the prompt is sampled as it is."""
 
     def __init__(self, flux: Flux, facts: Facts = MappingProxyType({})) -> None:
         self.flux = flux
@@ -93,13 +97,13 @@ class Generator(ABC):
         return self.flux.pixels_per_token
 
     def at_once(self, sampling: Sampling) -> int:
-        """Return how many wishes are made together, so that memory does not grow with their number."""
+        """Return how many requests are made together, so that memory does not grow with their number."""
         pixels = sampling.width * sampling.height * max(1, len(self.renditions))
         return min(MOST_AT_ONCE, max(1, PIXELS_AT_ONCE // pixels))
 
     def generate(
         self,
-        wishes: Sequence[Wish],
+        requests: Sequence[GenerationRequest],
         sampling: Sampling,
         *,
         on_step: OnStep | None = None,
@@ -109,10 +113,10 @@ class Generator(ABC):
 
         Parameters
         ----------
-        wishes
-            What to make.
+        requests
+            Prompts and seeds, a picture each.
         sampling
-            How.
+            Size, steps and guidance of all of them.
         on_step
             Called with (steps done, steps in all); what it raises ends the sampling.
         threads
@@ -121,26 +125,30 @@ class Generator(ABC):
         Raises
         ------
         HdrgenError
-            The size does not fit, or the model's answer is not finite.
+            The size does not fit, or the model's output is not finite.
         """
         check_size(sampling.width, sampling.height, self.pixels_per_token)
         with torch.inference_mode():
-            tokens = self._sampled(wishes, sampling, on_step)
+            tokens = self._sampled(requests, sampling, on_step)
             return [
-                self._made(wish, some, sampling, threads)
-                for wish, some in zip(wishes, tokens.chunk(len(wishes)), strict=True)
+                self._generated(request, some, sampling, threads)
+                for request, some in zip(requests, tokens.chunk(len(requests)), strict=True)
             ]
 
-    def _sampled(self, wishes: Sequence[Wish], sampling: Sampling, on_step: OnStep | None) -> Tensor:
-        """Return the tokens of each wish's pictures, one wish after the other."""
-        asked = [
+    def _sampled(
+        self, requests: Sequence[GenerationRequest], sampling: Sampling, on_step: OnStep | None
+    ) -> Tensor:
+        """Return the tokens of each request's pictures, one request after the other."""
+        pictures = [
             (prompt, negative, seed)
-            for wish in wishes
+            for request in requests
             for (prompt, negative), seed in zip(
-                self._prompts(wish.prompt, sampling.negative_prompt), self._seeds(wish.seed), strict=True
+                self._prompts(request.prompt, sampling.negative_prompt),
+                self._seeds(request.seed),
+                strict=True,
             )
         ]
-        prompts, negatives, seeds = zip(*asked, strict=True)
+        prompts, negatives, seeds = zip(*pictures, strict=True)
         return self.flux.sample(
             prompts,
             seeds,
@@ -155,22 +163,24 @@ class Generator(ABC):
     def _prompts(self, prompt: str, negative: str) -> list[tuple[str, str]]:
         # Guidance is to sharpen the scene, not the exposure: what it leads away from is of the same rendition.
         words = negative or self.flux.classifier_free
-        return [(r.asked(prompt), r.asked(negative) if words else "") for r in self.renditions]
+        return [(r.prompt(prompt), r.prompt(negative) if words else "") for r in self.renditions]
 
     def _seeds(self, seed: int) -> list[int]:
         """Return each rendition's seed: one noise for all of them."""
         return [seed] * len(self.renditions)
 
-    def _made(self, wish: Wish, tokens: Tensor, sampling: Sampling, threads: int) -> Generated:
+    def _generated(
+        self, request: GenerationRequest, tokens: Tensor, sampling: Sampling, threads: int
+    ) -> Generated:
         linear, intermediates, own = self._light(tokens, sampling, threads)
         if not np.isfinite(linear).all():
-            raise HdrgenError(f"{wish.prompt!r}, seed {wish.seed}: the model's light is not finite")
-        read, notes = self._read(wish.prompt, sampling)
+            raise HdrgenError(f"{request.prompt!r}, seed {request.seed}: the model's light is not finite")
+        read, notes = self._read(request.prompt, sampling)
         facts = {
-            "prompt": wish.prompt,
+            "prompt": request.prompt,
             "negative_prompt": sampling.negative_prompt or None,
             **read,
-            "seed": wish.seed,
+            "seed": request.seed,
             "steps": sampling.steps,
             "guidance": sampling.guidance,
             "size": f"{sampling.width}x{sampling.height}",
@@ -178,14 +188,14 @@ class Generator(ABC):
             **own,
             **self._made_with,
         }
-        return Generated(wish, np.maximum(linear, 0), intermediates, facts, notes)
+        return Generated(request, np.maximum(linear, 0), intermediates, facts, notes)
 
     def _read(self, prompt: str, sampling: Sampling) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return what was read of prompts that are too long, as facts and as notes; nothing of others."""
         facts, notes = {}, []
         given = {"prompt": prompt, "negative_prompt": sampling.negative_prompt}
-        asked = zip(given.items(), zip(*self._prompts(*given.values()), strict=True), strict=True)
-        for (name, whole), texts in asked:
+        read = zip(given.items(), zip(*self._prompts(*given.values()), strict=True), strict=True)
+        for (name, whole), texts in read:
             # The words of a rendition stand before it. What all of them read is what was used.
             left_out = max(len(text) - len(self.flux.read_part(text)) for text in texts)
             if left_out and whole:
@@ -200,7 +210,7 @@ class Generator(ABC):
     def _light(
         self, tokens: Tensor, sampling: Sampling, threads: int
     ) -> tuple[NDArray[np.float32], Mapping[Rendition, Code8], Facts]:
-        """Return one wish's light, the 8-bit pictures it is made of, and the route's own facts."""
+        """Return one request's light, the 8-bit pictures it is made of, and the route's own facts."""
 
     def _codes8(self, tokens: Tensor, sampling: Sampling) -> dict[Rendition, Code8]:
         """Return the renditions as 8-bit codes, decoded one by one to save memory."""
@@ -230,7 +240,7 @@ class BracketsGenerator(Generator):
     align
         Align the exposures. From one noise they hardly move.
     shared_noise
-        Whether a wish's exposures start from one noise; else from one each.
+        Whether a request's exposures start from one noise; else from one each.
     """
 
     route = "brackets"
@@ -238,8 +248,8 @@ class BracketsGenerator(Generator):
     def __init__(
         self,
         flux: Flux,
-        expander: Expander,
-        merger: StackMerger,
+        expander: "Expander",
+        merger: "StackMerger",
         evs: Sequence[float],
         facts: Facts = MappingProxyType({}),
         *,
@@ -262,16 +272,9 @@ class BracketsGenerator(Generator):
     ) -> tuple[NDArray[np.float32], Mapping[Rendition, Code8], Facts]:
         codes8 = self._codes8(tokens, sampling)
         evs = tuple(rendition.ev for rendition in codes8)
-        codes: Sequence[NDArray[Any]] = [self._expanded16(code8, threads) for code8 in codes8.values()]
-        cells = [bracket_tables("logc4_awg4", 16, ev, evs=evs) for ev in evs]
-        reference = min(range(len(evs)), key=lambda i: abs(evs[i]))
-        occluded = None
-        if self._align:
-            aligned = align_stack(codes, cells, reference=reference)
-            codes, occluded = aligned.codes, aligned.occluded
-        merged = self._merger.merge(
-            codes, cells, evs, reference=reference, occluded=occluded, threads=threads
-        )
+        codes16 = tuple(self._expanded16(code8, threads) for code8 in codes8.values())
+        stack = ExposureStack((), codes16, evs, "given", "logc4", "logc4_awg4", AWG4, ())
+        merged = merge_stack(stack, lambda: self._merger, align=self._align, threads=threads)
         own: Facts = {
             "evs": listed(evs),
             "shared_noise": str(self._shared_noise).lower(),
@@ -284,9 +287,7 @@ class BracketsGenerator(Generator):
 
     def _expanded16(self, code8: Code8, threads: int) -> NDArray[np.uint16]:
         code = self._expander.expand(code8, strength=self._strength, threads=threads)
-        code16 = (np.clip(code, 0, 1) * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
-        code16[code8 == 255] = 65535  # what was clipped says "at least", which the fusion has to know
-        return code16
+        return (keep_clipped(code, code8) * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
 
 
 class DualGenerator(Generator):
@@ -301,7 +302,7 @@ class DualGenerator(Generator):
     route = "dual"
     renditions = DUAL
 
-    def __init__(self, flux: Flux, fuser: Fuser, facts: Facts = MappingProxyType({})) -> None:
+    def __init__(self, flux: Flux, fuser: "Fuser", facts: Facts = MappingProxyType({})) -> None:
         super().__init__(flux, facts)
         self._fuser = fuser
         if not math.isclose(fuser.log_ceiling_linear, LOG_CEILING_LINEAR):

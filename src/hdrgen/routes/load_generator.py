@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import diffusers
 import torch
@@ -19,17 +18,16 @@ from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.flux.family import Flux, load_flux
 from hdrgen.flux.hdr_vae import load_hdr_vae
 from hdrgen.flux.weight_names import check_weights
-from hdrgen.inference.backends import Backend, load_expander, load_fuser, load_merger
+from hdrgen.inference.backends import load_network
 from hdrgen.routes.generator import (
     BracketsGenerator,
     DualGenerator,
     Generator,
     LatentGenerator,
 )
-from hdrgen.routes.trained_models import Route, Trained, find_trained
+from hdrgen.routes.trained_models import Trained, find_trained
+from hdrgen.runtime.choices import Backend, Device, Route
 from hdrgen.runtime.errors import HdrgenError
-
-Device = Literal["auto", "cpu", "cuda"]
 
 _OF_A_LAYER = re.compile(r"\.(lora_\w+|alpha|dora_scale|lokr_\w+)(\.\w+)*$")
 _MOST_CHARACTERS = 300
@@ -91,11 +89,11 @@ def load_generator(
         decoder.vae.to(where)
         return LatentGenerator(flux, decoder, facts)
     if route == "dual":
-        return DualGenerator(flux, load_fuser(backend=backend), facts)
+        return DualGenerator(flux, load_network("tone_fusion", backend=backend), facts)
     return BracketsGenerator(
         flux,
-        load_expander(backend=backend),
-        load_merger(backend=backend),
+        load_network("bit_depth", backend=backend),
+        load_network("exposure_fusion", backend=backend),
         trained.evs,
         facts,
         strength=strength,
@@ -107,21 +105,23 @@ def load_generator(
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """Keep both libraries' bars off stderr: where a person wants one, it is ours."""
-    shown = [library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()]
-    for library in shown:
+    enabled = [
+        library for library in (diffusers_bars, transformers_bars) if library.is_progress_bar_enabled()
+    ]
+    for library in enabled:
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library in shown:
+        for library in enabled:
             library.enable_progress_bar()
 
 
-def _device(asked: Device) -> str:
+def _device(device: Device) -> str:
     there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
+    if device == "cuda" and not there:
         raise HdrgenError("no GPU is at hand for --device cuda; take cpu or auto")
-    return "cuda" if there and asked != "cpu" else "cpu"
+    return "cuda" if there and device != "cpu" else "cpu"
 
 
 def _load_flux(trained: Trained, dtype: torch.dtype) -> Flux:

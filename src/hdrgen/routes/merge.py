@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,62 +19,38 @@ from hdrgen.exposure.classical_merge import (
     robertson_merge,
 )
 from hdrgen.exposure.estimation import exposure_groups
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
 from hdrgen.images.provenance import made_by
-from hdrgen.routes.bracket import listed
-from hdrgen.routes.stack import LEFT_OUT, EvsFrom, Stack, read_stack
-from hdrgen.routes.stack_ceiling import ENDING_AT_255, AskedCeiling, end_stops, ending_at_255
+from hdrgen.routes.stack import LEFT_OUT, ExposureStack, read_stack
+from hdrgen.routes.stack_ceiling import ENDING_AT_255, CeilingOption, end_stops, ending_at_255
+from hdrgen.routes.stack_evs import EvsFrom
 from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
-from hdrgen.routes.write_exr import ACESCG, Delivery
+from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.choices import MergeMethod
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.overlap import ReadComputeWrite, overlappable
 
+if TYPE_CHECKING:  # torch, which the classical methods need none of
+    from hdrgen.inference.exposure_fusion import StackMerger
+
 REFERENCE_TOLERANCE_STOPS = 0.1
 
-Method = Literal["learned", "closed", "debevec", "robertson"]
 Codes = NDArray[Any]
 Masks = Sequence[NDArray[np.bool_]]
 
 
-class Merged(Protocol):
-    """Light at EV 0 in the pictures' primaries ``(H, W, 3)``, and confidence 0 to 1 ``(H, W)``."""
-
-    @property
-    def linear(self) -> NDArray[np.float32]:
-        """Scene-linear, from 0."""
-        ...
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """Share of the three components that some bracket shows unclipped."""
-        ...
-
-
-class StackMerger(Protocol):
-    """What `inference.backends.load_merger` returns, as far as files are concerned."""
-
-    digest: str
-
-    def merge(
-        self,
-        codes: Sequence[Codes],
-        cells: Sequence[BracketTables],
-        evs: Sequence[float],
-        *,
-        reference: int,
-        occluded: Masks | None = None,
-        threads: int = 2,
-    ) -> Merged:
-        """Return the light of a stack."""
-        ...
-
-
 @dataclass(frozen=True)
 class MergedStack:
-    """Light and confidence as `Merged`, the digest of the weights, None where there are none, and what `failures` judges."""
+    """What came of a stack.
+
+    ``linear`` is scene-linear light at EV 0 in the pictures' primaries ``(H, W, 3)``; ``confidence`` the share of a pixel's
+    three components that some exposure shows unclipped ``(H, W)``; ``weights`` the digest of the network's, None where
+    there is none; the other two are what `failures` needs.
+    """
 
     linear: NDArray[np.float32]
     confidence: NDArray[np.float32]
@@ -101,7 +77,7 @@ class MergedFile:
     evs: tuple[float, ...]
     evs_from: EvsFrom
     encoding: str
-    method: Method
+    method: MergeMethod
     ceilings: tuple[tuple[float | None, ...] | None, ...]
     unseen_share: float
     disagreement: float
@@ -114,18 +90,18 @@ class MergedFile:
 def merge_files(
     sources: Sequence[Path],
     target: Path,
-    merger: Callable[[], StackMerger],
+    merger: Callable[[], "StackMerger"],
     *,
     evs: Sequence[float] | Literal["auto"] | None = None,
     encoding: str | None = None,
-    ceiling: AskedCeiling = "auto",
-    method: Method = "learned",
+    ceiling: CeilingOption = "auto",
+    method: MergeMethod = "learned",
     align: bool = True,
     reference_ev: float | None = None,
     confidence_target: Path | None = None,
     layer: str | None = None,
     part: int | str | None = None,
-    delivery: Delivery = ACESCG,
+    writer: ExrWriter = ACESCG,
     threads: int = 2,
 ) -> ReadComputeWrite[MergedFile]:
     """Merge exposures into a scene-linear half-float EXR with provenance.
@@ -137,7 +113,7 @@ def merge_files(
     target
         The EXR, light at EV 0.
     merger
-        Gives what `inference.backends.load_merger` returns; called only by the method ``learned``.
+        Gives what `inference.backends.load_network` returns; called only by the method ``learned``.
     method
         The network, or a classical one: inverse variance, OpenCV's Debevec or Robertson.
     align
@@ -146,8 +122,8 @@ def merge_files(
         EV of the exposure that moving things are taken from; None is the EV nearest 0.
     confidence_target
         A grey EXR or 8-bit PNG of how much of each pixel was seen: 0 where there was nothing but clipping.
-    delivery
-        How the EXR is written.
+    writer
+        Space, compression and overflow of the EXR.
     threads
         Threads to work with.
 
@@ -156,7 +132,7 @@ def merge_files(
     HdrgenError
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
-    delivery.check(target, "merged")
+    writer.check(target, "merged")
     _check_method(method)
     if confidence_target is not None and confidence_target.suffix.lower() not in (".exr", ".png"):
         raise HdrgenError(f"{confidence_target}: the confidence is written as .exr or .png")
@@ -184,7 +160,7 @@ def merge_files(
     height, width, _ = merged.linear.shape
     yield
     with _beside(confidence_target, merged.confidence, stack.geometry, of=target):
-        maximum_linear, delivered = delivery.write(
+        maximum_linear, write_notes = writer.write(
             target,
             merged.linear,
             stack.chromaticities,
@@ -204,16 +180,16 @@ def merge_files(
         unseen_share,
         merged.disagreement,
         maximum_linear,
-        (*stack.notes, *delivered),
+        (*stack.notes, *write_notes),
         failures(merged.beyond_share, merged.disagreement),
     )
 
 
 def merge_stack(
-    stack: Stack,
-    merger: Callable[[], StackMerger],
+    stack: ExposureStack,
+    merger: Callable[[], "StackMerger"],
     *,
-    method: Method = "learned",
+    method: MergeMethod = "learned",
     align: bool = True,
     reference_ev: float | None = None,
     threads: int = 2,
@@ -236,25 +212,27 @@ def merge_stack(
     if method == "learned":
         model = merger()
         merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
-        linear, seen, digest = merged.linear, merged.confidence, model.digest
+        linear, confidence, digest = merged.linear, merged.confidence, model.digest
     else:
         linear = _classical(method, stack, codes, cells, occluded)
-        seen, digest = observed_fraction(codes, cells, occluded, threads=threads), None
-    return MergedStack(linear, seen, digest, beyond_share(codes, cells), disagreement(codes, cells, linear))
+        confidence, digest = observed_fraction(codes, cells, occluded, threads=threads), None
+    return MergedStack(
+        linear, confidence, digest, beyond_share(codes, cells), disagreement(codes, cells, linear)
+    )
 
 
-def _check_method(method: Method) -> None:
-    if method not in get_args(Method):
-        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(Method))}")
+def _check_method(method: MergeMethod) -> None:
+    if method not in get_args(MergeMethod):
+        raise HdrgenError(f"unknown method {method!r}; known are {', '.join(get_args(MergeMethod))}")
 
 
-def _reference(stack: Stack, asked: float | None) -> int:
+def _reference(stack: ExposureStack, reference_ev: float | None) -> int:
     """Return the exposure whose EV is nearest; of several of one exposure the one that ends last."""
-    off = [abs(ev - (asked or 0.0)) for ev in stack.evs]
+    off = [abs(ev - (reference_ev or 0.0)) for ev in stack.evs]
     nearest = off.index(min(off))
-    if asked is not None and off[nearest] > REFERENCE_TOLERANCE_STOPS:
-        said = f"no exposure has EV {asked:g} to be the reference; there are {listed(stack.evs)}"
-        raise HdrgenError("; ".join((said, *(note for note in stack.notes if note.startswith(LEFT_OUT)))))
+    if reference_ev is not None and off[nearest] > REFERENCE_TOLERANCE_STOPS:
+        problem = f"no exposure has EV {reference_ev:g} to be the reference; there are {listed(stack.evs)}"
+        raise HdrgenError("; ".join((problem, *(note for note in stack.notes if note.startswith(LEFT_OUT)))))
     if not any(stack.ceilings):
         return nearest
     ends = end_stops(stack.evs, stack.ceilings)
@@ -263,8 +241,8 @@ def _reference(stack: Stack, asked: float | None) -> int:
 
 
 def _classical(
-    method: Method,
-    stack: Stack,
+    method: MergeMethod,
+    stack: ExposureStack,
     codes: Sequence[Codes],
     cells: Sequence[BracketTables],
     occluded: Masks | None,
@@ -290,8 +268,8 @@ def _beside(
     with replacing(target) as temporary:
         grey = np.repeat(confidence[..., None], 3, axis=-1)
         if target.suffix.lower() == ".exr":
-            made = made_by("brackets", confidence_of=of.name)
-            write_exr(temporary, grey, chromaticities=AP1, attributes=made, geometry=geometry)
+            attributes = made_by("brackets", confidence_of=of.name)
+            write_exr(temporary, grey, chromaticities=AP1, attributes=attributes, geometry=geometry)
         else:
             grey = grey if geometry is None else placed(grey, geometry)  # nothing was seen outside
             write_code(temporary, (grey * 255 + 0.5).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What is asked for: prompts, seeds and how to sample them. Imports nothing heavy."""
+"""Requests for pictures: prompts, seeds and how to sample them. Imports nothing heavy."""
 
 import re
 import unicodedata
@@ -11,8 +11,8 @@ _SLUG_LENGTH = 40
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One picture to make. The seed decides its noise, whatever is made beside it."""
+class GenerationRequest:
+    """The prompt and seed of one picture. The seed decides its noise, whatever is sampled beside it."""
 
     prompt: str
     seed: int = 0
@@ -27,11 +27,11 @@ class Sampling:
     width, height
         Pixels, multiples of the generator's ``pixels_per_token``.
     steps
-        Of the Euler sampler.
+        Steps of the Euler sampler.
     guidance
         Scale of guidance; 1 is none.
     negative_prompt
-        What guidance leads away from.
+        What guidance moves the picture away from; empty is nothing.
     """
 
     width: int

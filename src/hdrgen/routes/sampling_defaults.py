@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 SEED_MAX = 2**31 - 1
 """What an integer in an EXR header holds."""
 
+DISTILLED = (4, 1.0)
+"""Steps and guidance of distilled checkpoints."""
+
 
 def sampling_for(
     trained: "Trained",
@@ -33,7 +36,9 @@ def sampling_for(
     width = trained.size if width is None else width
     height = trained.size if height is None else height
     check_size(width, height, trained.pixels_per_token)
-    usual_steps, usual_guidance = (4, 1.0) if trained.checkpoint.distilled else (28, 4.0)
+    usual_steps, usual_guidance = (
+        DISTILLED if trained.checkpoint.distilled else (Sampling.steps, Sampling.guidance)
+    )
     return Sampling(
         width,
         height,

@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.exposure.bracket_tables import BracketTables, bracket_tables
 from hdrgen.exposure.estimation import check_evs, estimate_evs, exposure_groups, small_picture
+from hdrgen.exposure.ev_list import listed
 from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.conversion import assumed_chromaticities, describe, to_chromaticities
 from hdrgen.images.encoded import EV, encoding_of
-from hdrgen.images.exif import evs_of, exposure_of
 from hdrgen.images.geometry import Geometry, resolution_notes
 from hdrgen.images.provenance import header_notes, left_behind
 from hdrgen.images.scene_image import image_format, read_finite_scene_image
-from hdrgen.images.stored_image import SceneImage, UnreadableImage
-from hdrgen.routes.bracket import listed, name_and_ev
+from hdrgen.images.stored_image import SceneImage
 from hdrgen.routes.stack_ceiling import (
-    AskedCeiling,
     Ceiling,
+    CeilingOption,
+    ceiling_notes,
     ceilings_of_codes,
     ceilings_of_light,
     tables,
-    told,
 )
+from hdrgen.routes.stack_evs import EVS_FROM_IN_WORDS, EvsFrom, known_evs
 from hdrgen.routes.stack_faults import DifferentScenesError, find_faults
 from hdrgen.routes.stack_windows import brought_together
 from hdrgen.runtime.errors import HdrgenError
@@ -42,18 +42,10 @@ LEFT_OUT = "left out: "
 """What a note on a picture that does not belong begins with."""
 
 Codes = NDArray[Any]
-EvsFrom = Literal["given", "text", "names", "exif", "estimate"]
-
-_SAID: dict[EvsFrom, str] = {
-    "text": "as the pictures say",
-    "names": "from the file names",
-    "exif": "from EXIF",
-    "estimate": "estimated from the pictures; give --ev if not",
-}
 
 
 @dataclass(frozen=True)
-class Stack:
+class ExposureStack:
     """Exposures of one scene and size, darkest first; several may have one EV.
 
     ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``log2_code16`` of pictures
@@ -84,14 +76,14 @@ class Stack:
 
 @dataclass(frozen=True)
 class Pictures:
-    """As `Stack`, in the order given and with what the pictures say of their EVs; ``paths`` is what they are called."""
+    """As `ExposureStack`, in the order given and with what the pictures say of their EVs; ``paths`` is what they are called."""
 
     paths: Sequence[Path]
     codes: list[Codes]
     name: str
     encoding: str
     chromaticities: Chromaticities
-    stated_evs: tuple[float | None, ...]
+    text_evs: tuple[float | None, ...]
     notes: tuple[str, ...]
     geometry: Geometry | None = None
     ceilings: Sequence[Ceiling | None] = ()
@@ -108,7 +100,7 @@ class Pictures:
             self,
             paths=[self.paths[i] for i in kept],
             codes=[self.codes[i] for i in kept],
-            stated_evs=tuple(self.stated_evs[i] for i in kept),
+            text_evs=tuple(self.text_evs[i] for i in kept),
             ceilings=[self.ceilings[i] for i in kept] if self.ceilings else (),
             notes=(*self.notes, *notes),
         )
@@ -121,9 +113,9 @@ def read_stack(
     encoding: str | None = None,
     layer: str | None = None,
     part: int | str | None = None,
-    ceiling: AskedCeiling = "auto",
+    ceiling: CeilingOption = "auto",
     threads: int = 2,
-) -> Stack:
+) -> ExposureStack:
     """Read the exposures of a scene and find out what they are.
 
     Pictures that carry nothing, or show another scene than most, are left out with a note.
@@ -152,12 +144,12 @@ def read_stack(
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
     _check_count(paths)
-    return stack_of(_read(paths, encoding, ceiling, layer, part, threads), evs)
+    return estimates_of(_read(paths, encoding, ceiling, layer, part, threads), evs)
 
 
-def stack_of(
-    pictures: Pictures, asked: Sequence[float] | Literal["auto"] | None, *, checked: bool = True
-) -> Stack:
+def estimates_of(
+    pictures: Pictures, evs: Sequence[float] | Literal["auto"] | None, *, checked: bool = True
+) -> ExposureStack:
     """Find out what the EVs of pictures are and which of them belong together; see `read_stack`.
 
     Not ``checked``, all of them are taken, with the EVs that were asked for.
@@ -167,18 +159,18 @@ def stack_of(
     HdrgenError
         They do not belong together, or the EVs contradict them.
     """
-    said, evs_from = _said_evs(pictures, asked)
+    known, evs_from = known_evs(pictures.paths, pictures.text_evs, evs)
     if checked:
-        kept, left_out = _without_faults(pictures, said)
+        kept, left_out = _without_faults(pictures, known)
         pictures = pictures.only(kept, left_out)
-        said = said and tuple(said[i] for i in kept)
-    found, notes = _evs(pictures, said, evs_from, checked=checked)
-    order = sorted(range(len(found)), key=found.__getitem__)
+        known = known and tuple(known[i] for i in kept)
+    decided, notes = _evs(pictures, known, evs_from, checked=checked)
+    order = sorted(range(len(decided)), key=decided.__getitem__)
     pictures = pictures.only(order, notes)
-    return Stack(
+    return ExposureStack(
         tuple(pictures.paths),
         tuple(pictures.codes),
-        tuple(found[i] for i in order),
+        tuple(decided[i] for i in order),
         evs_from,
         pictures.name,
         pictures.encoding,
@@ -202,7 +194,7 @@ def _check_count(paths: Sequence[Path]) -> None:
 def _read(
     paths: Sequence[Path],
     encoding: str | None,
-    ceiling: AskedCeiling,
+    ceiling: CeilingOption,
     layer: str | None,
     part: int | str | None,
     threads: int,
@@ -232,7 +224,10 @@ def _read(
     pictures = _encoded(paths, images, encoding, dropped)
     codes, ceilings = ceilings_of_codes(pictures.codes, pictures.encoding, ceiling)
     return replace(
-        pictures, codes=codes, ceilings=ceilings, notes=(*pictures.notes, *told(ceilings, asked=ceiling))
+        pictures,
+        codes=codes,
+        ceilings=ceilings,
+        notes=(*pictures.notes, *ceiling_notes(ceilings, option=ceiling)),
     )
 
 
@@ -240,19 +235,22 @@ def _linear(
     paths: Sequence[Path],
     images: list[SceneImage],
     encoding: str | None,
-    ceiling: AskedCeiling,
+    ceiling: CeilingOption,
     notes: tuple[str, ...],
 ) -> Pictures:
     if encoding not in (None, "linear"):
         raise HdrgenError(f"{paths[0]}: holds linear light, not {encoding}; leave --encoding away")
     images, geometry, windows = brought_together(paths, images)
     notes = (*_left(images), *windows, *notes)
-    target, stated = assumed_chromaticities(images[0])
-    if not stated:
+    target, states_primaries = assumed_chromaticities(images[0])
+    if not states_primaries:
         notes = (*notes, "the files state no primaries, so Rec.709 by convention")
     light = [to_chromaticities(image.rgb, assumed_chromaticities(image)[0], target) for image in images]
     codes, ceilings, cut_in = ceilings_of_light(light, target, ceiling)
-    notes = (*notes, *told(ceilings, asked=ceiling, cut_in=None if cut_in == target else describe(cut_in)))
+    notes = (
+        *notes,
+        *ceiling_notes(ceilings, option=ceiling, cut_in=None if cut_in == target else describe(cut_in)),
+    )
     return Pictures(
         paths, codes, describe(cut_in), "log2_code16", cut_in, (None,) * len(paths), notes, geometry, ceilings
     )
@@ -265,9 +263,9 @@ def _left(images: Sequence[SceneImage]) -> Iterator[str]:
 
 
 def _encoded(
-    paths: Sequence[Path], images: list[CodeImage[Any]], asked: str | None, notes: tuple[str, ...]
+    paths: Sequence[Path], images: list[CodeImage[Any]], encoding: str | None, notes: tuple[str, ...]
 ) -> Pictures:
-    decided = encoding_of(paths, images, asked)
+    decided = encoding_of(paths, images, encoding)
     if decided.key is None:
         raise HdrgenError(
             f"{paths[0]}: is in {decided.name}, for which there are no tables; convert the pictures first, or give "
@@ -305,11 +303,11 @@ def _without_faults(pictures: Pictures, evs: Sequence[float] | None) -> tuple[li
     except DifferentScenesError as error:
         raise HdrgenError(f"{', '.join(map(str, pictures.paths))}: {error}; merge them apart") from None
     kept = [number for number in range(len(small)) if number not in faults]
-    said = [f"{pictures.paths[number]} {fault}" for number, fault in sorted(faults.items())]
+    reasons = [f"{pictures.paths[number]} {fault}" for number, fault in sorted(faults.items())]
     if len(kept) < FEWEST:
         left = f"only {pictures.paths[kept[0]]} is left" if kept else "no picture is left"
-        raise HdrgenError(f"{'; '.join(said)}; {left} to merge")
-    return kept, tuple(f"{LEFT_OUT}{words}" for words in said)
+        raise HdrgenError(f"{'; '.join(reasons)}; {left} to merge")
+    return kept, tuple(f"{LEFT_OUT}{words}" for words in reasons)
 
 
 def _evs(
@@ -319,13 +317,12 @@ def _evs(
     contradiction: tuple[str, ...] = ()
     if checked:
         _check_differ(pictures)
-    seen = pictures.codes, pictures.encoding
     try:
         if evs is None:
-            estimated = estimate_evs(*seen, pictures.first_clipped)
+            estimated = estimate_evs(pictures.codes, pictures.encoding, pictures.first_clipped)
             evs = tuple(round(ev, 2) + 0.0 for ev in estimated)
         elif checked:
-            check_evs(*seen, evs, pictures.first_clipped)
+            check_evs(pictures.codes, pictures.encoding, evs, pictures.first_clipped)
     except HdrgenError as error:
         # A camera knows its exposures; it is its tone curve that makes the steps look larger than they are.
         if evs is None or evs_from != "exif":
@@ -334,7 +331,7 @@ def _evs(
     several = _averaged(evs, pictures.ceilings)
     if evs_from == "given":
         return evs, several
-    return evs, (f"EVs {listed(evs)}, {_SAID[evs_from]}", *several, *contradiction)
+    return evs, (f"EVs {listed(evs)}, {EVS_FROM_IN_WORDS[evs_from]}", *several, *contradiction)
 
 
 def _averaged(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> tuple[str, ...]:
@@ -342,9 +339,9 @@ def _averaged(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> tuple
     if exposures == len(evs):
         return ()
     if exposures == 1:
-        said = f"{len(evs)} pictures of one exposure are averaged"
+        averaged = f"{len(evs)} pictures of one exposure are averaged"
         alike = len({ceiling and ceiling.linear for ceiling in ceilings}) <= 1
-        return (f"{said}, which shows no more light than each does" if alike else said,)
+        return (f"{averaged}, which shows no more light than each does" if alike else averaged,)
     return (f"{len(evs)} pictures of {exposures} exposures; those of one are averaged",)
 
 
@@ -357,37 +354,3 @@ def _check_differ(pictures: Pictures) -> None:
             continue
         if np.array_equal(code, same) and small_picture(code, pictures.encoding, first).shows_anything:
             raise HdrgenError(f"{path} and {other} hold the same picture; leave one out")
-
-
-def _said_evs(
-    pictures: Pictures, asked: Sequence[float] | Literal["auto"] | None
-) -> tuple[tuple[float, ...] | None, EvsFrom]:
-    paths = pictures.paths
-    if asked == "auto":
-        return None, "estimate"
-    if asked is not None:
-        if len(asked) != len(paths):
-            raise HdrgenError(
-                f"{paths[0]} to {paths[-1]} are {len(paths)} pictures, but there are {len(asked)} EVs: "
-                f"{listed([float(ev) for ev in asked])}"
-            )
-        return tuple(float(ev) for ev in asked), "given"
-    if (known := _all_known(pictures.stated_evs)) is not None:
-        return known, "text"
-    if (known := _all_known([name_and_ev(path)[1] for path in paths])) is not None:
-        return known, "names"
-    if all(_has_exposure(path) for path in paths):
-        return tuple(round(ev, 2) + 0.0 for ev in evs_of(paths)), "exif"
-    return None, "estimate"
-
-
-def _all_known(evs: Sequence[float | None]) -> tuple[float, ...] | None:
-    known = tuple(ev for ev in evs if ev is not None)
-    return known if len(known) == len(evs) else None
-
-
-def _has_exposure(path: Path) -> bool:
-    try:
-        return exposure_of(path) is not None
-    except UnreadableImage:  # a format that the reader of EXIF does not know
-        return False

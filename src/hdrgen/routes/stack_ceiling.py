@@ -36,7 +36,7 @@ from hdrgen.runtime.errors import HdrgenError
 ENDING_AT_255 = "srgb_rec709"
 """Encoding of `ending_at_255`."""
 
-AskedCeiling = float | Literal["auto", "none"]
+CeilingOption = float | Literal["auto", "none"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Ceiling:
         return tuple(value if np.isfinite(value) else None for value in self.linear)
 
     def in_table_of(self, codes: int) -> "Ceiling":
-        """Return the ceiling for so many codes: those of an 8-bit exposure that was moved have 16 bits."""
+        """Return the ceiling in a table of this many codes: an 8-bit exposure that alignment moved has 16-bit ones."""
         return (
             self
             if codes == self.codes
@@ -92,8 +92,8 @@ class Ceiling:
         return BracketTables(level, sd, lower, upper, clipped)
 
 
-def parse_ceiling(text: str, called: str) -> AskedCeiling:
-    """Return what a person asks for.
+def parse_ceiling(text: str, called: str) -> CeilingOption:
+    """Return the ceiling that a person typed.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def parse_ceiling(text: str, called: str) -> AskedCeiling:
 
 
 def ceilings_of_light(
-    exposures: Sequence[Light], own: Chromaticities, asked: AskedCeiling
+    exposures: Sequence[Light], own: Chromaticities, option: CeilingOption
 ) -> tuple[list[NDArray[Any]], list[Ceiling | None], Chromaticities]:
     """Return exposures as codes of ``log2_code16`` that say where they end.
 
@@ -121,7 +121,7 @@ def ceilings_of_light(
         Linear light ``(H, W, 3)`` in the primaries ``own``.
     own
         Primaries of the exposures.
-    asked
+    option
         See `read_stack`.
 
     Returns
@@ -131,28 +131,28 @@ def ceilings_of_light(
     """
     ends: list[Components | None] = [None] * len(exposures)
     cut_in = own
-    if asked == "auto":
+    if option == "auto":
         cut_in, ends = find_space_and_ceilings(exposures, own)
         if cut_in != own:
             exposures = [convert_primaries(light, own, cut_in) for light in exposures]
-    elif asked != "none":
-        ends = [(asked, asked, asked)] * len(exposures)
+    elif option != "none":
+        ends = [(option, option, option)] * len(exposures)
     codes = [encode_log2_code16(light) for light in exposures]
     return (*_clipped(codes, exposures, ends), cut_in)
 
 
 def ceilings_of_codes(
-    codes: list[NDArray[Any]], encoding: str, asked: AskedCeiling
+    codes: list[NDArray[Any]], encoding: str, option: CeilingOption
 ) -> tuple[list[NDArray[Any]], list[Ceiling | None]]:
     """Return codes of an encoding that say where the exposures end, where they do before their highest code.
 
     It is looked for in linear codes of 16 bits only: other curves have a white level of their own.
     """
     nothing: list[Ceiling | None] = [None] * len(codes)
-    if asked == "none" or (asked == "auto" and not encoding.startswith("linear_")):
+    if option == "none" or (option == "auto" and not encoding.startswith("linear_")):
         return codes, nothing
-    if asked != "auto":
-        return codes, [_first_code_of(code, encoding, asked) for code in codes]
+    if option != "auto":
+        return codes, [_first_code_of(code, encoding, option) for code in codes]
     if any(code.dtype != np.uint16 for code in codes):
         return codes, nothing
     whole = np.float32(1 / 65535)
@@ -161,25 +161,25 @@ def ceilings_of_codes(
     return _clipped(codes, linear, before) if any(before) else (codes, nothing)
 
 
-def told(
-    ceilings: Sequence[Ceiling | None], *, asked: AskedCeiling, cut_in: str | None = None
+def ceiling_notes(
+    ceilings: Sequence[Ceiling | None], *, option: CeilingOption, cut_in: str | None = None
 ) -> tuple[str, ...]:
-    """Return what to say of ceilings that were found, or of one that was asked for and that no picture reaches."""
-    if asked == "none" or not any(ceilings):
+    """Return what to say of ceilings that were found, or of one that was given and that no picture reaches."""
+    if option == "none" or not any(ceilings):
         return ()
-    if asked != "auto":
+    if option != "auto":
         reached = any(ceiling.reached for ceiling in ceilings if ceiling)
-        return () if reached else (f"no picture holds light of {asked:g}, the ceiling that was asked for",)
+        return () if reached else (f"no picture holds light of {option:g}, the ceiling that was asked for",)
     values = [ceiling.linear for ceiling in ceilings if ceiling]
     component_values = [
         sorted({f"{v:.4g}" for v in component if np.isfinite(v)}, key=float)
         for component in zip(*values, strict=True)
     ]
-    shown = [" or ".join(component) or "none" for component in component_values]
-    each = shown[0] if len(set(shown)) == 1 else " / ".join(shown) + " (red / green / blue)"
+    values_text = [" or ".join(component) or "none" for component in component_values]
+    each = values_text[0] if len(set(values_text)) == 1 else " / ".join(values_text) + " (red / green / blue)"
     where = f" in {cut_in}" if cut_in else ""
-    said = f"light is cut at {each}{where}: many samples lie there and darker exposures hold more"
-    return (f"{said}; say --ceiling none if not",)
+    message = f"light is cut at {each}{where}: many samples lie there and darker exposures hold more"
+    return (f"{message}; say --ceiling none if not",)
 
 
 def end_stops(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> list[float]:

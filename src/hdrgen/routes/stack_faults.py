@@ -26,7 +26,7 @@ SHARED_OF_PLACE = 0.25
 
 MAD_TO_SD = 1.4826
 LEAST_SPREAD_STOPS = 0.3
-"""Of a picture that is not flat."""
+"""Least spread of the stops of a picture that is not flat."""
 
 LEAST_SCATTER_STOPS = 0.5
 """Spread of the ratio of light below which two pictures agree, however little is in them."""
@@ -133,16 +133,16 @@ def beyond_share(codes: Sequence[NDArray[Any]], cells: Sequence[BracketTables]) 
 
 def failures(beyond_share: float, disagreement: float) -> tuple[str, ...]:
     """Return what is beyond sense in a merged picture, in words."""
-    said = []
+    messages = []
     if beyond_share > MOST_BEYOND_SHARE:
-        said.append(
+        messages.append(
             f"{beyond_share:.0%} of the pixels are clipped in every exposure: the light there is a guess"
         )
     if disagreement > MOST_DISAGREEMENT:
-        said.append(
+        messages.append(
             f"an exposure contradicts the result in {disagreement:.0%} of what it shows: do the exposures belong together?"
         )
-    return tuple(said)
+    return tuple(messages)
 
 
 def _step_to_look(shape: tuple[int, ...]) -> int:
@@ -234,9 +234,9 @@ def _lacks(number: int, pictures: Mapping[int, SmallPicture], evs: Sequence[floa
     others = {other: p for other, p in pictures.items() if other != number}
     if not others or np.isfinite(own.stops).mean() > NEXT_TO_NOTHING:
         return False
-    said = [p.stops - evs[other] for other, p in others.items()]
-    known = np.isfinite(said)
-    expected = np.where(known, said, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
+    by_others = [p.stops - evs[other] for other, p in others.items()]
+    known = np.isfinite(by_others)
+    expected = np.where(known, by_others, 0).sum(0) / np.maximum(known.sum(0), 1) + evs[number]
     low, high = own.range_stops
     off = known.any(0) & (expected > low + MARGIN_STOPS if own.dark else expected < high - MARGIN_STOPS)
     if own.dark:

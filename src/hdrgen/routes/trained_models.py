@@ -1,20 +1,19 @@
 """What the pipeline trained, in one folder: which parts a route needs, whether they fit, and what made them."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.flux.checkpoint import Checkpoint, read_reference
+from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
-
-Route = Literal["brackets", "dual", "latent"]
-ROUTES: tuple[Route, ...] = ("brackets", "dual", "latent")
+from hdrgen.runtime.json_file import read_json_object
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 DEFAULT_SIZE = 1024
-DEFAULT_EVS = (-2.0, 0.0, 2.0, 4.0)
+_AGAIN = "run `dvc repro` again"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Trained:
     route
         Which route.
     checkpoint
-        Of the stage `base_model`.
+        The base model, from the stage `base_model`.
     transformer
         Folder of the one that was fine-tuned on renditions, None for `latent`.
     lora, hdr_vae
@@ -48,7 +47,7 @@ class Trained:
     @property
     def pixels_per_token(self) -> int:
         """Side of the square of pixels that one token stands for; pictures are multiples of it."""
-        config = _read_json(self.checkpoint.path / "vae" / "config.json")
+        config = read_json_object(self.checkpoint.path / "vae" / "config.json", _AGAIN)
         return int(2 ** len(config["block_out_channels"]))  # as `hdrgen.flux.latents.pixels_per_token`
 
     def made_with(self) -> dict[str, str | None]:
@@ -57,11 +56,11 @@ class Trained:
         A hub id's revision stands for its weights; of a folder, and of what was trained, it is the first twelve
         hexadecimal digits of a SHA-256.
         """
-        found = self.checkpoint.revision
+        revision = self.checkpoint.revision
         return {
-            "checkpoint": self.checkpoint.source if found else self.checkpoint.path.name,
-            "checkpoint_revision": found,
-            "checkpoint_weights": None if found else _digest(self.checkpoint.path),
+            "checkpoint": self.checkpoint.source if revision else self.checkpoint.path.name,
+            "checkpoint_revision": revision,
+            "checkpoint_weights": None if revision else _digest(self.checkpoint.path),
             "transformer_weights": _digest(self.transformer),
             "lora_weights": _digest(self.lora),
             "hdr_vae_weights": _digest(self.hdr_vae),
@@ -114,12 +113,12 @@ def _require(path: Path, stage: str) -> None:
 
 def _about(folder: Path) -> dict[str, Any]:
     path = folder / "about.json"
-    return _read_json(path) if path.is_file() else {}
+    return read_json_object(path, _AGAIN) if path.is_file() else {}
 
 
 def _differ(config: Path, other: Path) -> bool:
     """Tell whether two configs contradict each other; each may lack what its version of diffusers did not know."""
-    ours, theirs = _read_json(config), _read_json(other)
+    ours, theirs = (read_json_object(path, _AGAIN) for path in (config, other))
     shared = {key for key in ours.keys() & theirs.keys() if not key.startswith("_")}
     return any(ours[key] != theirs[key] for key in shared)
 
@@ -133,13 +132,3 @@ def _digest(path: Path | None) -> str | None:
         with file.open("rb") as stream:
             whole.update(hashlib.file_digest(stream, "sha256").digest())
     return whole.hexdigest()[:12]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HdrgenError(f"{path}: cannot be read ({error}); run `dvc repro` again") from None
-    if not isinstance(document, dict):
-        raise HdrgenError(f"{path}: not an object of JSON; run `dvc repro` again")
-    return document

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import Chromaticities
 from hdrgen.images import exr
+from hdrgen.images.choices import Compression
 from hdrgen.images.conversion import clamped_notes, from_chromaticities, linear_space
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.provenance import Attributes
@@ -16,7 +17,7 @@ from hdrgen.runtime.errors import HdrgenError
 
 
 @dataclass(frozen=True)
-class Delivery:
+class ExrWriter:
     """How a route's EXR is written.
 
     Parameters
@@ -30,7 +31,7 @@ class Delivery:
     """
 
     space: str = "acescg"
-    compression: exr.Compression = "zip"
+    compression: Compression = "zip"
     overflow: Literal["raise", "clamp"] = "raise"
 
     def check(self, target: Path, pictures: str) -> None:
@@ -94,4 +95,4 @@ class Delivery:
         return min(float(linear.max()), exr.HALF_MAX), clamped_notes(clamped, self.compression)
 
 
-ACESCG = Delivery()
+ACESCG = ExrWriter()

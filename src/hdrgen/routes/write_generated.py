@@ -8,14 +8,14 @@ from hdrgen import __version__
 from hdrgen.colour.primaries import AWG4
 from hdrgen.flux.renditions import Rendition
 from hdrgen.images.code_image import write_pngs
-from hdrgen.images.encoded import ENCODING, EV
+from hdrgen.images.encoded import ENCODING, EV, PRIMARIES
 from hdrgen.images.provenance import made_by
 from hdrgen.routes.bracket import bracket_suffix
-from hdrgen.routes.dual import CEILING, PRIMARIES, TONE_MAP
+from hdrgen.routes.dual import CEILING, TONE_MAP
 from hdrgen.routes.generator import LOG_CEILING_LINEAR, Generated, Generator
-from hdrgen.routes.requests import Sampling, Wish
-from hdrgen.routes.trained_models import Route
-from hdrgen.routes.write_exr import ACESCG, Delivery
+from hdrgen.routes.requests import GenerationRequest, Sampling
+from hdrgen.routes.write_exr import ACESCG, ExrWriter
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.progress import OnProgress
 
 
@@ -35,16 +35,16 @@ class GeneratedFile:
 
 
 class Batches:
-    """The pictures of many wishes, made a few at a time when the first of them is taken.
+    """The pictures of many requests, made a few at a time when the first of them is taken.
 
     Parameters
     ----------
     generator
         Gives the route with its models; called when the first picture is taken.
-    wishes
-        What to make.
+    requests
+        Prompts and seeds, a picture each.
     sampling
-        How.
+        Size, steps and guidance of all of them.
     threads
         Threads that the fusion works with.
     """
@@ -52,28 +52,28 @@ class Batches:
     def __init__(
         self,
         generator: Callable[[], Generator],
-        wishes: Sequence[Wish],
+        requests: Sequence[GenerationRequest],
         sampling: Sampling,
         *,
         threads: int = 2,
     ) -> None:
-        self._generator, self._wishes, self._sampling = generator, wishes, sampling
+        self._generator, self._requests, self._sampling = generator, requests, sampling
         self._threads = threads
-        self._made: dict[int, Generated] = {}
+        self._ready: dict[int, Generated] = {}
 
     def due(self, place: int) -> bool:
-        """Tell whether a wish's picture has yet to be made."""
-        return place not in self._made
+        """Tell whether a request's picture has yet to be made."""
+        return place not in self._ready
 
     def take(self, place: int, on_progress: OnProgress | None = None) -> Generated:
-        """Return a wish's picture, to be taken once and in order.
+        """Return a request's picture, to be taken once and in order.
 
         Parameters
         ----------
         place
-            Of the wish.
+            Number of the request, from 0.
         on_progress
-            Called with (denoising steps done, denoising steps in all) over all wishes.
+            Called with (denoising steps done, denoising steps in all) over all requests.
 
         Raises
         ------
@@ -83,16 +83,16 @@ class Batches:
         if self.due(place):
             generator = self._generator()
             count = generator.at_once(self._sampling)
-            before, batches = -(-place // count), -(-len(self._wishes) // count)
+            before, batches = -(-place // count), -(-len(self._requests) // count)
 
             def on_step(done: int, steps: int) -> None:
                 if on_progress:
                     on_progress(before * steps + done, batches * steps)
 
-            together = self._wishes[place : place + count]
-            made = generator.generate(together, self._sampling, on_step=on_step, threads=self._threads)
-            self._made = dict(enumerate(made, place))
-        return self._made.pop(place)
+            together = self._requests[place : place + count]
+            generated = generator.generate(together, self._sampling, on_step=on_step, threads=self._threads)
+            self._ready = dict(enumerate(generated, place))
+        return self._ready.pop(place)
 
 
 def write_generated(
@@ -101,7 +101,7 @@ def write_generated(
     route: Route,
     *,
     keep_intermediates: bool = False,
-    delivery: Delivery = ACESCG,
+    writer: ExrWriter = ACESCG,
     threads: int = 2,
 ) -> GeneratedFile:
     """Write a generated picture as a scene-linear half-float EXR that says all that made it.
@@ -113,12 +113,12 @@ def write_generated(
     target
         The EXR.
     route
-        Of the generator.
+        The generator's route.
     keep_intermediates
         Also write the 8-bit pictures as PNGs, `intermediate_targets` of the target; `hdrgen merge` and
         `hdrgen fuse` understand them.
-    delivery
-        How the EXR is written.
+    writer
+        Space, compression and overflow of the EXR.
     threads
         Bands of rows worked on at once.
 
@@ -127,30 +127,30 @@ def write_generated(
     HdrgenError
         A file cannot be written, or holds values that half floats cannot.
     """
-    delivery.check(target, "generated")
+    writer.check(target, "generated")
     height, width, _ = generated.linear_awg4.shape
     notes: list[str] = []
     kept: dict[Rendition, Path] = {}
     if keep_intermediates:
         kept = intermediate_targets(target, tuple(generated.intermediates))
         if kept:
-            write_pngs([(kept[r], code8, _said(r)) for r, code8 in generated.intermediates.items()])
+            write_pngs([(kept[r], code8, _png_text(r)) for r, code8 in generated.intermediates.items()])
         else:
             notes.append(f"the route {route} has no intermediate pictures")
     # Last, so that where there is an EXR, all is there.
-    maximum_linear, delivered = delivery.write(
+    maximum_linear, write_notes = writer.write(
         target, generated.linear_awg4, AWG4, made_by(route, **generated.facts), threads=threads
     )
     return GeneratedFile(
-        generated.wish.prompt,
-        str(generated.facts.get("prompt_used", generated.wish.prompt)),
-        generated.wish.seed,
+        generated.request.prompt,
+        str(generated.facts.get("prompt_used", generated.request.prompt)),
+        generated.request.seed,
         route,
         width,
         height,
         maximum_linear,
         tuple(map(str, kept.values())),
-        (*generated.notes, *notes, *delivered),
+        (*generated.notes, *notes, *write_notes),
     )
 
 
@@ -162,9 +162,9 @@ def intermediate_targets(target: Path, renditions: Sequence[Rendition]) -> dict[
     }
 
 
-def _said(rendition: Rendition) -> dict[str, str]:
-    said = {PRIMARIES: "awg4", "hdrgen:version": __version__}
+def _png_text(rendition: Rendition) -> dict[str, str]:
+    text = {PRIMARIES: "awg4", "hdrgen:version": __version__}
     if rendition.curve == "logc4":
-        return said | {ENCODING: "logc4", EV: f"{rendition.ev + 0.0:g}"}
+        return text | {ENCODING: "logc4", EV: f"{rendition.ev + 0.0:g}"}
     ceiling = "inf" if rendition.curve == "reinhard" else f"{LOG_CEILING_LINEAR:g}"
-    return said | {TONE_MAP: rendition.curve, CEILING: ceiling}
+    return text | {TONE_MAP: rendition.curve, CEILING: ceiling}

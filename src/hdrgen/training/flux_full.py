@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hdrgen.dataset.pairs.scene_crops import CropSettings, SceneCrop
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.flux.checkpoint import Checkpoint
 from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.models.weights import save_state_dict
@@ -43,7 +44,7 @@ class TrainFluxFull(Section):
 
     crops: CropSettings
     """The pictures it learns."""
-    evs: tuple[float, ...] = Field((-2, 0, 2, 4), min_length=1)
+    evs: tuple[float, ...] = Field(DEFAULT_EVS, min_length=1)
     """Exposures of the LogC4 renditions."""
     dual: bool = True
     """Whether the two tone maps of the dual route are learned as well."""
@@ -105,7 +106,7 @@ def train_flux_full(
     train, val = _encoded(cache, source, checkpoint, renditions, device)
     sheets = SampleSheets(
         out_dir / "samples",
-        [rendition.asked(prompt) for prompt in look.prompts for rendition in renditions],
+        [rendition.prompt(prompt) for prompt in look.prompts for rendition in renditions],
         look,
         lambda tokens: _decoded(checkpoint, tokens, settings.crops.size, device),
         columns=len(renditions),
@@ -166,6 +167,6 @@ class _AllRenditions:
             yield Sample(
                 rendition.encode(crop.linear_awg4) * 2 - 1,
                 f"{crop.frame} {rendition.name}",
-                tuple(rendition.asked(prompt) for prompt in crop.prompts),
-                rendition.asked(""),
+                tuple(rendition.prompt(prompt) for prompt in crop.prompts),
+                rendition.prompt(""),
             )

@@ -26,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from hdrgen import __version__
 from hdrgen.routes.requests import file_name
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE, LOOPBACK_NAMES, Guard, same_token
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL, History
@@ -40,7 +41,6 @@ STATIC = Path(__file__).parent / "static"
 WATCH_S = 20.0
 """How long a page is kept waiting for something new."""
 PAGE_OF_HISTORY = 60
-_ROUTES = ("brackets", "dual", "latent")
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER = {"Cache-Control": "no-store"}
 
@@ -57,7 +57,7 @@ class Page:
     limits
         What a request may cost.
     token
-        As of `Guard`.
+        What everybody has to give, see `Guard`; None where it is not asked for.
     """
 
     def __init__(
@@ -105,10 +105,10 @@ class Page:
             return FileResponse(STATIC / "login.html", headers=_NEVER)
         if not same_token(given, self._token or ""):
             return FileResponse(STATIC / "login.html", 401, headers=_NEVER)
-        answer = RedirectResponse("/", 303, headers=_NEVER)
+        response = RedirectResponse("/", 303, headers=_NEVER)
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, given, httponly=True, samesite="lax", secure=secure, max_age=30 * 86400)
-        return answer
+        response.set_cookie(COOKIE, given, httponly=True, samesite="lax", secure=secure, max_age=30 * 86400)
+        return response
 
     async def config(self, _: Request) -> Response:
         """Return what the forms need to know: which routes there are, with which sizes, and the limits."""
@@ -116,7 +116,7 @@ class Page:
         return JSONResponse(
             {
                 "version": __version__,
-                "routes": {route: await run_sync(_about_route, self._models, route) for route in _ROUTES},
+                "routes": {route: await run_sync(_about_route, self._models, route) for route in ROUTES},
                 "body_bytes": limits.body_bytes,
                 "megapixels": limits.megapixels,
                 "generated_megapixels": limits.generated_megapixels,

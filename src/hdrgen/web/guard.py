@@ -34,7 +34,7 @@ class Guard:
     Parameters
     ----------
     app
-        What it stands before.
+        The application it protects.
     token
         Asked of every request but those for the way in; None asks for none.
     body_bytes
@@ -55,9 +55,9 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                answered.update(_HEADERS)
-                answered.setdefault("Cache-Control", "no-cache")
+                response_headers = MutableHeaders(scope=message)
+                response_headers.update(_HEADERS)
+                response_headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
         refusal = self._refusal(scope, headers)

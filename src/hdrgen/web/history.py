@@ -26,7 +26,7 @@ RECORD, PICTURE, PIXELS, BEFORE, THUMBNAIL = (
     "thumbnail.png",
 )
 WITHOUT_PICTURE_KEPT = 50
-"""Jobs that failed or were cancelled are forgotten beyond so many."""
+"""Most jobs kept that failed or were cancelled; older ones are forgotten."""
 
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 

@@ -29,7 +29,7 @@ class Maker(Protocol):
 
 
 class QueueFullError(HdrgenError):
-    """So many jobs wait that another is refused."""
+    """Too many jobs wait for another to be taken."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs
+from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs_or_auto
+from hdrgen.images.choices import CodeEncoding
 from hdrgen.routes.sampling_defaults import SEED_MAX
+from hdrgen.runtime.choices import Route
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
@@ -28,7 +30,7 @@ class Limits:
     megapixels
         Of all pictures in one upload together.
     generated_megapixels
-        Of a generated picture.
+        Largest generated picture.
     free_disk_bytes
         Left over by the files of whatever is accepted; pictures made of them come on top.
     """
@@ -52,29 +54,26 @@ def _one_line(text: Any) -> Any:
 
 
 def _evs(text: Any) -> Any:
-    if not isinstance(text, str) or text.strip() == "auto":
+    if not isinstance(text, str):
         return text
     try:
-        return tuple(parse_evs(text))
-    except HdrgenError:
-        raise ValueError(
-            f"must be numbers such as -2 0 2 4 within {FURTHEST_STOPS} stops of 0, or auto"
-        ) from None
+        return parse_evs_or_auto(text)
+    except HdrgenError as error:
+        raise ValueError(str(error)) from None
 
 
 _Words = Annotated[str, BeforeValidator(_one_line), Field(max_length=2000)]
 _Side = Annotated[int | None, Field(ge=8, le=8192)]
 _Ev = Annotated[float, Field(ge=-FURTHEST_STOPS, le=FURTHEST_STOPS, allow_inf_nan=False)]
-_CodeEncoding = Literal["logc4", "srgb", "logc3", "display_p3", "adobe_rgb"]
 
 
 class GenerateJob(Section):
-    """Words become a picture, see `routes.generate`; None is the model's own, see `sampling_for`."""
+    """Words become a picture, see `routes.write_generated`; None is the model's own, see `sampling_for`."""
 
     kind: Literal["generate"] = "generate"
     prompt: Annotated[_Words, Field(min_length=1)]
     negative: _Words = ""
-    route: Literal["brackets", "dual", "latent"] = "brackets"
+    route: Route = "brackets"
     seed: int = Field(default=0, ge=0, le=SEED_MAX)
     width: _Side = None
     height: _Side = None
@@ -91,7 +90,7 @@ class ExpandJob(Section):
     """One picture of codes becomes light, see `routes.expand`."""
 
     kind: Literal["expand"] = "expand"
-    encoding: _CodeEncoding | None = None
+    encoding: CodeEncoding | None = None
     strength: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -99,7 +98,7 @@ class MergeJob(Section):
     """A set of exposures becomes light, see `routes.merge`."""
 
     kind: Literal["merge"] = "merge"
-    encoding: _CodeEncoding | None = None
+    encoding: CodeEncoding | None = None
     evs: Annotated[tuple[_Ev, ...] | Literal["auto"] | None, BeforeValidator(_evs)] = None
     align: bool = True
 
@@ -107,7 +106,7 @@ class MergeJob(Section):
 Job = Annotated[GenerateJob | ExpandJob | MergeJob, Field(discriminator="kind")]
 
 
-class _Asked(Section):
+class _Form(Section):
     job: Job
 
 
@@ -120,7 +119,7 @@ def read_job(fields: dict[str, str], limits: Limits) -> GenerateJob | ExpandJob 
         A field is unknown or out of range; the message names it.
     """
     try:
-        job = _Asked.model_validate({"job": {name: text for name, text in fields.items() if text}}).job
+        job = _Form.model_validate({"job": {name: text for name, text in fields.items() if text}}).job
     except ValidationError as error:
         raise HdrgenError(_in_words(error)) from None
     if isinstance(job, GenerateJob):
@@ -148,7 +147,7 @@ class Source(Section):
 
 
 class Histogram(Section):
-    """As `inspection.StopsHistogram`."""
+    """As `qc.statistics.StopsHistogram`."""
 
     edges_stops: tuple[float, ...]
     shares: tuple[float, ...]
@@ -156,7 +155,7 @@ class Histogram(Section):
 
 
 class Picture(Section):
-    """What was made, with its light in numbers: see `inspection.Statistics`.
+    """What was made, with its light in numbers: see `qc.statistics.Statistics`.
 
     ``before`` says what the picture before was, where there is one; ``facts`` are our own attributes of the EXR.
     """

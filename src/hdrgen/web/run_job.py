@@ -1,7 +1,6 @@
 """A job becomes a picture: the route writes the EXR, and what the viewer shows is made of that file."""
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hdrgen.images.encoded import CODE_ENCODINGS, encoding_of
 from hdrgen.images.exr import HALF_MAX, read_exr
 from hdrgen.qc.preview import write_preview
 from hdrgen.qc.statistics import statistics, stops_histogram
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL
@@ -25,11 +24,11 @@ OnPhase = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all); what it raises ends the job."""
 
 # What a half float cannot hold is clamped and noted: an artist gets a picture, and is told.
-_DELIVERY = Delivery(overflow="clamp")
+_WRITER = ExrWriter(overflow="clamp")
 _THUMBNAIL_PIXELS = 320
 
 
-class Bench:
+class JobRunner:
     """The models, loaded when first needed and kept for the next job; of generators, the last one alone.
 
     Parameters
@@ -68,7 +67,7 @@ class Bench:
         return _shown(folder, before, tuple(_in_names(note, record, folder) for note in notes))
 
     def _generate(self, job: GenerateJob, target: Path, on_phase: OnPhase) -> tuple[str, ...]:
-        from hdrgen.routes.requests import Wish  # noqa: PLC0415
+        from hdrgen.routes.requests import GenerationRequest  # noqa: PLC0415
         from hdrgen.routes.sampling_defaults import sampling_for  # noqa: PLC0415
         from hdrgen.routes.trained_models import find_trained  # noqa: PLC0415
         from hdrgen.routes.write_generated import write_generated  # noqa: PLC0415 - torch, which expanding may not need
@@ -88,10 +87,10 @@ class Bench:
         def on_step(done: int, steps: int) -> None:
             on_phase("Denoising" if done < steps else "Developing", done, steps)
 
-        (made,) = generator.generate(
-            [Wish(job.prompt, job.seed)], sampling, on_step=on_step, threads=self._threads
+        (generated,) = generator.generate(
+            [GenerationRequest(job.prompt, job.seed)], sampling, on_step=on_step, threads=self._threads
         )
-        return write_generated(made, target, job.route, delivery=_DELIVERY, threads=self._threads).notes
+        return write_generated(generated, target, job.route, writer=_WRITER, threads=self._threads).notes
 
     def _loaded(self, route: Any) -> Any:
         if self._generator is None or self._generator.route != route:
@@ -101,17 +100,10 @@ class Bench:
             self._generator = load_generator(self._models, route, device=self._device, backend=self._backend)
         return self._generator
 
-    @cached_property
-    def _expander(self) -> Any:
-        from hdrgen.inference.backends import load_expander  # noqa: PLC0415
+    def _network(self, model: Any) -> Any:
+        from hdrgen.inference.backends import load_network  # noqa: PLC0415
 
-        return load_expander(backend=self._backend)
-
-    @cached_property
-    def _merger(self) -> Any:
-        from hdrgen.inference.backends import load_merger  # noqa: PLC0415
-
-        return load_merger(backend=self._backend)
+        return load_network(model, backend=self._backend)
 
     def _expand(
         self, job: ExpandJob, record: Record, folder: Path, on_phase: OnPhase
@@ -123,10 +115,10 @@ class Bench:
         done = expand_file(
             source,
             folder / PICTURE,
-            lambda: self._expander,
+            lambda: self._network("bit_depth"),
             encoding=job.encoding,
             strength=job.strength,
-            delivery=_DELIVERY,
+            writer=_WRITER,
             threads=self._threads,
         )
         _write_plain(source, folder / BEFORE, done.encoding, 0.0)
@@ -141,11 +133,11 @@ class Bench:
         done = merge_files(
             [folder / source.file for source in record.sources],
             folder / PICTURE,
-            lambda: self._merger,
+            lambda: self._network("exposure_fusion"),
             evs=job.evs,
             encoding=job.encoding,
             align=job.align,
-            delivery=_DELIVERY,
+            writer=_WRITER,
             threads=self._threads,
         )
         source, ev = min(zip(done.sources, done.evs, strict=True), key=lambda one: abs(one[1]))
@@ -163,11 +155,11 @@ def _in_names(text: str, record: Record, folder: Path) -> str:
 def _write_plain(source: Path, target: Path, encoding: str, ev: float) -> None:
     """Write a picture of codes as it is, without any model: each code the middle of its cell, light at EV 0."""
     picture = read_code(source)
-    asked = encoding if encoding in CODE_ENCODINGS else None  # another is what the picture itself says
-    curve = encoding_of([source], [picture], asked).encoding
+    key = encoding if encoding in CODE_ENCODINGS else None  # another is what the picture itself says
+    curve = encoding_of([source], [picture], key).encoding
     code = picture.code / np.float32(np.iinfo(picture.code.dtype).max)
     linear = np.asarray(curve.decode(code) * np.float32(2.0**-ev), np.float32)
-    _write_pixels(target, from_chromaticities(linear, curve.chromaticities, _DELIVERY.space, in_place=True))
+    _write_pixels(target, from_chromaticities(linear, curve.chromaticities, _WRITER.space, in_place=True))
 
 
 def _write_pixels(target: Path, linear: NDArray[np.floating]) -> None:

@@ -42,7 +42,7 @@ def serve(
     output
         Folder of the pictures and their history.
     models, device, backend, threads
-        See `web.work.Bench`.
+        See `JobRunner`.
     host, port
         Where to listen; port 0 takes any that is free.
     token
@@ -112,8 +112,8 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _address(listener: socket.socket, host: str, token: str | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
-        shown = socket.gethostname()
-    address = f"http://{shown}:{listener.getsockname()[1]}/"
+        name = socket.gethostname()
+    address = f"http://{name}:{listener.getsockname()[1]}/"
     return f"{address}login?token={quote(token, safe='')}" if token else address

@@ -31,7 +31,7 @@ def keep_uploads(
     folder
         Where they go.
     limits
-        Of their pixels.
+        Most pixels of all of them together.
 
     Raises
     ------
@@ -40,10 +40,10 @@ def keep_uploads(
     """
     fewest, most = {"generate": (0, 0), "expand": (1, 1), "merge": (FEWEST, MOST)}[kind]
     if not fewest <= len(files) <= most:
-        asked = {"generate": "no picture", "expand": "one picture"}.get(
+        takes = {"generate": "no picture", "expand": "one picture"}.get(
             kind, f"{FEWEST} to {MOST} exposures of one scene"
         )
-        raise HdrgenError(f"{kind} takes {asked}, not {len(files)}")
+        raise HdrgenError(f"{kind} takes {takes}, not {len(files)}")
     sources, pixels = [], 0
     for number, (sent, stream) in enumerate(files, 1):
         name = _shown(sent)

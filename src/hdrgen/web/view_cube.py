@@ -9,7 +9,7 @@ from hdrgen.colour import ocio
 
 SIDE = 65
 LOWEST_STOPS, HIGHEST_STOPS = -7.0, 8.0
-"""Of `log2(linear + 2**LOWEST_STOPS)`, from black to 255.99; brighter light is shown as that."""
+"""Range of `log2(linear + 2**LOWEST_STOPS)` along a side, from black to 255.99; brighter light is shown as that."""
 
 
 @dataclass(frozen=True)

@@ -32,21 +32,21 @@ class Worker:
     Parameters
     ----------
     models, device, backend, threads
-        See `web.work.Bench`.
+        See `JobRunner`.
     """
 
     def __init__(
         self, models: Path, *, device: str = "auto", backend: str = "auto", threads: int = 2
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._bench = {"models": models, "device": device, "backend": backend, "threads": threads}
+        self._settings = {"models": models, "device": device, "backend": backend, "threads": threads}
         self._cancelled: Event = self._context.Event()
         self._process: Any = None
         self._connection: Connection | None = None
         self._end: asyncio.TimerHandle | None = None
 
     async def make(self, record: Record, folder: Path, on_phase: Any) -> Picture:
-        """Do a job, see `Bench.make`.
+        """Do a job, see `JobRunner.make`.
 
         Raises
         ------
@@ -97,7 +97,10 @@ class Worker:
             self._stopped()
             self._connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
-                target=_work, args=(theirs, self._cancelled, self._bench), name="hdrgen worker", daemon=True
+                target=_work,
+                args=(theirs, self._cancelled, self._settings),
+                name="hdrgen worker",
+                daemon=True,
             )
             self._process.start()
             theirs.close()  # so that the end of the process is the end of the connection
@@ -113,14 +116,14 @@ class Worker:
         return process.exitcode
 
 
-def _work(connection: Connection, cancelled: Event, bench: dict[str, Any]) -> None:
+def _work(connection: Connection, cancelled: Event, settings: dict[str, Any]) -> None:
     """Do jobs until the server is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C is the server's to answer
     from hdrgen.images.exr import use_threads  # noqa: PLC0415 - heavy, and the server's process needs none of it
-    from hdrgen.web.run_job import Bench  # noqa: PLC0415
+    from hdrgen.web.run_job import JobRunner  # noqa: PLC0415
 
-    use_threads(bench["threads"])
-    make = Bench(**bench).make
+    use_threads(settings["threads"])
+    make = JobRunner(**settings).make
 
     def on_phase(*phase: Any) -> None:
         if cancelled.is_set():
@@ -133,13 +136,13 @@ def _work(connection: Connection, cancelled: Event, bench: dict[str, Any]) -> No
         except (EOFError, OSError):
             return
         try:
-            answer: tuple[Any, ...] = ("made", make(record, folder, on_phase))
+            reply: tuple[Any, ...] = ("made", make(record, folder, on_phase))
         except Cancelled:
-            answer = ("cancelled",)
+            reply = ("cancelled",)
         except Exception as error:  # noqa: BLE001 - a bug is raised again where it is looked for
-            answer = ("failed", _in_words(error))
+            reply = ("failed", _in_words(error))
         try:
-            connection.send(answer)
+            connection.send(reply)
         except OSError:
             return
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_args
 
 import cv2
 import numpy as np
@@ -14,15 +13,13 @@ import pytest
 import typer
 from PIL import Image
 
-from hdrgen.cli import app, options, run
+from hdrgen.cli import app, run
 from hdrgen.colour.primaries import AP0, AP1, AWG4, REC709, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.exposure.tone_map_tables import tone_map_tables
-from hdrgen.images import exr
 from hdrgen.images.code_image import read_code, read_code8, write_code, write_png8
 from hdrgen.images.exr import read_exr, write_exr
-from hdrgen.inference.backends import Backend
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.overlap import overlappable
 
@@ -65,13 +62,14 @@ def closed_form(monkeypatch):
     """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
     table = tone_map_tables(Reinhard(), Log()).intersection
 
-    def load_fuser(weights, _backend):
+    def load_network(model, weights, _backend):
+        assert model == "tone_fusion"
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         fuse = lambda reinhard, log, **_: log2_decode(table[reinhard, log])  # noqa: E731
         return SimpleNamespace(digest="0123456789ab", log_ceiling_linear=10000.0, fuse=fuse)
 
-    monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=load_fuser))
+    monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_network=load_network))
 
 
 def files(folder: Path) -> set[str]:
@@ -122,16 +120,6 @@ def test_examples_can_be_typed(command):
 def test_every_command_is_registered():
     """The commands are those of this test, so that none goes untested."""
     assert {command.callback.__name__ for command in app.registered_commands} == set(COMMANDS)
-
-
-def test_compressions_are_those_of_the_library():
-    """The copy that keeps OpenEXR out of `--help` is the same."""
-    assert get_args(options.Compression) == get_args(exr.Compression)
-
-
-def test_backends_are_those_of_the_library():
-    """The copy that keeps torch out of `--help` is the same."""
-    assert get_args(options.Backend) == get_args(Backend)
 
 
 def test_version(cli):

@@ -2,17 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
-from hdrgen.cli import compare
 from hdrgen.colour.primaries import AWG4
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import write_exr
-from hdrgen.metrics import correction
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +21,6 @@ def folders(tmp_path, monkeypatch):
     for name, reference, test in (("a", dim, dim / 2), ("b", dim * 60, dim * 60)):
         write_exr(Path(f"references/{name}.exr"), reference, chromaticities=AWG4)
         write_exr(Path(f"tests/{name}.exr"), test, chromaticities=AWG4)
-
-
-def test_the_command_knows_every_scale():
-    assert get_args(compare.Scale) == correction.SCALES
 
 
 def test_a_correction_is_named_beside_the_figures(cli):

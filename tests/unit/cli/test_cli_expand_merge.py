@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from PIL import Image
 from hdrgen.cli.exposure_values import _joined
 from hdrgen.colour.primaries import AP1
 from hdrgen.exposure.ev_list import parse_evs
+from hdrgen.images.choices import CodeEncoding
 from hdrgen.images.code_image import read_code, write_code
+from hdrgen.images.encoded import CODE_ENCODINGS
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.runtime.errors import HdrgenError
 
@@ -37,13 +40,17 @@ def stand_ins(monkeypatch):
             linear = 2.0 ** cells[reference].log2[codes[reference]] - 0.01
             return SimpleNamespace(linear=linear, confidence=np.ones(linear.shape[:2], np.float32))
 
-    def load(weights, _backend):
+    def load(_model, weights, _backend):
         if weights is not None and weights.read_bytes() == b"nonsense":
             raise HdrgenError(f"{weights}: no readable safetensors weights")
         return Plain()
 
-    loaders = SimpleNamespace(load_expander=load, load_merger=load)
+    loaders = SimpleNamespace(load_network=load)
     monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", loaders)
+
+
+def test_every_encoding_that_is_offered_is_known():
+    assert set(get_args(CodeEncoding)) <= CODE_ENCODINGS.keys()
 
 
 def shot(name: str, peak: float = 100.0) -> np.ndarray:

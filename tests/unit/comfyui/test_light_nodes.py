@@ -12,9 +12,9 @@ from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.flux.hdr_vae import load_hdr_vae
-from hdrgen.inference.backends import load_fuser
+from hdrgen.inference.backends import load_network
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.runtime.errors import HdrgenError
 
 LOGC4 = ENCODINGS["logc4_awg4"]
@@ -136,9 +136,9 @@ def test_tone_fusion_is_the_librarys(nodes, linear_awg4):
     light, made = nodes.ToneFusion.execute(
         reinhard=images[0], log=images[1], primaries="awg4", space="linear_awg4"
     ).args
-    assert np.array_equal(light[0].numpy(), load_fuser().fuse(*codes))
+    assert np.array_equal(light[0].numpy(), load_network("tone_fusion").fuse(*codes))
     assert light.max() > 800
-    assert made["hdrgenFuseWeights"] == load_fuser().digest
+    assert made["hdrgenFuseWeights"] == load_network("tone_fusion").digest
     with pytest.raises(HdrgenError, match="1 Reinhard pictures against 2"):
         nodes.ToneFusion.execute(
             reinhard=images[0], log=images[1].repeat(2, 1, 1, 1), primaries="awg4", space="acescg"
@@ -184,7 +184,7 @@ def test_folder_sampler_is_the_librarys_route(nodes, data, models, comfyui, rout
         flux=loaded, space="linear_awg4", **ASKED
     ).args
     generator = load_generator(models, route, device="cpu")
-    (expected,) = generator.generate([Wish("night street", 2**40)], Sampling(32, 16, 2, 2.0))
+    (expected,) = generator.generate([GenerationRequest("night street", 2**40)], Sampling(32, 16, 2, 2.0))
     assert np.array_equal(light[0].numpy(), expected.linear_awg4)
     assert comfyui.bars[-1].done == [1, 2]
     assert made["hdrgenSeed"] == str(2**40), "an EXR has no integers of so many bits"
@@ -363,8 +363,7 @@ def test_the_backend_loads_every_network_and_workflows_without_one_take_what_is_
         asked.append(backend)
         raise LookupError
 
-    for loader in ("load_expander", "load_merger", "load_fuser"):
-        monkeypatch.setattr(f"{nodes.BitDepthExpander.__module__}.{loader}", load)
+    monkeypatch.setattr(f"{nodes.BitDepthExpander.__module__}.load_network", load)
     monkeypatch.setattr(f"{nodes.LoadHdrFlux.__module__}.load_generator", load)
     expand = {"pictures": pictures[:1], "encoding": "logc4", "strength": 0.0, "space": "acescg"}
     merge = {"pictures": pictures, "evs": "-2 0 2 4", "encoding": "logc4", "method": "learned", "align": False,

@@ -83,7 +83,7 @@ def test_the_fuser_by_its_graph_is_the_fuser(weights, monkeypatch):
     """Also in tiles, and clean and noisy pairs alike."""
     path = weights / "tone_fusion"
     eager = Fuser(load_tone_fuser(path), "", torch.float32)
-    exported = backends.load_fuser(path, "onnx")
+    exported = backends.load_network("tone_fusion", path, "onnx")
     monkeypatch.setattr("hdrgen.inference.tone_fusion.TILE", (64, 64))
     dark, bright = pictures(2)
     for pair in ((dark, bright), (bright, bright[::-1])):
@@ -95,7 +95,7 @@ def test_the_fuser_by_its_graph_is_the_fuser(weights, monkeypatch):
 def test_the_expander_by_its_graph_is_the_expander(weights, strength):
     path = weights / "bit_depth"
     eager = Expander(load_bit_depth(path), "", torch.float32)
-    exported = backends.load_expander(path, "onnx")
+    exported = backends.load_network("bit_depth", path, "onnx")
     (code8,) = pictures(1)
     expected = eager.expand(code8, strength=strength)
     np.testing.assert_allclose(exported.expand(code8, strength=strength), expected, rtol=1e-4, atol=1e-6)
@@ -107,7 +107,7 @@ def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
     """With fewer brackets than the graph has places, and with more."""
     path = weights / "exposure_fusion"
     eager = StackMerger(load_exposure_fusion(path), "", torch.float32)
-    exported = backends.load_merger(path, "onnx")
+    exported = backends.load_network("exposure_fusion", path, "onnx")
     monkeypatch.setattr(backends.ExportedMerger, "TILE", (64, 64))
     codes = pictures(len(evs))
     cells = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
@@ -217,7 +217,9 @@ def test_tone_fusion_parity_counts_noisy_pairs_too(weights):
 
     graph = tone_fusion_graph(fuser)
     model = Exportable(graph, "0" * 12, inputs)
-    file = backends.exported(graph, backends.load_fuser(weights / "tone_fusion", "torch").digest)
+    file = backends.exported(
+        graph, backends.load_network("tone_fusion", weights / "tone_fusion", "torch").digest
+    )
     found = max(parity(model, OnnxGraph(file), [scene()], SETTINGS).values())
     assert found <= 1e-4
     assert made == [0, 3, 0, 3, 0]

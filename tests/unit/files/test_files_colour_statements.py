@@ -129,7 +129,7 @@ def without_network(monkeypatch) -> None:
         def expand(self, code8, **_):
             return (code8 / np.float32(255)).astype(np.float32)
 
-    loaders = SimpleNamespace(load_expander=lambda *_: Plain())
+    loaders = SimpleNamespace(load_network=lambda *_: Plain())
     monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", loaders)
 
 
@@ -574,7 +574,7 @@ def test_a_tone_maps_profile_is_said(cli, monkeypatch):
             return (reinhard / np.float32(255)).astype(np.float32)
 
     monkeypatch.setitem(
-        sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_fuser=lambda *_: Plain())
+        sys.modules, "hdrgen.inference.backends", SimpleNamespace(load_network=lambda *_: Plain())
     )
     png("r.png", iccp(DISPLAY_P3), code=CODE8)
     png("l.png", iccp(b"nonsense"), code=CODE8)

@@ -15,7 +15,7 @@ from hdrgen.flux.checkpoint import read_reference
 from hdrgen.flux.family import _read_part
 from hdrgen.images.exr import read_exr
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish
+from hdrgen.routes.requests import GenerationRequest, Sampling
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = Sampling(32, 32, steps=1, guidance=1.0)
@@ -117,7 +117,7 @@ def test_weights_without_a_place_are_refused_and_named(folder, capsys, rename, n
 
 def _picture(folder):
     generator = load_generator(folder, "latent", device="cpu")
-    return generator.generate([Wish("sea", 1)], SMALL, threads=1)[0].linear_awg4
+    return generator.generate([GenerationRequest("sea", 1)], SMALL, threads=1)[0].linear_awg4
 
 
 @pytest.mark.parametrize("prefix", ["base_model.model.", "diffusion_model."], ids=["PEFT", "ComfyUI"])
@@ -155,7 +155,7 @@ def test_kohyas_names_of_flux_make_the_picture_of_diffusers(folder):
     generator = load_generator(folder, "latent", device="cpu")
     generator.flux.pipeline.unload_lora_weights()
     generator.flux.pipeline.transformer.load_state_dict(pipeline.transformer.state_dict())
-    expected = generator.generate([Wish("sea", 1)], SMALL, threads=1)[0].linear_awg4
+    expected = generator.generate([GenerationRequest("sea", 1)], SMALL, threads=1)[0].linear_awg4
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -212,8 +212,8 @@ def test_a_tokenizer_without_places_tells_by_its_words(prompt, read):
 
 def test_the_part_that_was_used_makes_the_same_picture(models):
     generator = load_generator(models, "latent", device="cpu")
-    (made,) = generator.generate([Wish(LONG, 3)], SMALL, threads=1)
-    (again,) = generator.generate([Wish(made.facts["prompt_used"], 3)], SMALL, threads=1)
+    (made,) = generator.generate([GenerationRequest(LONG, 3)], SMALL, threads=1)
+    (again,) = generator.generate([GenerationRequest(made.facts["prompt_used"], 3)], SMALL, threads=1)
     assert np.array_equal(made.linear_awg4, again.linear_awg4)
     assert "prompt_used" not in again.facts
     assert again.notes == ()
@@ -222,7 +222,7 @@ def test_the_part_that_was_used_makes_the_same_picture(models):
 def test_a_negative_prompt_that_is_too_long_is_said_too(models):
     generator = load_generator(models, "brackets", device="cpu")
     sampling = Sampling(32, 32, steps=1, guidance=2.0, negative_prompt=LONG)
-    (made,) = generator.generate([Wish("sea", 3)], sampling, threads=1)
+    (made,) = generator.generate([GenerationRequest("sea", 3)], sampling, threads=1)
     assert LONG.startswith(made.facts["negative_prompt_used"])
     assert "prompt_used" not in made.facts
     (note,) = made.notes

@@ -32,7 +32,7 @@ def place(tmp_path, monkeypatch):
         def expand(self, code8, **_):
             return (code8 / np.float32(255)).astype(np.float32)
 
-    loaders = SimpleNamespace(load_expander=lambda *_: Plain())
+    loaders = SimpleNamespace(load_network=lambda *_: Plain())
     monkeypatch.setitem(sys.modules, "hdrgen.inference.backends", loaders)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hdrgen.cli.batch import CODE_SUFFIXES, SCENE_SUFFIXES
 from hdrgen.images import layers
-from hdrgen.images.exr import Compression
+from hdrgen.images.choices import Compression
 from hdrgen.qc.hdr_preview import HDR_SUFFIXES
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -76,7 +76,7 @@ def test_networks_are_judged_in_torch_whatever_was_remembered(asked, monkeypatch
     validated = Models()
     assert len({validated.expander.digest, validated.merger.digest, validated.fuser.digest}) == 3
     assert asked == []
-    backends.load_expander()  # which people use
+    backends.load_network("bit_depth")  # which people use
     assert asked == [("bit_depth", "auto")]
 
 

@@ -37,7 +37,7 @@ def without_smoothing(monkeypatch):
 
 def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, linear_awg4):
     pair = [quantise8(curve.encode(linear_awg4)) for curve in CURVES]
-    fuser = tone_fusion.load_fuser()
+    fuser = tone_fusion.Fuser.load()
     smooth = fuser.fuse(*pair)
     np.testing.assert_array_equal(fuser.fuse(*pair, threads=1), smooth)
     for curve, code8 in zip(CURVES, pair, strict=True):
@@ -53,7 +53,7 @@ def test_a_fused_gradient_has_no_stairs_and_every_code_comes_back(monkeypatch, l
 def test_a_merged_gradient_has_no_stairs(monkeypatch, linear_awg4, evs):
     codes = [quantise8(LOGC4.encode(linear_awg4 * 2.0**ev)) for ev in evs]
     tables = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
-    merger = exposure_fusion.load_merger()
+    merger = exposure_fusion.StackMerger.load()
     smooth = merger.merge(codes, tables, evs, reference=0).linear
     assert smooth.shape == linear_awg4.shape
     assert banded_share(smooth) < 0.15
@@ -72,7 +72,9 @@ def test_places_that_are_hidden_in_all_brackets_but_one_are_smoothed_in_its_cell
 
     def errors_and_codes():
         merged = (
-            exposure_fusion.load_merger().merge(codes, tables, evs, reference=0, occluded=occluded).linear
+            exposure_fusion.StackMerger.load()
+            .merge(codes, tables, evs, reference=0, occluded=occluded)
+            .linear
         )
         inside = np.s_[60:70, 60:70]
         errors = log2_encode(merged[inside]) - log2_encode(linear_awg4[inside])
@@ -88,7 +90,7 @@ def test_what_half_floats_cannot_hold_stays_out():
     evs = (-2.0, -1.0)
     codes = [encode_log2_code16(np.full((64, 64, 3), 120000.0) * 2.0**ev) for ev in evs]
     tables = [bracket_tables("log2_code16", 16, ev, evs=evs) for ev in evs]
-    assert exposure_fusion.load_merger().merge(codes, tables, evs, reference=0).linear.max() < 65504
+    assert exposure_fusion.StackMerger.load().merge(codes, tables, evs, reference=0).linear.max() < 65504
 
 
 @pytest.mark.parametrize("noise_codes", [2.0, 4.0])
@@ -98,7 +100,7 @@ def test_generated_pictures_are_not_touched(monkeypatch, linear_awg4, noise_code
         quantise8(curve.encode(linear_awg4) + rng.normal(0, noise_codes / 255, linear_awg4.shape))
         for curve in CURVES
     ]
-    fuser = tone_fusion.load_fuser()
+    fuser = tone_fusion.Fuser.load()
     fused = fuser.fuse(*pair)
     without_smoothing(monkeypatch)
     np.testing.assert_array_equal(fused, fuser.fuse(*pair))

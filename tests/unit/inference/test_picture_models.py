@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from hdrgen.exposure.bracket_tables import bracket_tables
-from hdrgen.inference.bit_depth import Expander, load_expander
-from hdrgen.inference.exposure_fusion import StackMerger, load_merger
-from hdrgen.inference.tone_fusion import Fuser, load_fuser
+from hdrgen.inference.bit_depth import Expander
+from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
 from hdrgen.models.exposure_fusion import (
     ExposureFusion,
@@ -83,7 +83,7 @@ def expander(widths, blocks):
         head=lambda net: net.unet.head,
         loudness=0.3,
         wrapped=Expander,
-        load=load_expander,
+        load=Expander.load,
         save=save_bit_depth,
         read=load_bit_depth,
         pictures=1,
@@ -98,7 +98,7 @@ MODELS = {
         head=lambda net: net.unet.head,
         loudness=0.1,
         wrapped=Fuser,
-        load=load_fuser,
+        load=Fuser.load,
         save=save_tone_fuser,
         read=load_tone_fuser,
         pictures=2,
@@ -114,7 +114,7 @@ MODELS = {
         head=lambda net: net.head,
         loudness=0.5,
         wrapped=StackMerger,
-        load=load_merger,
+        load=StackMerger.load,
         save=save_exposure_fusion,
         read=load_exposure_fusion,
         pictures=4,

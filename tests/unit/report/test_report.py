@@ -15,7 +15,6 @@ from hdrgen.colour.primaries import AP1
 from hdrgen.dataset.frame_index import write_index
 from hdrgen.evaluation import text_to_exr_tables
 from hdrgen.images.exr import write_exr
-from hdrgen.inference.backends import Backend
 from hdrgen.report import evaluations
 from hdrgen.report.changes import changed_parameters, changes_since, figure_changes, measured
 from hdrgen.report.curves import plot_svg, read_plots
@@ -24,6 +23,7 @@ from hdrgen.report.page import write_report
 from hdrgen.report.pipeline import read_stages
 from hdrgen.report.settings import ReportSettings
 from hdrgen.report.speed import OURS, read_speed
+from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.metrics_file import write_figures
 

@@ -8,7 +8,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.routes.dual import fuse_files, tone_map_file
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.runtime.errors import HdrgenError
 
 LINEAR = (2.0 ** np.random.default_rng(0).uniform(-6, 9, (600, 40, 3)) * 0.18).astype(np.float32)
@@ -63,7 +63,7 @@ def test_light_beyond_half_is_refused_or_clamped(tmp_path):
     tone_map_file(tmp_path / "a.exr", *pngs)
     with pytest.raises(HdrgenError, match="beyond the half range"):
         fuse_files(*pngs, tmp_path / "out.exr", Remembering(1e6))
-    done = fuse_files(*pngs, tmp_path / "out.exr", Remembering(1e6), delivery=Delivery(overflow="clamp"))
+    done = fuse_files(*pngs, tmp_path / "out.exr", Remembering(1e6), writer=ExrWriter(overflow="clamp"))
     assert done.maximum_linear == 65504
     assert done.notes == (f"{LINEAR.size} values beyond half floats were clamped to 65504",)
     assert (read_exr(tmp_path / "out.exr").rgb == 65504).all()

@@ -9,7 +9,7 @@ from hdrgen.colour.primaries import AP1, AWG4, convert_primaries
 from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import read_exr
 from hdrgen.routes.expand import expand_file
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.runtime.errors import HdrgenError
 
 CODE8 = np.random.default_rng(0).integers(30, 150, (300, 24, 3), np.uint8)
@@ -56,7 +56,7 @@ def test_what_the_expander_answers_is_decoded(tmp_path):
         "hdrgenStrength": 0.25,
         "hdrgenWeights": "feedfacebeef",
     }
-    assert (done.encoding, done.bits, done.clipped_share) == ("logc4", 8, 0)
+    assert (done.encoding, done.bits, done.clipped_fraction) == ("logc4", 8, 0)
     assert done.maximum_linear == pytest.approx(image.rgb.max(), rel=1e-3)
 
 
@@ -64,7 +64,7 @@ def test_what_the_expander_answers_is_decoded(tmp_path):
 def test_sixteen_bits_are_decoded_without_the_network(tmp_path, name):
     write_code(tmp_path / name, CODE16)
     done = expand_file(
-        tmp_path / name, tmp_path / "a.exr", never, encoding="logc4", delivery=Delivery("linear_awg4")
+        tmp_path / name, tmp_path / "a.exr", never, encoding="logc4", writer=ExrWriter("linear_awg4")
     )
     image = read_exr(tmp_path / "a.exr")
     np.testing.assert_allclose(image.rgb, logc4_decode(CODE16 / 65535), rtol=1e-3)
@@ -109,7 +109,7 @@ def test_an_unknown_encoding_is_refused(tmp_path):
 def test_alpha_goes_along_multiplied_in(tmp_path):
     alpha = np.linspace(0, 255, CODE8[..., 0].size).astype(np.uint8).reshape(CODE8.shape[:2])
     Image.fromarray(np.dstack([CODE8, alpha])).save(tmp_path / "a.png")
-    how = {"encoding": "logc4", "delivery": Delivery("linear_awg4")}
+    how = {"encoding": "logc4", "writer": ExrWriter("linear_awg4")}
     done = expand_file(tmp_path / "a.png", tmp_path / "a.exr", ThirdOfACode, **how)
     image = read_exr(tmp_path / "a.exr")
     np.testing.assert_allclose(image.alpha, alpha / 255, atol=5e-4)
@@ -123,7 +123,7 @@ def test_clipped_pixels_are_counted(tmp_path):
     code8[:30, :, 1] = 255
     write_code(tmp_path / "a.png", code8)
     done = expand_file(tmp_path / "a.png", tmp_path / "a.exr", ThirdOfACode, encoding="logc4")
-    assert done.clipped_share == 0.1
+    assert done.clipped_fraction == 0.1
 
 
 @pytest.mark.parametrize(

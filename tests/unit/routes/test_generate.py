@@ -12,9 +12,10 @@ from hdrgen.flux.tiny import tiny_klein
 from hdrgen.images.exr import ATTRIBUTE_NAME_MAX, read_exr
 from hdrgen.routes.generator import Generated
 from hdrgen.routes.load_generator import load_generator
-from hdrgen.routes.requests import Sampling, Wish, file_name, read_prompts
-from hdrgen.routes.trained_models import ROUTES, find_trained
+from hdrgen.routes.requests import GenerationRequest, Sampling, file_name, read_prompts
+from hdrgen.routes.trained_models import find_trained
 from hdrgen.routes.write_generated import Batches, write_generated
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 
 SMALL = Sampling(32, 32, steps=2, guidance=2.0, negative_prompt="fog")
@@ -31,8 +32,8 @@ def one_thread(monkeypatch):
     monkeypatch.setattr("hdrgen.cli.generate.threads", lambda: 1)
 
 
-def make(generator, wishes, sampling, **more):
-    return generator.generate(wishes, sampling, threads=1, **more)
+def make(generator, requests, sampling, **more):
+    return generator.generate(requests, sampling, threads=1, **more)
 
 
 def generate(models, *more):
@@ -43,9 +44,15 @@ def generate(models, *more):
 def test_light_is_finite_and_prompt_and_seed_alone_decide_it(generators, route):
     generator = generators[route]
     first, second, other = make(
-        generator, [Wish("night street", 7), Wish("night street", 8), Wish("sea at sunset", 7)], SMALL
+        generator,
+        [
+            GenerationRequest("night street", 7),
+            GenerationRequest("night street", 8),
+            GenerationRequest("sea at sunset", 7),
+        ],
+        SMALL,
     )
-    (alone,) = make(generator, [Wish("night street", 8)], SMALL)
+    (alone,) = make(generator, [GenerationRequest("night street", 8)], SMALL)
     for made in (first, second):
         assert made.linear_awg4.dtype == np.float32
         assert made.linear_awg4.shape == (32, 32, 3)
@@ -68,11 +75,11 @@ def test_light_is_finite_and_prompt_and_seed_alone_decide_it(generators, route):
 @pytest.mark.parametrize("route", ROUTES)
 def test_steps_are_told_and_other_sides_are_refused(generators, route):
     told = []
-    make(generators[route], [Wish("sea")], SMALL, on_step=lambda *step: told.append(step))
+    make(generators[route], [GenerationRequest("sea")], SMALL, on_step=lambda *step: told.append(step))
     assert told == [(1, 2), (2, 2)]
     assert generators[route].pixels_per_token == 8
     with pytest.raises(HdrgenError, match=r"30x32 does not fit .* multiples of 8, such as 32 for 30"):
-        make(generators[route], [Wish("sea")], Sampling(30, 32))
+        make(generators[route], [GenerationRequest("sea")], Sampling(30, 32))
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -87,7 +94,7 @@ def test_brackets_start_from_one_noise_or_from_one_each(models, monkeypatch, sha
         return latents, ids
 
     monkeypatch.setattr(generator.flux.pipeline, "prepare_latents", spy)
-    make(generator, [Wish("sea", 5), Wish("sea", 6)], SMALL)
+    make(generator, [GenerationRequest("sea", 5), GenerationRequest("sea", 6)], SMALL)
     (latents,) = noise
     assert len(latents) == 8
     assert len({one.numpy().tobytes() for one in latents}) == (2 if shared else 8)
@@ -100,7 +107,7 @@ def test_guidance_leads_away_from_the_same_rendition(generators, monkeypatch):
         generators["dual"].flux, "sample", lambda *a, **k: asked.update(k, prompts=a[0]) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        make(generators["dual"], [Wish("sea")], SMALL)
+        make(generators["dual"], [GenerationRequest("sea")], SMALL)
     assert asked["prompts"] == ("reinhard tone map: sea", "log tone map: sea")
     assert asked["negative_prompts"] == ("reinhard tone map: fog", "log tone map: fog")
 
@@ -113,7 +120,7 @@ def test_brackets_are_merged_as_what_they_say(generators, monkeypatch):
         [torch.from_numpy(r.encode(light) * 2 - 1).permute(2, 0, 1)[None] for r in generator.renditions]
     )
     monkeypatch.setattr(generator.flux, "picture", lambda *_: next(shown))
-    (made,) = make(generator, [Wish("ramp")], Sampling(64, 64, steps=1, guidance=1.0))
+    (made,) = make(generator, [GenerationRequest("ramp")], Sampling(64, 64, steps=1, guidance=1.0))
     stops = np.abs(np.log2((made.linear_awg4 + 0.01) / (light + 0.01)))
     assert np.median(stops) < 0.1
     assert made.linear_awg4.max() > 800
@@ -123,7 +130,7 @@ def test_the_latent_route_decodes_what_the_lora_samples(generators):
     generator = generators["latent"]
     tokens = generator.flux.sample(["sea"], [4], height=32, width=32, steps=2, guidance=1.0)
     light = generator._decoder.linear_awg4(tokens, 32, 32)[0].permute(1, 2, 0).numpy()
-    (made,) = make(generator, [Wish("sea", 4)], Sampling(32, 32, steps=2, guidance=1.0))
+    (made,) = make(generator, [GenerationRequest("sea", 4)], Sampling(32, 32, steps=2, guidance=1.0))
     np.testing.assert_allclose(made.linear_awg4, np.maximum(light, 0), rtol=1e-4, atol=1e-5)
     generator.flux.pipeline.disable_lora()
     try:
@@ -137,7 +144,7 @@ def test_a_picture_that_is_not_finite_is_an_error(generators, monkeypatch):
     generator = generators["dual"]
     monkeypatch.setattr(generator.flux, "picture", lambda *_: torch.full((1, 3, 32, 32), torch.nan))
     with pytest.raises(HdrgenError, match="reinhard is not finite"):
-        make(generator, [Wish("sea")], SMALL)
+        make(generator, [GenerationRequest("sea")], SMALL)
 
 
 def test_many_wishes_are_made_in_groups_and_in_order(generators, monkeypatch):
@@ -145,10 +152,10 @@ def test_many_wishes_are_made_in_groups_and_in_order(generators, monkeypatch):
     monkeypatch.setattr("hdrgen.routes.generator.PIXELS_AT_ONCE", 2 * 2 * 32 * 32)
     made = generator.generate
     monkeypatch.setattr(generator, "generate", lambda w, *a, **k: groups.append(len(w)) or made(w, *a, **k))
-    wishes = [Wish("sea", seed) for seed in range(5)]
-    batches = Batches(lambda: generator, wishes, SMALL, threads=1)
+    requests = [GenerationRequest("sea", seed) for seed in range(5)]
+    batches = Batches(lambda: generator, requests, SMALL, threads=1)
     # The second is left out, as one is whose file cannot be written.
-    seeds = [batches.take(i, lambda *step: told.append(step)).wish.seed for i in (0, 2, 3, 4)]
+    seeds = [batches.take(i, lambda *step: told.append(step)).request.seed for i in (0, 2, 3, 4)]
     assert seeds == [0, 2, 3, 4]
     assert groups == [2, 2, 1]
     assert told[-1] == (6, 6)
@@ -197,7 +204,7 @@ def test_the_command_writes_a_delivery_that_says_what_made_it(cli, models, tmp_p
 def test_kept_pictures_are_what_merge_takes(cli, generators, tmp_path):
     light = np.geomspace(0.02, 300, 64 * 64, dtype=np.float32).reshape(64, 64, 1).repeat(3, -1)
     codes8 = {r: quantise8(r.encode(light)) for r in generators["brackets"].renditions}
-    made = Generated(Wish("ramp", 1), light.copy(), codes8, {"seed": 1})
+    made = Generated(GenerationRequest("ramp", 1), light.copy(), codes8, {"seed": 1})
     done = write_generated(made, tmp_path / "a.exr", "brackets", keep_intermediates=True)
     kept = [tmp_path / f"a_ev{ev}.png" for ev in ("-2", "+0", "+2", "+4")]
     assert done.kept == tuple(map(str, kept))
@@ -349,7 +356,7 @@ def test_names_are_plain():
 
 
 def test_light_beyond_half_floats_is_refused_or_clamped(generators, tmp_path):
-    (made,) = make(generators["dual"], [Wish("sea")], SMALL)
+    (made,) = make(generators["dual"], [GenerationRequest("sea")], SMALL)
     made.linear_awg4[0, 0] = 1e6
     with pytest.raises(HdrgenError):
         write_generated(made, tmp_path / "a.exr", "dual")

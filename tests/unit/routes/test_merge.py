@@ -16,11 +16,11 @@ from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.routes.bracket import bracket_file, bracket_suffix, name_and_ev
 from hdrgen.routes.merge import merge_files
 from hdrgen.routes.stack import read_stack
-from hdrgen.routes.write_exr import Delivery
+from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.runtime.errors import HdrgenError
 
 EVS = (-2.0, 0.0, 2.0, 4.0)
-AWG4_EXR = Delivery("linear_awg4")
+AWG4_EXR = ExrWriter("linear_awg4")
 
 
 def scene(height=64, width=96) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_a_bracket_shows_light_times_two_to_its_ev(bracketed, bits):
     """Codes, text, names, and the share above each ceiling."""
     made = bracketed(bits=bits)
     assert [path.name for path in made.paths] == [f"shot_ev{ev}.png" for ev in ("-2", "+0", "+2", "+4")]
-    for path, ev, share in zip(made.paths, EVS, made.done.clipped_shares, strict=True):
+    for path, ev, share in zip(made.paths, EVS, made.done.clipped_fractions, strict=True):
         picture = read_code(path)
         assert picture.bits == bits
         code = np.clip(logc4_encode(made.linear * 2**ev), 0, 1) * (2**bits - 1)
@@ -65,7 +65,7 @@ def test_a_bracket_shows_light_times_two_to_its_ev(bracketed, bits):
         assert said.pop("hdrgen:version")
         assert said == {"hdrgen:encoding": "logc4", "hdrgen:primaries": "awg4", "hdrgen:ev": f"{ev:g}"}
         assert share == (made.linear > LOGC4_CEILING / 2**ev).any(axis=-1).mean()
-    assert made.done.clipped_shares[0] == 0 < made.done.clipped_shares[1]
+    assert made.done.clipped_fractions[0] == 0 < made.done.clipped_fractions[1]
 
 
 def test_brackets_are_in_the_primaries_of_their_encoding(tmp_path):
@@ -109,7 +109,7 @@ def test_merging_undoes_bracketing(bracketed, bits, worst_stops):
     """Also where only the darkest bracket is not clipped; the EVs and the curve are read from the pictures."""
     made = bracketed(bits=bits)
     paths = [made.paths[i] for i in (2, 0, 3, 1)]
-    done = merge_files(paths, made.out, never, method="closed", delivery=AWG4_EXR)
+    done = merge_files(paths, made.out, never, method="closed", writer=AWG4_EXR)
     image = read_exr(made.out)
     lit = made.linear > 0.02
     assert np.abs(np.log2(image.rgb[lit] / made.linear[lit])).max() < worst_stops
@@ -126,7 +126,7 @@ def test_merging_undoes_bracketing(bracketed, bits, worst_stops):
 @pytest.mark.parametrize("method", ["debevec", "robertson"])
 def test_classical_methods_see_the_same_light(bracketed, method):
     made = bracketed()
-    merge_files(made.paths, made.out, never, method=method, delivery=AWG4_EXR)
+    merge_files(made.paths, made.out, never, method=method, writer=AWG4_EXR)
     middle = (made.linear > 0.1) & (made.linear < 8)
     assert np.median(np.abs(np.log2(read_exr(made.out).rgb[middle] / made.linear[middle]))) < 0.15
 
@@ -206,8 +206,8 @@ def test_confidence_and_exr_are_written_or_neither(bracketed, tmp_path):
     with pytest.raises(HdrgenError, match="beyond the half range"):
         merge_files(made.paths, made.out, lambda: Remembering(1e6), confidence_target=tmp_path / "seen.png")
     assert set(tmp_path.iterdir()) == before
-    clamp = Delivery(overflow="clamp")
-    done = merge_files(made.paths, made.out, lambda: Remembering(1e6), delivery=clamp)
+    clamp = ExrWriter(overflow="clamp")
+    done = merge_files(made.paths, made.out, lambda: Remembering(1e6), writer=clamp)
     assert done.maximum_linear == 65504
     assert "clamped to 65504" in done.notes[-1]
 
@@ -218,7 +218,7 @@ def test_linear_exposures_are_exrs(tmp_path):
     paths = [tmp_path / "dark_ev-3.exr", tmp_path / "bright_ev0.exr"]
     write_exr(paths[0], linear / 8, chromaticities=AWG4)
     write_exr(paths[1], convert_primaries(linear, AWG4, AP1), chromaticities=AP1)
-    done = merge_files(paths, tmp_path / "out.exr", never, method="closed", delivery=AWG4_EXR)
+    done = merge_files(paths, tmp_path / "out.exr", never, method="closed", writer=AWG4_EXR)
     image = read_exr(tmp_path / "out.exr")
     np.testing.assert_allclose(image.rgb, linear, rtol=0.01, atol=5e-4)
     assert (done.encoding, done.evs_from) == ("Linear ARRI Wide Gamut 4", "names")

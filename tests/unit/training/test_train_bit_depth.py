@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hdrgen.inference.bit_depth import load_expander
+from hdrgen.inference.bit_depth import Expander
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.int8_unet import has_ranges
 from hdrgen.training.bit_depth import TrainBitDepth, train_bit_depth
@@ -40,5 +40,5 @@ def test_what_was_trained_expands(bit_depth_folder, tmp_path):
     train(bit_depth_folder, tmp_path)
     assert has_ranges(load_bit_depth(tmp_path / "w.safetensors").unet)
     code8 = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
-    code = load_expander(tmp_path / "w.safetensors").expand(code8, threads=1)
+    code = Expander.load(tmp_path / "w.safetensors").expand(code8, threads=1)
     np.testing.assert_array_equal(np.rint(code * 255), code8)

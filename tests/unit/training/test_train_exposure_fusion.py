@@ -6,7 +6,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     KINDS,
 )
 from hdrgen.exposure.bracket_tables import bracket_tables
-from hdrgen.inference.exposure_fusion import load_merger
+from hdrgen.inference.exposure_fusion import StackMerger
 from hdrgen.training import exposure_fusion
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
 
@@ -42,7 +42,7 @@ def test_what_was_trained_merges(brackets_folder, tmp_path):
     train(brackets_folder, tmp_path)
     tables = [bracket_tables("logc4_awg4", 8, ev, evs=FOUR) for ev in FOUR]
     codes = list(np.random.default_rng(0).integers(60, 200, (4, 40, 50, 3), dtype=np.uint8))
-    merger = load_merger(tmp_path / "w.safetensors")
+    merger = StackMerger.load(tmp_path / "w.safetensors")
     merged = merger.merge(codes, tables, FOUR, reference=1, threads=1)
     assert np.isfinite(merged.linear).all()
 

@@ -20,7 +20,7 @@ from hdrgen.images.code_image import write_code
 from hdrgen.web.app import make_app
 from hdrgen.web.history import History
 from hdrgen.web.jobs import Limits
-from hdrgen.web.run_job import Bench
+from hdrgen.web.run_job import JobRunner
 from hdrgen.web.worker import Cancelled
 
 HERE = "http://127.0.0.1:8474"
@@ -36,7 +36,7 @@ class ThreadWorker:
     """A `Maker` whose jobs wait at their next step while `go_on` is not set."""
 
     def __init__(self, models):
-        self._bench = Bench(models, device="cpu", threads=1)
+        self._runner = JobRunner(models, device="cpu", threads=1)
         self._cancelled = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -52,7 +52,7 @@ class ThreadWorker:
                 raise Cancelled
             loop.call_soon_threadsafe(on_phase, *phase)
 
-        return await to_thread.run_sync(self._bench.make, record, folder, told)
+        return await to_thread.run_sync(self._runner.make, record, folder, told)
 
     def cancel(self):
         self._cancelled.set()

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.guard import COOKIE
 from hdrgen.web.jobs import Limits, read_job
-from hdrgen.web.run_job import Bench
+from hdrgen.web.run_job import JobRunner
 from hdrgen.web.server import is_loopback, serve
 
 TOKEN = "correct-horse-battery"  # noqa: S105 - a test's
@@ -232,11 +232,10 @@ def test_the_backend_of_the_command_line_loads_every_network(tmp_path, monkeypat
         asked.append(backend)
 
     monkeypatch.setattr("hdrgen.web.server.make_app", make_app)
-    for loader in ("inference.backends.load_expander", "inference.backends.load_merger",
-                   "routes.generation.load.load_generator"):  # fmt: skip
+    for loader in ("inference.backends.load_network", "routes.load_generator.load_generator"):
         monkeypatch.setattr(f"hdrgen.{loader}", load)
     said = cli("serve", "-o", tmp_path, "--models", tmp_path, "--port", 0, "--backend", "onnx")
     assert "that is enough" in said.err
-    bench = Bench(**workers[0]._bench)
-    assert (bench._expander, bench._merger, bench._loaded("dual")) == (None, None, None)
-    assert asked == ["onnx"] * 3
+    runner = JobRunner(**workers[0]._settings)
+    assert (runner._network("bit_depth"), runner._loaded("dual")) == (None, None)
+    assert asked == ["onnx"] * 2

@@ -38,6 +38,7 @@ from hdrgen.dataset.pairs.records import (
 )
 from hdrgen.exposure.alignment import align_stack
 from hdrgen.exposure.bracket_tables import bracket_tables
+from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 
@@ -83,7 +84,7 @@ class GeneratedBrackets(GeneratedLike):
 class MakeBracketPairs(PairSettings):
     """What is cut out of each frame, at which exposures, and how two of the three stacks are damaged."""
 
-    evs: tuple[float, ...] = Field((-2.0, 0.0, 2.0, 4.0), min_length=2, max_length=9)
+    evs: tuple[float, ...] = Field(DEFAULT_EVS, min_length=2, max_length=9)
     """Exposure values of the brackets: each shows ``linear * 2**ev``."""
     srgb_share: float = Field(0.25, ge=0, le=1)
     """Share of crops with sRGB brackets; the others, and all judged pictures, are LogC4."""
