@@ -11,9 +11,9 @@ from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
-from hdrgen.training.base_model import TinyKlein
 from hdrgen.training.flux_lora import TrainFluxLora, add_lora, train_flux_lora
 from hdrgen.training.plan import Size, Workload, build, plan_training
+from hdrgen.training.tiny_klein import TinyKlein
 
 
 def main(

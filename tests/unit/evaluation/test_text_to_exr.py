@@ -16,8 +16,9 @@ from hdrgen.evaluation.text_to_exr import (
     read_as_logc4,
     training_crops,
 )
-from hdrgen.evaluation.text_to_exr_tables import BASE, FRAMES, KEYS, PLOTTED, ROUTES, decisive_flux, plots
+from hdrgen.evaluation.text_to_exr_tables import BASE, FRAMES, KEYS, PLOTTED, decisive_flux, plots
 from hdrgen.flux.renditions import Rendition, brackets
+from hdrgen.runtime.choices import ROUTES
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.metrics_file import read_figures, write_figures
 

@@ -36,7 +36,7 @@ def cached(tmp_path):
 
 @pytest.fixture
 def task_of(cached, flux, tmp_path):
-    prompts = cache_prompts(tmp_path, cached.asked, flux.embedded, "encoder")
+    prompts = cache_prompts(tmp_path, cached.all_prompts, flux.embedded, "encoder")
     return lambda recipe: FlowTask(flux, cached, cached, prompts, recipe, None)
 
 
