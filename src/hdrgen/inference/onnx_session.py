@@ -25,7 +25,7 @@ PROVIDERS: dict[Runtime, str] = {"onnx": "CPUExecutionProvider", "tensorrt": "Te
 
 
 class OnnxGraph:
-    """A graph that `hdrgen.export` wrote, loaded when it first runs.
+    """A graph that `onnx_export` wrote, loaded when it first runs.
 
     Parameters
     ----------
