@@ -34,7 +34,7 @@ from hdrgen.cli import (
     tonemap,
 )
 from hdrgen.cli.batch import say_error
-from hdrgen.cli.failures import describe_bug, failure, raises_bugs
+from hdrgen.runtime.failures import describe_bug, failure, raises_bugs
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hdrgen.cli.failures import failure, one_line
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.failures import failure, one_line
 from hdrgen.runtime.progress import OnProgress
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hdrgen.cli.batch import progress, say, say_error
-from hdrgen.cli.failures import failure
 from hdrgen.cli.options import CompressionOption, JsonOption, LayerOption, PartOption, examples
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.failures import failure
 
 if TYPE_CHECKING:
     from hdrgen.dataset.source_files import SourceFiles

@@ -30,8 +30,8 @@ from hdrgen.flux.renditions import DUAL, Rendition, brackets
 from hdrgen.routes.requests import check_size
 from hdrgen.routes.trained_models import find_trained
 from hdrgen.runtime.choices import ROUTES, Route
+from hdrgen.runtime.documents import read_json_object
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.json_file import read_json_object
 
 from .generation import evs_and_metadata, sampling_inputs
 from .models import changed, folder_input, folder_named

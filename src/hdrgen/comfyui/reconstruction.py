@@ -17,7 +17,7 @@ from hdrgen.images.provenance import Attributes
 from hdrgen.inference.backends import load_network
 from hdrgen.routes.expand import keep_clipped
 from hdrgen.routes.merge import merge_stack
-from hdrgen.routes.stack import FEWEST, MOST, ExposureStack, Pictures, estimates_of
+from hdrgen.routes.stack import FEWEST, MOST, ExposureStack, Pictures, stack_of
 from hdrgen.routes.stack_ceiling import ceilings_of_codes, ceilings_of_light, parse_ceiling
 from hdrgen.routes.stack_faults import failures
 from hdrgen.runtime.choices import Backend, MergeMethod
@@ -229,7 +229,7 @@ def _stack(
     batch = Pictures(
         called, codes, encoding, key, chromaticities, (None,) * len(codes), (), ceilings=ceilings
     )
-    stack = estimates_of(batch, _evs(len(codes), evs), checked=checked)
+    stack = stack_of(batch, _evs(len(codes), evs), checked=checked)
     if len(stack.codes) < len(pictures):
         raise HdrgenError(f"{'; '.join(stack.notes)}; take it out of the batch, or do not check the EVs")
     return stack

@@ -140,7 +140,7 @@ def judge_hdr_vae(
 def hdr_vae_summary(rows: Sequence[PictureFigures]) -> dict[str, Any]:
     """Return all figures.
 
-    Beside what `judgement.summary` says: ``stops_rmse_over_frozen_vae_logc4`` and the same of each luminance band, a model's
+    Beside what `tables.summary` says: ``stops_rmse_over_frozen_vae_logc4`` and the same of each luminance band, a model's
     mean error in stops as a multiple of the frozen VAE's around LogC4; below 1 is better.
     """
     result = summary(rows, BASELINES, MARGIN_METRICS)
@@ -158,7 +158,7 @@ def hdr_vae_summary(rows: Sequence[PictureFigures]) -> dict[str, Any]:
 
 
 def decisive_hdr_vae(figures: Figures) -> dict[str, Any]:
-    """Return what decides about each trained VAE, by source and VAE; see `judgement.decisive`."""
+    """Return what decides about each trained VAE, by source and VAE; see `tables.decisive`."""
     by_model = {model: decisive(figures, model) for model in TRAINED}
     return {source: {model: by_model[model][source][KIND] for model in TRAINED} for source in figures}
 

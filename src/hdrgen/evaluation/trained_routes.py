@@ -37,7 +37,7 @@ class TrainedRoutes:
     def __call__(
         self, route: str, prompts: Sequence[str], seeds: Sequence[int], *, shared_noise: bool = True
     ) -> list[RoutePicture]:
-        """Return one picture for each prompt and seed, see `metrics.flux.Render`.
+        """Return one picture for each prompt and seed, see `text_to_exr.Render`.
 
         Raises
         ------

@@ -27,8 +27,8 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError, safe_open
 
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.documents import read_json_object
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.json_file import read_json_object
 
 Family = Literal["klein", "flux1"]
 

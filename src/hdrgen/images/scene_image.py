@@ -140,7 +140,7 @@ def in_display(path: Path, image: SceneImage) -> SceneImage:
 
 
 def cut_to_display(path: Path, image: SceneImage) -> SceneImage:
-    """Return a picture without the pixels that are outside of its display window, see `geometry.seen`.
+    """Return a picture without the pixels that are outside of its display window, see `geometry.visible`.
 
     For light that is measured or learned from: what was never rendered is no darkness.
 

@@ -22,7 +22,7 @@ from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
 from hdrgen.models.bit_depth import BitDepthUNet
 from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots
-from hdrgen.models.runtime_network import Network, weights_digest
+from hdrgen.models.runtime_network import Network, weights_file_digest
 from hdrgen.models.tiles import Tile
 from hdrgen.models.tone_fusion import ToneFuser
 from hdrgen.models.weights import released_weights
@@ -77,7 +77,7 @@ def load_network(model: Model, weights: Path | None = None, backend: Backend = "
     if runtime == "torch":
         return in_torch.load(weights)
     path = weights or released_weights(model)
-    return _by_graph(model, path, weights_digest(path), runtime)
+    return _by_graph(model, path, weights_file_digest(path), runtime)
 
 
 @lru_cache(maxsize=8)

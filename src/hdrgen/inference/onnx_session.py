@@ -4,7 +4,6 @@ TensorRT has not been run by hdrgen's authors, for want of an NVIDIA GPU with it
 onnxruntime documents, and a machine on which it does not work is told apart by trying.
 """
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ PROVIDERS: dict[Runtime, str] = {"onnx": "CPUExecutionProvider", "tensorrt": "Te
 
 
 class OnnxGraph:
-    """A graph that `hdrgen.export` wrote, loaded when it first runs.
+    """A graph that `onnx_export` wrote, loaded when it first runs.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _engines(path: Path) -> Path:
     """Return a folder for the engines of this very file, by the version of onnxruntime."""
     import onnxruntime  # noqa: PLC0415
 
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = file_sha256(path)[:12]
     folder = cache_folder() / "tensorrt" / f"{path.stem}-{digest}-{onnxruntime.__version__}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

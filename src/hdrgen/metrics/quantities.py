@@ -1,7 +1,7 @@
 """What the figures of ``metrics/`` are in: the unit of each, and which way is better.
 
 The suite against a reference says it of its own metrics (`full_reference.METRICS`), validation of its figures
-(`validation.figures.FIGURES`); here are those that need no reference, and those of training and of the data.
+(`production_figures.FIGURES`); here are those that need no reference, and those of training and of the data.
 """
 
 import re
@@ -45,7 +45,7 @@ QUANTITIES: dict[str, Quantity] = {
     "same_code8_share": Quantity("of codes", "higher"),
     "stops_rmse_over": Quantity("ratio", "lower"),
     "margin": Quantity("dB", "higher"),
-    # Generated pictures: `metrics.generated`, `metrics.flux`.
+    # Generated pictures: `metrics.generated`, `evaluation.text_to_exr`.
     "adherence": Quantity(_PICTURES, "higher"),
     "clipped_fraction": Quantity(_PIXELS, "lower"),
     "consistency_pu21_psnr": Quantity("dB", "higher"),

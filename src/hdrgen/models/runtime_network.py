@@ -1,6 +1,5 @@
 """A network with its weights as the product runs it: in the precision that the processor has in hardware."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from hdrgen.models.weights import released_weights
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
 
 NetT = TypeVar("NetT", bound=nn.Module)
@@ -48,7 +48,7 @@ class Network(ABC, Generic[NetT]):
             The file is missing, damaged, or holds another model.
         """
         path = weights or released_weights(cls.model)
-        return _loaded(cls, path, weights_digest(path))  # type: ignore[return-value]
+        return _loaded(cls, path, weights_file_digest(path))  # type: ignore[return-value]
 
     def __init__(self, net: NetT, digest: str, dtype: torch.dtype | None = None) -> None:
         self.digest = digest
@@ -64,7 +64,7 @@ def _loaded(kind: type[Network[Any]], path: Path, digest: str) -> Network[Any]:
     return kind(kind.load_net(path), digest)
 
 
-def weights_digest(path: Path) -> str:
+def weights_file_digest(path: Path) -> str:
     """Return the digest of a file of weights, see `Network`.
 
     Raises
@@ -73,7 +73,7 @@ def weights_digest(path: Path) -> str:
         It cannot be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return file_sha256(path)[:12]
     except OSError as error:
         raise HdrgenError(f"{path}: no readable safetensors weights ({error})") from None
 

@@ -24,7 +24,7 @@ from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 from hdrgen.images.geometry import Geometry, placed
 from hdrgen.images.provenance import made_by
-from hdrgen.routes.stack import LEFT_OUT, ExposureStack, read_stack
+from hdrgen.routes.stack import ExposureStack, read_stack
 from hdrgen.routes.stack_ceiling import ENDING_AT_255, CeilingOption, end_stops, ending_at_255
 from hdrgen.routes.stack_evs import EvsFrom
 from hdrgen.routes.stack_faults import beyond_share, disagreement, failures
@@ -232,7 +232,7 @@ def _reference(stack: ExposureStack, reference_ev: float | None) -> int:
     nearest = off.index(min(off))
     if reference_ev is not None and off[nearest] > REFERENCE_TOLERANCE_STOPS:
         problem = f"no exposure has EV {reference_ev:g} to be the reference; there are {listed(stack.evs)}"
-        raise HdrgenError("; ".join((problem, *(note for note in stack.notes if note.startswith(LEFT_OUT)))))
+        raise HdrgenError("; ".join((problem, *stack.left_out)))
     if not any(stack.ceilings):
         return nearest
     ends = end_stops(stack.evs, stack.ceilings)

@@ -38,9 +38,6 @@ from hdrgen.runtime.errors import HdrgenError
 FEWEST, MOST = 2, 64
 """Pictures in a stack, all held in memory at once. The network takes four exposures and averages those that are near."""
 
-LEFT_OUT = "left out: "
-"""What a note on a picture that does not belong begins with."""
-
 Codes = NDArray[Any]
 
 
@@ -51,7 +48,8 @@ class ExposureStack:
     ``codes`` are ``(H, W, 3)``, uint8 or uint16, in ``encoding`` (a key of `ENCODINGS`, or ``log2_code16`` of pictures
     that were linear light), which has a short ``name`` for people. ``evs_from`` says where the ``evs`` are from,
     ``geometry`` where the pixels lie, None where nothing is said of that. ``ceilings`` are of exposures that end before
-    their encoding does, in the same order or empty.
+    their encoding does, in the same order or empty. ``left_out`` says which pictures do not belong, and why; ``notes``
+    say it too.
     """
 
     paths: tuple[Path, ...]
@@ -64,6 +62,7 @@ class ExposureStack:
     notes: tuple[str, ...]
     geometry: Geometry | None = None
     ceilings: tuple[Ceiling | None, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def cells(self, codes: Sequence[Codes]) -> list[BracketTables]:
         """Return the tables for each exposure's codes; alignment gives those it moves 16 bits."""
@@ -144,10 +143,10 @@ def read_stack(
         A picture cannot be read, they do not belong together, or the EVs contradict them.
     """
     _check_count(paths)
-    return estimates_of(_read(paths, encoding, ceiling, layer, part, threads), evs)
+    return stack_of(_read(paths, encoding, ceiling, layer, part, threads), evs)
 
 
-def estimates_of(
+def stack_of(
     pictures: Pictures, evs: Sequence[float] | Literal["auto"] | None, *, checked: bool = True
 ) -> ExposureStack:
     """Find out what the EVs of pictures are and which of them belong together; see `read_stack`.
@@ -160,6 +159,7 @@ def estimates_of(
         They do not belong together, or the EVs contradict them.
     """
     known, evs_from = known_evs(pictures.paths, pictures.text_evs, evs)
+    left_out: tuple[str, ...] = ()
     if checked:
         kept, left_out = _without_faults(pictures, known)
         pictures = pictures.only(kept, left_out)
@@ -178,6 +178,7 @@ def estimates_of(
         pictures.notes,
         pictures.geometry,
         tuple(pictures.ceilings),
+        left_out,
     )
 
 
@@ -307,7 +308,7 @@ def _without_faults(pictures: Pictures, evs: Sequence[float] | None) -> tuple[li
     if len(kept) < FEWEST:
         left = f"only {pictures.paths[kept[0]]} is left" if kept else "no picture is left"
         raise HdrgenError(f"{'; '.join(reasons)}; {left} to merge")
-    return kept, tuple(f"{LEFT_OUT}{words}" for words in reasons)
+    return kept, tuple(f"left out: {reason}" for reason in reasons)
 
 
 def _evs(

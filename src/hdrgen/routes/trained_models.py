@@ -8,8 +8,8 @@ from typing import Any
 from hdrgen.exposure.ev_list import DEFAULT_EVS
 from hdrgen.flux.checkpoint import Checkpoint, read_reference
 from hdrgen.runtime.choices import ROUTES, Route
+from hdrgen.runtime.documents import read_json_object
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.json_file import read_json_object
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 DEFAULT_SIZE = 1024

@@ -1,12 +1,12 @@
 """Digests of the code that scripts run: the script, the modules that it imports, what those import, and so on."""
 
 import ast
-import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -34,10 +34,7 @@ def write_code_digests(
     """
     code = PackageCode(package, apart)
     for script in scripts:
-        lines = [
-            f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.as_posix()}\n"
-            for path in code.files_of(script)
-        ]
+        lines = [f"{file_sha256(path)}  {path.as_posix()}\n" for path in code.files_of(script)]
         with replacing(out_dir / script.stem) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
     for path in set(out_dir.iterdir()) - {out_dir / script.stem for script in scripts}:

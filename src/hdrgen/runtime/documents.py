@@ -1,6 +1,7 @@
-"""Small files read as a whole: text, YAML and digests. Whatever is wrong with one, the error names it."""
+"""Files read as a whole: text, YAML, JSON and digests. Whatever is wrong with one, the error names it."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ def read_yaml(path: Path, way_out: str = "") -> Any:
         return yaml.safe_load(read_text(path, way_out))
     except yaml.YAMLError as error:
         raise HdrgenError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def read_json_object(path: Path, way_out: str = "") -> dict[str, Any]:
+    """Read the object that a JSON file holds; parameters and errors as of `read_text`, and where it holds none."""
+    try:
+        document = json.loads(read_text(path, way_out))
+    except ValueError as error:
+        raise HdrgenError(_with_way_out(f"{path}: cannot be read ({error})", way_out)) from None
+    if not isinstance(document, dict):
+        raise HdrgenError(_with_way_out(f"{path}: not an object of JSON", way_out))
+    return document
 
 
 def file_sha256(path: Path) -> str:

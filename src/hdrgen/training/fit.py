@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from hdrgen.dataset.frame_index import INDEX_NAME
 from hdrgen.runtime.atomic import replacing
+from hdrgen.runtime.documents import file_sha256
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -254,7 +255,7 @@ def pairs_digest(pairs: Path) -> str:
     """
     index = pairs / INDEX_NAME
     try:
-        return hashlib.sha256(index.read_bytes()).hexdigest()
+        return file_sha256(index)
     except OSError as error:
         raise HdrgenError(f"{index}: cannot be read ({error.strerror}); run make_pairs") from None
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import multiprocessing
-import os
 import signal
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -13,7 +12,7 @@ from typing import Any
 import anyio.to_thread
 
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.memory import is_out_of_memory
+from hdrgen.runtime.failures import failure
 from hdrgen.web.jobs import Picture, Record
 
 log = logging.getLogger(__name__)
@@ -140,18 +139,8 @@ def _work(connection: Connection, cancelled: Event, settings: dict[str, Any]) ->
         except Cancelled:
             reply = ("cancelled",)
         except Exception as error:  # noqa: BLE001 - a bug is raised again where it is looked for
-            reply = ("failed", _in_words(error))
+            reply = ("failed", failure(error)[0])
         try:
             connection.send(reply)
         except OSError:
             return
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, HdrgenError | OSError):
-        return str(error) or type(error).__name__
-    if is_out_of_memory(error):
-        return "needs more memory than there is"
-    if "HDRGEN_TRACEBACK" in os.environ:
-        raise error
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]} (a bug in hdrgen)"

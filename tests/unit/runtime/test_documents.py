@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from hdrgen.runtime.documents import file_sha256, read_text, read_yaml
+from hdrgen.runtime.documents import file_sha256, read_json_object, read_text, read_yaml
 from hdrgen.runtime.errors import HdrgenError
 
 
@@ -26,9 +26,21 @@ def test_what_is_no_text_and_no_yaml_is_said(tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_texts_yaml_and_digests_are_those_of_the_file(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "reason"), [('{"a": 1', r"cannot be read \(.*\)"), ("[1]", "not an object of JSON")]
+)
+def test_what_is_no_object_of_json_is_said_with_the_way_out(tmp_path, text, reason):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(HdrgenError, match=rf"a\.json: {reason}; run it$"):
+        read_json_object(path, "run it")
+
+
+def test_texts_yaml_json_and_digests_are_those_of_the_file(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("name: café", encoding="utf-8")
     assert read_text(path) == "name: café"
     assert read_yaml(path) == {"name": "café"}
+    (tmp_path / "a.json").write_text('{"name": "café"}', encoding="utf-8")
+    assert read_json_object(tmp_path / "a.json") == {"name": "café"}
     assert file_sha256(path) == hashlib.sha256("name: café".encode()).hexdigest()

@@ -1,7 +1,7 @@
 """What is known about a frame in words: the JSON that a model must answer with, and what is made of it."""
 
 import re
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,6 @@ from hdrgen.runtime.params import Section
 
 Text = Annotated[str, AfterValidator(lambda text: text.encode("utf-8", "replace").decode())]
 """Text that can be written: half a character out of a header or a file's name is a question mark."""
-TIMES_OF_DAY: tuple[str, ...] = get_args(TimeOfDay)
 
 # `EV -2`, `(+1.5 EV)`, `2 stops underexposed`: such words steer an exposure in training.
 _NUMBER = r"[-+\u2212]?\s*\d+(?:\.\d+)?"

@@ -127,11 +127,6 @@ def glass(tint: RGB = (1.0, 1.0, 1.0), ior: float = 1.5) -> Node:
     return {"type": "dielectric", "int_ior": ior, "specular_transmittance": texture(tint)}
 
 
-def pane() -> Node:
-    """Return a thin sheet of glass, such as a window or a bulb's envelope."""
-    return {"type": "thindielectric", "int_ior": 1.5}
-
-
 def leaf(colour: Colour, through: float = 0.7) -> Node:
     """Return a leaf: thin, glossy, letting ``through`` (0 to 2) of the diffuse light shine through."""
     return {

@@ -1,12 +1,12 @@
 """Tables of the released models beside the closed forms, from the figures that come with their weights."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hdrgen.report.tables.markdown import Table, decimals, markdown
+from hdrgen.runtime.documents import read_json_object
 
 MARGINS = "margin_over_best_closed_form"
 KINDS = {"clean": "clean", "generated": "generated-like", "motion": "moving"}
@@ -32,8 +32,7 @@ class Released:
 
     def read(self, root: Path) -> Mapping[str, Any]:
         """Return source, kind, model and metric."""
-        figures: dict[str, Any] = json.loads((root / self.file).read_text(encoding="utf-8"))
-        return figures
+        return read_json_object(root / self.file)
 
     def table(self, root: Path) -> str:
         """Return the table of all its models."""

@@ -1,6 +1,5 @@
 """Tables of speed, from what `hdrgen bench` wrote."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from hdrgen.report.speed import read_speed
 from hdrgen.report.tables.markdown import Table, decimals, markdown, percent
+from hdrgen.runtime.documents import read_json_object
 
 BENCH = "docs/bench.json"
 COMMANDS = {"fuse": "torch", "expand": "torch", "merge": "torch", "convert": "hdrgen", "preview": "hdrgen"}
@@ -40,7 +40,7 @@ class Aim:
 
 def _timings(root: Path) -> dict[tuple[str, str, tuple[int, int]], Timing]:
     """Return the rows by operation, way of doing it, and size."""
-    timings = json.loads((root / BENCH).read_text(encoding="utf-8"))["timings"]
+    timings = read_json_object(root / BENCH)["timings"]
     return {(row["operation"], row["by"], (row["width"], row["height"])): row for row in timings}
 
 

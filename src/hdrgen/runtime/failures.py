@@ -1,6 +1,7 @@
-"""Why a command, or a file of many, failed: one line. A bug also leaves its traceback in a file for whoever mends it."""
+"""Why something failed, in one line. A bug also leaves its traceback in a file for whoever mends it."""
 
 import os
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -58,8 +59,6 @@ def describe_bug(error: BaseException) -> str:
 
 
 def _write(trace: str) -> str:
-    import tempfile
-
     handle, path = tempfile.mkstemp(prefix="hdrgen-bug-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(trace)
