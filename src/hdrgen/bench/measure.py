@@ -26,7 +26,7 @@ GENERATE_STEPS = (2, 52)
 
 @dataclass(frozen=True)
 class Timing:
-    """What an operation took, for one picture.
+    """Time and memory of an operation, for one picture.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Missing:
-    """What there is no timing of, and why: it failed, or it cannot be run here."""
+    """A timing that is missing, and why: it failed, or it cannot be run here."""
 
     what: str
     why: str
@@ -131,18 +131,18 @@ def measure(
                     what = f"{name} by {way.name}, {width}x{height}"
                     on_start(what)
                     try:
-                        found = _runs(name, way, pictures, runs, worker)
+                        timed_runs = _runs(name, way, pictures, runs, worker)
                     except HdrgenError as error:
                         yield Missing(what, str(error), failed=True)
                         continue
-                    timing = _timing(name, way, (width, height), found, ceilings, ours)
+                    timing = _timing(name, way, (width, height), timed_runs, ceilings, ours)
                     ours = timing.median_s if ours is None and not way.peer else ours
                     yield timing
 
 
 def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
     """Return the fastest backend of each model, at the largest size at which several were measured."""
-    found: dict[str, Fastest] = {}
+    fastest: dict[str, Fastest] = {}
     by_size: dict[tuple[str, int], dict[str, float]] = {}
     for timing in timings:
         operation = OPERATIONS.get(timing.operation)
@@ -151,8 +151,8 @@ def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
             by_size.setdefault((operation.model, pixels), {})[timing.by] = timing.median_s
     for (model, pixels), seconds in sorted(by_size.items()):
         if len(seconds) > 1:
-            found[model] = Fastest(min(seconds, key=seconds.__getitem__), pixels)
-    return found
+            fastest[model] = Fastest(min(seconds, key=seconds.__getitem__), pixels)
+    return fastest
 
 
 def as_json(timings: Iterable[Timing], ceilings: Ceilings, missing: Sequence[Missing]) -> dict[str, Any]:
@@ -234,14 +234,14 @@ def _timing(
     name: str,
     way: _Way,
     size: tuple[int, int],
-    found: Sequence[Run],
+    timed_runs: Sequence[Run],
     ceilings: Ceilings,
     ours: float | None,
 ) -> Timing:
     operation, pixels = OPERATIONS[name], size[0] * size[1]
     first = int(way.in_memory)  # calls that are not counted
-    seconds = [s / operation.pictures for run in found for s in run.seconds[first:]]
-    cpu_seconds = [s / operation.pictures for run in found for s in run.cpu_seconds[first:]]
+    seconds = [s / operation.pictures for run in timed_runs for s in run.seconds[first:]]
+    cpu_seconds = [s / operation.pictures for run in timed_runs for s in run.cpu_seconds[first:]]
     median = statistics.median(seconds)
     flop = operation.flop_per_pixel() * pixels if operation.flop_per_pixel and not way.peer else None
     return Timing(
@@ -254,12 +254,12 @@ def _timing(
         fastest_s=min(seconds),
         slowest_s=max(seconds),
         cpu_s=statistics.median(cpu_seconds),
-        process_s=statistics.median(run.process_seconds for run in found) / operation.pictures,
-        peak_mib=max(run.peak_mib for run in found),
+        process_s=statistics.median(run.process_seconds for run in timed_runs) / operation.pictures,
+        peak_mib=max(run.peak_mib for run in timed_runs),
         matrix_share=flop / median / _peak(operation, way, ceilings) if flop else None,
         memory_share=operation.bytes_per_pixel * pixels / median / ceilings.memory_bytes_per_s,
         of_ours=median / ours if ours else None if way.peer else 1.0,
-        first_call_s=found[0].seconds[0] if way.in_memory else None,
+        first_call_s=timed_runs[0].seconds[0] if way.in_memory else None,
     )
 
 
@@ -295,7 +295,7 @@ def _generate_step(models: Path, runs: int, worker: RunProcess) -> Timing | Miss
             [(a.cpu_seconds[0], b.cpu_seconds[0]) for a, b in zip(few, many, strict=True)],
         )
     )
-    facts = json.loads(many[0].said)["files"][0]
+    facts = json.loads(many[0].stdout)["files"][0]
     return Timing(
         operation=GENERATE_STEP,
         by="hdrgen",

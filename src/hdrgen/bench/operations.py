@@ -50,7 +50,7 @@ class Operation:
     bytes_per_pixel
         Of the pictures that it reads and writes, uncompressed: what has to go through memory once at least.
     backends
-        That it can be asked for.
+        Names of those that its network can run on.
     model
         Whose backends these are.
     flop_per_pixel

@@ -97,21 +97,21 @@ def evaluate_prompts(
     if not len(names):
         return {}
     size = code8.shape[1]
-    asked = [str(name) for name in names for _ in settings.seeds]
-    made = sample_code8(
+    prompts = [str(name) for name in names for _ in settings.seeds]
+    samples = sample_code8(
         flux,
-        asked,
+        prompts,
         [*settings.seeds] * len(names),
         height=size,
         width=size,
         steps=settings.steps,
         guidance=settings.guidance,
     )
-    grid = made.reshape(len(names), len(settings.seeds), size, size, 3)
+    grid = samples.reshape(len(names), len(settings.seeds), size, size, 3)
     write_png8(sheet, np.concatenate([np.concatenate(list(row), axis=1) for row in grid]))
-    recognised = NearestPicture.learned(code8, kinds)(made)
+    recognised = NearestPicture.learned(code8, kinds)(samples)
     return {
-        "prompt_accuracy": float(np.mean(recognised == np.array(asked))),
+        "prompt_accuracy": float(np.mean(recognised == np.array(prompts))),
         "classifier_accuracy": _held_out_accuracy(code8, kinds, frames),
         "chance": 1 / len(names),
         "seed_spread_code": float(grid.astype(np.float32).std(1).mean()),

@@ -103,8 +103,8 @@ def deliver(
     HdrgenError
         A picture cannot be written or made.
     """
-    made = {kind: folder / kind / f"{name}.exr" for kind in (FOOTAGE, *RECONSTRUCTED)}
-    footage = made[FOOTAGE]
+    pictures = {kind: folder / kind / f"{name}.exr" for kind in (FOOTAGE, *RECONSTRUCTED)}
+    footage = pictures[FOOTAGE]
     ACESCG.write(footage, linear_awg4.copy(), AWG4, {}, threads=threads)
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
@@ -115,13 +115,13 @@ def deliver(
         logc4 = brackets[DEFAULT_EVS.index(0.0)]
         tone_map_file(footage, reinhard, log, threads=threads)
         for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
-            convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
+            convert_file(png, pictures[kind], source_space=space, target_space="acescg", threads=threads)
         reinhard_linear = reinhard_table()[read_code8(reinhard).code]
-        ACESCG.write(made[REINHARD_8BIT], reinhard_linear, AWG4, {}, threads=threads)
-        expand_file(logc4, made["expand"], lambda: models.expander, threads=threads)
-        merge_files(brackets, made["merge"], lambda: models.merger, threads=threads)
-        fuse_files(reinhard, log, made["fuse"], models.fuser, threads=threads)
-    return made
+        ACESCG.write(pictures[REINHARD_8BIT], reinhard_linear, AWG4, {}, threads=threads)
+        expand_file(logc4, pictures["expand"], lambda: models.expander, threads=threads)
+        merge_files(brackets, pictures["merge"], lambda: models.merger, threads=threads)
+        fuse_files(reinhard, log, pictures["fuse"], models.fuser, threads=threads)
+    return pictures
 
 
 def generated(folder: Path) -> Mapping[Route, list[Path]]:
@@ -132,11 +132,11 @@ def generated(folder: Path) -> Mapping[Route, list[Path]]:
     HdrgenError
         A route has none.
     """
-    found = {route: sorted((folder / route).glob("*.exr")) for route in ROUTES}
-    for route, files in found.items():
+    by_route = {route: sorted((folder / route).glob("*.exr")) for route in ROUTES}
+    for route, files in by_route.items():
         if not files:
             raise HdrgenError(f"{folder / route}: holds no .exr files; run the stage generate")
-    return found
+    return by_route
 
 
 def read_linear_awg4(path: Path) -> Light:

@@ -57,5 +57,5 @@ def jod(test: NDArray[np.floating], reference: NDArray[np.floating], *, display:
         for linear in (test, reference)
     ]
     metric = pycvvdp.cvvdp(display_name=display, device=torch.device("cpu"), quiet=True)
-    found, _ = metric.predict(*nits, dim_order="HWC")
-    return float(found)
+    value, _ = metric.predict(*nits, dim_order="HWC")
+    return float(value)

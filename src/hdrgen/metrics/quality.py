@@ -168,7 +168,7 @@ def ssim_linear(test: Picture, reference: Picture) -> float:
     return _ssim(luminance(test, AWG4) / peak, luminance(reference, AWG4) / peak, 1.0)
 
 
-def judge(test: Picture, reference: Picture) -> dict[str, float]:
+def evaluate(test: Picture, reference: Picture) -> dict[str, float]:
     """Return every metric of this module for one picture; stops by band as ``stops_rmse_<band>``."""
     stops = stops_rmse(test, reference)
     return {

@@ -45,7 +45,7 @@ QUANTITIES: dict[str, Quantity] = {
     "same_code8_share": Quantity("of codes", "higher"),
     "stops_rmse_over": Quantity("ratio", "lower"),
     "margin": Quantity("dB", "higher"),
-    # Generated pictures: `metrics.generated`, `metrics.flux`.
+    # Generated pictures: `metrics.generated`, `evaluation.text_to_exr`.
     "adherence": Quantity(_PICTURES, "higher"),
     "clipped_fraction": Quantity(_PIXELS, "lower"),
     "consistency_pu21_psnr": Quantity("dB", "higher"),
@@ -104,7 +104,7 @@ def quantity_of(figure: str) -> Quantity:
     words = re.split(r"[ _/]+", figure)
     for start in range(len(words)):
         for end in range(len(words), start, -1):
-            found = QUANTITIES.get("_".join(words[start:end]))
-            if found:
-                return found
+            quantity = QUANTITIES.get("_".join(words[start:end]))
+            if quantity:
+                return quantity
     return Quantity()
