@@ -19,7 +19,7 @@ from hdrgen.images.code_image import write_png8
 from hdrgen.training.base_model import PromptSamples
 from hdrgen.training.tiny_klein import TinyKlein, display_code8, split_crops
 
-_CELLS = 8
+_THUMBNAIL_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -144,5 +144,7 @@ def _held_out_accuracy(code8: NDArray[np.uint8], kinds: NDArray[np.str_], frames
 
 
 def _thumbnails(code8: NDArray[np.uint8]) -> NDArray[np.float32]:
-    small = [cv2.resize(one, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA) for one in code8]
+    small = [
+        cv2.resize(one, (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA) for one in code8
+    ]
     return np.stack(small).reshape(len(code8), -1).astype(np.float32)

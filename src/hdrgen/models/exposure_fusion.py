@@ -63,7 +63,7 @@ class ExposureFusionLoss(Section):
     """What is wrong with an output: three terms, in the perceptual, the logarithmic and the linear domain."""
 
     levels_weight: float = Field(4.0, ge=0)
-    """Decibels that a mean error of one level (one stop) weighs."""
+    """Decibels that a mean error of 1 in log2 of the light, one stop, weighs."""
     linear_weight: float = Field(2.0, ge=0)
     """Decibels that a mean relative error of 1 in linear light weighs."""
 
