@@ -21,12 +21,12 @@ from hdrgen.runtime.params import read_section
 
 
 def main() -> None:
-    """Render what the classifier learns from, ask every route for every kind of scene, and judge the answers."""
+    """Render what the classifier learns from, generate every kind of scene by every route, and evaluate."""
     settings = read_section(Path("params.yaml"), "evaluate_flux", EvaluateFlux)
     out = Path("data/evaluate_flux")
     train = split_frames(read_index(Path("data/split")), "train")
     frames = training_crops(train, Path("data/sanitize"), settings)
-    with progress_bar("render scenes to judge by") as on_progress:
+    with progress_bar("render scenes for the classifier") as on_progress:
         held_out = held_out_renders(prompt_kinds(frames), out / "renders", settings, on_progress)
     with progress_bar("evaluate text to EXR") as on_progress:
         routes = TrainedRoutes(Path("data"), settings)

@@ -34,11 +34,11 @@ class Timing:
         What was done; and which backend of ours did it (``hdrgen`` where there is no choice), with or without files,
         or whose program.
     width, height
-        Of the picture.
+        Size of the picture, in pixels.
     runs
         How many were timed: processes, or calls in one process where a model is in memory.
     median_s, fastest_s, slowest_s
-        Of the runs, after what is imported.
+        Seconds of the runs, without imports.
     cpu_s
         Median processor time of all threads, and of the processes it started.
     process_s
@@ -54,7 +54,8 @@ class Timing:
     of_ours
         Times of the operation's first row that it takes; None where ours failed.
     first_call_s
-        Of a model in memory, the call before those that are timed, which loads graphs and prepares kernels; else None.
+        Seconds of the call of a model in memory before those that are timed, which loads graphs and prepares
+        kernels; else None.
     """
 
     operation: str
@@ -104,9 +105,9 @@ def measure(
     sizes
         Width and height of the pictures, in pixels.
     runs
-        Of each; the median counts.
+        Runs of each; the median counts.
     ceilings
-        Of this machine, with as many threads as the commands use.
+        Best rates of this machine, with as many threads as the commands use.
     models
         Folder of what was trained, to generate with.
     on_start
@@ -210,7 +211,7 @@ def _why_absent(backend: Runtime) -> str | None:
 
 
 def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunProcess) -> list[Run]:
-    """Return so many runs of a way; in memory, one with a first call and as many more."""
+    """Return ``runs`` runs of a way; in memory, one run with a first call and ``runs`` more."""
     operation = OPERATIONS[name]
     if way.in_memory:
         return [worker("memory", operation.modules, (name, way.backend, str(pictures)), calls=1 + runs)]

@@ -47,7 +47,7 @@ class Run:
 
 
 def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> Run:
-    """Time calls in a process of its own, see `worker.timed_calls`.
+    """Time calls in a process of its own, see `cli.bench_worker.timed_calls`.
 
     Raises
     ------

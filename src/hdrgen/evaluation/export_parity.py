@@ -29,7 +29,7 @@ from hdrgen.inference.onnx_export import write_onnx
 from hdrgen.inference.onnx_graphs import Graph, bit_depth_graph, exposure_fusion_graph, tone_fusion_graph
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
-from hdrgen.models.exposure_fusion import load_exposure_fusion, shown
+from hdrgen.models.exposure_fusion import load_exposure_fusion, shows_light
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_published_hdr_vae
 from hdrgen.models.stack_estimates import estimates_of
 from hdrgen.models.tone_fusion import load_tone_fuser
@@ -226,7 +226,7 @@ def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple
     stack = estimates_of(codes, [bracket_tables("logc4_awg4", 8, ev, evs=DEFAULT_EVS) for ev in DEFAULT_EVS])
     stack = stack.corrected(stack.log2_errors())
     tables = (stack.log2, stack.weight, stack.lower, stack.upper)
-    return *(table.contiguous() for table in tables), shown(stack.weight), torch.tensor([REFERENCE])
+    return *(table.contiguous() for table in tables), shows_light(stack.weight), torch.tensor([REFERENCE])
 
 
 def _planes(linear: Light, multiple: int) -> Tensor:

@@ -127,7 +127,7 @@ def evaluate_exposure_fusion(
     frames, frames_dir, pairs
         What the pairs were made of, and how.
     weights
-        Of the networks, by name.
+        Weights of the networks, by name.
     settings
         Noise to expect.
     on_progress

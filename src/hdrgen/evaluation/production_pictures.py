@@ -36,7 +36,7 @@ SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit",
 """One 8-bit picture of a frame, decoded and nothing else: what is to be bettered."""
 COMMANDS = ("expand", "merge", "fuse")
 RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
-"""What is made of a frame."""
+"""The kinds of picture that are made of a frame."""
 INPUT_OF = {
     "expand": LOGC4_8BIT,
     "merge": LOGC4_8BIT,
@@ -61,17 +61,17 @@ class Models:
 
     @property
     def expander(self) -> Expander:
-        """Of `hdrgen expand`."""
+        """Load the model of `hdrgen expand`."""
         return Expander.load(self.bit_depth)
 
     @property
     def merger(self) -> StackMerger:
-        """Of `hdrgen merge`."""
+        """Load the model of `hdrgen merge`."""
         return StackMerger.load(self.exposure_fusion)
 
     @property
     def fuser(self) -> Fuser:
-        """Of `hdrgen fuse`."""
+        """Load the model of `hdrgen fuse`."""
         return Fuser.load(self.tone_fusion)
 
 
@@ -87,7 +87,7 @@ def deliver(
     folder
         Gets a folder for each kind.
     name
-        Of the files, without suffix.
+        Name of the files, without suffix.
     models
         The networks.
     threads

@@ -135,7 +135,7 @@ def latitude_table(validated: Iterable[Validated], measure: str) -> pl.DataFrame
 def continuity_table(validated: Sequence[Validated], measure: str) -> pl.DataFrame:
     """Return ``stop`` and a column of the means of one of `CONTINUITY` for each kind.
 
-    Of ``levels`` there are two columns more: ``levels_half_float``, what footage's samples could have in half floats,
+    ``levels`` has two columns more: ``levels_half_float``, what footage's samples could have in half floats,
     and ``levels_logc4_8bit``, the codes that 8-bit LogC4 has in the stop.
     """
     rows = [
@@ -190,8 +190,9 @@ def _means(key: Sequence[str], values: Iterable[tuple[str, tuple[Any, ...], floa
 def plots(validated: Sequence[Validated]) -> dict[str, pl.DataFrame]:
     """Return what is plotted: a column for each kind.
 
-    Of the frames of all sources and the generated pictures, one table for each measure by exposure or stop, and what was kept
-    of the strongest sources of light; of the gradients, ``gradients_banded_share_by_exposure``.
+    The frames of all sources and the generated pictures have one table for each measure by exposure or
+    stop, and one of what was kept of the strongest sources of light; the gradients have
+    ``gradients_banded_share_by_exposure``.
     """
     pictures = [one for one in validated if one.source != GRADIENTS]
     smooth = [one for one in validated if one.source == GRADIENTS]

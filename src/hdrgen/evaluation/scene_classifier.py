@@ -1,6 +1,6 @@
 """Which kind of scene is in a picture? A small network that learns from renders no generator has seen.
 
-It looks at pictures as a monitor shows them, so what was made as light and what was made as 8-bit codes are judged
+It looks at pictures as a monitor shows them, so what was made as light and what was made as 8-bit codes are classified
 alike. It learns every picture at several exposures, since a prompt says what is seen and not how bright.
 """
 

@@ -93,7 +93,7 @@ class EvaluateFlux(Section):
     renders: HeldOutRenders = HeldOutRenders()
     """Scenes that no generator has seen, which the classifier learns from."""
     classifier: ClassifierRecipe = ClassifierRecipe()
-    """What tells the kind of a scene."""
+    """How the classifier that recognises kinds of scene learns."""
 
     def crops(self, seed: int) -> CropSettings:
         """Return which crops are cut, as those that the generator was trained on."""

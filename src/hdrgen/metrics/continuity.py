@@ -121,7 +121,7 @@ def codes_per_stop(encoding: str, bits: int) -> pl.DataFrame:
     encoding
         A key of `ENCODINGS`.
     bits
-        Of its codes.
+        Bits of its codes.
 
     Returns
     -------

@@ -38,7 +38,7 @@ class Metric:
     """A metric of the suite.
 
     ``measure`` returns a figure for a test and a reference, or several by name. ``decides`` tells those that models
-    are judged by from those that are there for comparison with published figures. Light above ``ceiling_linear`` is all
+    are evaluated by from those that are there for comparison with published figures. Light above ``ceiling_linear`` is all
     one to it.
     """
 

@@ -26,7 +26,7 @@ _PLATEAU = 2.0**-9
 """Relative difference up to which neighbours are equal: what half floats round, after a change of primaries."""
 
 RUN_PIXELS = 4
-"""A contour has at least so many equal pixels on either side."""
+"""Equal pixels that a contour has at least on either side."""
 EQUAL_CODES, CONTOUR_CODES = 0.25, 0.5
 """Neighbours that differ by less are equal, by more a step: codes of an 8-bit monitor. A step of one code is what plain
 8-bit input has; half a code is more than half floats round to in the components that are looked at."""

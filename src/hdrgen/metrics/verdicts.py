@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 CONFIDENCE = 0.95
-"""Of the two-sided interval outside which a difference is no chance: two standard errors, more for few pictures."""
+"""Confidence of the two-sided interval outside which a difference is no chance: two standard errors,
+more for few pictures."""
 
 Values = Mapping[tuple[str, str], float]
 """One figure's goodness by source and name of the picture; larger is better."""
@@ -39,9 +40,9 @@ def verdict(kind: Values, footage: Values, input_8bit: Values, *, least: float =
     Parameters
     ----------
     kind
-        Of the evaluated pictures: of the same frames as the others, or of nobody's.
+        Values of the evaluated pictures, by source and frame: of the same frames as the others, or of none of them.
     footage, input_8bit
-        Of the frames, and of the 8-bit pictures that the kind begins with.
+        Values of the frames, and of the 8-bit pictures that the kind begins with.
     least
         Smallest difference of means that counts.
 

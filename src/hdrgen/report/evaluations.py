@@ -21,7 +21,7 @@ from hdrgen.report.text import Verdict, signed, unit_and_wish, unit_of, verdict_
 from hdrgen.runtime.metrics_file import Figures, mean_of
 
 BASE, FRAMES = "base", "frames"
-"""Of text to EXR: the model before training, and the frames that it was trained on."""
+"""Routes of text to EXR that are no trained route: the model before training, and the frames that it was trained on."""
 _MARGIN = "_margin"
 """Ends the name of a figure that says by how much a model is above the best closed form."""
 
@@ -101,9 +101,9 @@ def routes_table(routes: Figures, title: str, path: str = "", *, whole: bool = T
     routes
         Figures of `BASE`, of each route and of `FRAMES`; sections of them are left out.
     title
-        Of the table.
+        Title of the table.
     path
-        Of the section, as in `tables`.
+        Path of the section, as in `tables`.
     whole
         All figures in their order; else those alone that are registered by their very name, as no single exposure's is,
         in the registry's order.

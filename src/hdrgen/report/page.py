@@ -229,7 +229,7 @@ def _compared(
 
 
 def _title(name: str, path: Path) -> str:
-    """Return what was asked for, or a frame's name."""
+    """Return the prompt and seed of a generated picture, or a frame's name."""
     attributes = read_header(path).attributes
     prompt, seed = attributes.get("hdrgenPrompt"), attributes.get("hdrgenSeed")
     return f"{prompt}, seed {seed}" if prompt is not None and seed is not None else frame_name(name)
@@ -258,6 +258,6 @@ def _exrs(folder: Path) -> dict[str, Path]:
 
 
 def _evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """Return at most so many of the items, evenly among all."""
+    """Return at most ``count`` of the items, evenly among all."""
     count = min(count, len(items))
     return [items[place * len(items) // count] for place in range(count)]

@@ -60,9 +60,9 @@ def side_by_side(
     paths
         The files by what made them.
     longest_side
-        Of one exposure, in pixels.
+        Longest side of one exposure, in pixels.
     quality
-        Of the compression, 1 to 100.
+        Quality of the compression, 1 to 100.
     threads
         Threads to work with.
 
