@@ -1,4 +1,4 @@
-"""Judge bit depth on the test frames and gradients: closed forms, the U-Net, the released U-Net."""
+"""Evaluate bit depth on the test frames and gradients: closed forms, the U-Net, the released U-Net."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from hdrgen.evaluation.bit_depth import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateBitDepth,
+    evaluate_bit_depth,
     expanders,
-    judge_bit_depth,
     plots,
 )
 from hdrgen.evaluation.tables import decisive, summary, write_evaluation
@@ -20,13 +20,13 @@ from hdrgen.runtime.params import read_section
 
 
 def main() -> None:
-    """Judge every model on the same pictures."""
+    """Evaluate every model on the same pictures."""
     settings = read_section(Path("params.yaml"), "evaluate_bit_depth", EvaluateBitDepth)
     pairs = read_section(Path("params.yaml"), "make_pairs.bit_depth", MakeBitDepthPairs)
     pairs_dir, trained = Path("data/make_pairs/bit_depth"), Path("data/train_bit_depth/bit_depth.safetensors")
     models = expanders({"bit_depth": trained, "released_bit_depth": released_weights(MODEL)}, settings)
-    with progress_bar("judge bit depth") as on_progress:
-        rows = judge_bit_depth(
+    with progress_bar("evaluate bit depth") as on_progress:
+        rows = evaluate_bit_depth(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),

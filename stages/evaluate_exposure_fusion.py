@@ -1,4 +1,4 @@
-"""Judge exposure fusion on the test frames: closed forms, OpenCV's merges, the network, the released network."""
+"""Evaluate exposure fusion on the test frames: closed forms, OpenCV's merges, the network, the released network."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hdrgen.evaluation.exposure_fusion import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateExposureFusion,
-    judge_exposure_fusion,
+    evaluate_exposure_fusion,
     plots,
 )
 from hdrgen.evaluation.tables import decisive, summary, write_evaluation
@@ -19,13 +19,13 @@ from hdrgen.runtime.params import read_section
 
 
 def main() -> None:
-    """Judge every model on the same stacks."""
+    """Evaluate every model on the same stacks."""
     settings = read_section(Path("params.yaml"), "evaluate_exposure_fusion", EvaluateExposureFusion)
     pairs = read_section(Path("params.yaml"), "make_pairs.brackets", MakeBracketPairs)
     pairs_dir = Path("data/make_pairs/brackets")
     trained = Path("data/train_exposure_fusion/exposure_fusion.safetensors")
-    with progress_bar("judge exposure fusion") as on_progress:
-        rows = judge_exposure_fusion(
+    with progress_bar("evaluate exposure fusion") as on_progress:
+        rows = evaluate_exposure_fusion(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),

@@ -1,4 +1,4 @@
-"""Judge the HDR VAEs' round trips on the test frames, or on those of another folder, beside the frozen VAE."""
+"""Evaluate the HDR VAEs' round trips on the test frames, or on those of another folder, beside the frozen VAE."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +9,8 @@ from hdrgen.dataset.frame_index import read_index
 from hdrgen.evaluation.hdr_vae import (
     EvaluateHdrVae,
     decisive_hdr_vae,
+    evaluate_hdr_vae,
     hdr_vae_summary,
-    judge_hdr_vae,
     plots,
     round_trips,
 )
@@ -31,15 +31,15 @@ def main(
         Path, typer.Option(help="Folder of tables; what decides goes beside it as JSON.")
     ] = Path("metrics/evaluate_hdr_vae"),
 ) -> None:
-    """Judge every VAE on the same pictures."""
+    """Evaluate every VAE on the same pictures."""
     settings = read_section(Path("params.yaml"), "evaluate_hdr_vae", EvaluateHdrVae)
     trips, multiple = round_trips(
         read_reference(Path("data/base_model/checkpoint.json")).path / "vae",
         Path("data/train_flux_vae"),
         Path("data/train_hdr_vae/hdr_vae.safetensors"),
     )
-    with progress_bar("judge HDR VAEs") as on_progress:
-        rows = judge_hdr_vae(frames, read_index(split), settings, trips, multiple, on_progress)
+    with progress_bar("evaluate HDR VAEs") as on_progress:
+        rows = evaluate_hdr_vae(frames, read_index(split), settings, trips, multiple, on_progress)
     figures = hdr_vae_summary(rows)
     write_evaluation(metrics, figures, decisive_hdr_vae(figures), plots(rows))
 

@@ -1,4 +1,4 @@
-"""Judge tone fusion on the test frames: closed forms, the published perceptron, the fuser, the released fuser."""
+"""Evaluate tone fusion on the test frames: closed forms, the published perceptron, the fuser, the released fuser."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hdrgen.evaluation.tone_fusion import (
     MARGIN_METRICS,
     EvaluateToneFusion,
     estimators,
-    judge_tone_fusion,
+    evaluate_tone_fusion,
     plots,
 )
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
@@ -20,24 +20,24 @@ from hdrgen.runtime.params import read_section
 
 
 def main() -> None:
-    """Judge every estimator on the same pictures."""
+    """Evaluate every estimator on the same pictures."""
     settings = read_section(Path("params.yaml"), "evaluate_tone_fusion", EvaluateToneFusion)
     pairs = read_section(Path("params.yaml"), "make_pairs.tone_map", MakeToneMapPairs)
     trained, pairs_dir = Path("data/train_tone_fusion"), Path("data/make_pairs/tone_map")
-    judged = estimators(
+    by_name = estimators(
         trained / "tone_mlp.safetensors",
         {"fuser": trained / "tone_fusion.safetensors", "released_fuser": released_weights(TONE_FUSION)},
         pairs.log_ceiling_linear,
         settings.noise_codes,
     )
-    with progress_bar("judge tone fusion") as on_progress:
-        rows, reliability = judge_tone_fusion(
+    with progress_bar("evaluate tone fusion") as on_progress:
+        rows, reliability = evaluate_tone_fusion(
             pairs_dir,
             read_index(pairs_dir),
             read_index(Path("data/split")),
             Path("data/sanitize"),
             pairs,
-            judged,
+            by_name,
             on_progress,
         )
     figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)

@@ -7,7 +7,7 @@ from hdrgen.evaluation.export_parity import (
     Export,
     decisive_export,
     export_models,
-    judged_scenes,
+    light_of_test_frames,
     trained_models,
 )
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -25,7 +25,7 @@ def main() -> None:
         hdr_vae=Path("data/train_hdr_vae/hdr_vae.safetensors"),
         flux_vae=Path("data/train_flux_vae"),
     )
-    scenes = judged_scenes(Path("data/sanitize"), read_index(Path("data/split")))
+    scenes = light_of_test_frames(Path("data/sanitize"), read_index(Path("data/split")))
     with progress_bar("export (models)") as on_progress:
         figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
     write_metrics(Path("metrics/export.json"), decisive_export(figures))

@@ -34,7 +34,7 @@ class Ceilings:
 
 
 def measure_ceilings(threads: int) -> Ceilings:
-    """Measure with so many threads."""
+    """Measure with ``threads`` threads."""
     dtype = fastest_dtype()
     with torch_threads(threads):
         a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE).mul_(40) for _ in range(2))

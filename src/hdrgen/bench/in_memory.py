@@ -34,9 +34,9 @@ def _expand(backend: Backend, folder: Path) -> Work:
 
 def _merge(backend: Backend, folder: Path) -> Work:
     codes = [read_code8(folder / f"{ev}.png").code for ev in EVS]
-    cells = [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
+    tables = [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
     merger = load_network("exposure_fusion", backend=backend)
-    return lambda: merger.merge(codes, cells, EVS, reference=EVS.index(0), threads=cores())
+    return lambda: merger.merge(codes, tables, EVS, reference=EVS.index(0), threads=cores())
 
 
 def _tone_mlp(_backend: Backend, folder: Path) -> Work:

@@ -26,7 +26,7 @@ GENERATE_STEPS = (2, 52)
 
 @dataclass(frozen=True)
 class Timing:
-    """What an operation took, for one picture.
+    """Time and memory of an operation, for one picture.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Timing:
         What was done; and which backend of ours did it (``hdrgen`` where there is no choice), with or without files,
         or whose program.
     width, height
-        Of the picture.
+        Size of the picture, in pixels.
     runs
         How many were timed: processes, or calls in one process where a model is in memory.
     median_s, fastest_s, slowest_s
-        Of the runs, after what is imported.
+        Seconds of the runs, without imports.
     cpu_s
         Median processor time of all threads, and of the processes it started.
     process_s
@@ -54,7 +54,8 @@ class Timing:
     of_ours
         Times of the operation's first row that it takes; None where ours failed.
     first_call_s
-        Of a model in memory, the call before those that are timed, which loads graphs and prepares kernels; else None.
+        Seconds of the call of a model in memory before those that are timed, which loads graphs and prepares
+        kernels; else None.
     """
 
     operation: str
@@ -76,7 +77,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Missing:
-    """What there is no timing of, and why: it failed, or it cannot be run here."""
+    """A timing that is missing, and why: it failed, or it cannot be run here."""
 
     what: str
     why: str
@@ -104,9 +105,9 @@ def measure(
     sizes
         Width and height of the pictures, in pixels.
     runs
-        Of each; the median counts.
+        Runs of each; the median counts.
     ceilings
-        Of this machine, with as many threads as the commands use.
+        Best rates of this machine, with as many threads as the commands use.
     models
         Folder of what was trained, to generate with.
     on_start
@@ -131,18 +132,18 @@ def measure(
                     what = f"{name} by {way.name}, {width}x{height}"
                     on_start(what)
                     try:
-                        found = _runs(name, way, pictures, runs, worker)
+                        timed_runs = _runs(name, way, pictures, runs, worker)
                     except HdrgenError as error:
                         yield Missing(what, str(error), failed=True)
                         continue
-                    timing = _timing(name, way, (width, height), found, ceilings, ours)
+                    timing = _timing(name, way, (width, height), timed_runs, ceilings, ours)
                     ours = timing.median_s if ours is None and not way.peer else ours
                     yield timing
 
 
 def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
     """Return the fastest backend of each model, at the largest size at which several were measured."""
-    found: dict[str, Fastest] = {}
+    fastest: dict[str, Fastest] = {}
     by_size: dict[tuple[str, int], dict[str, float]] = {}
     for timing in timings:
         operation = OPERATIONS.get(timing.operation)
@@ -151,8 +152,8 @@ def fastest_backends(timings: Iterable[Timing]) -> dict[str, Fastest]:
             by_size.setdefault((operation.model, pixels), {})[timing.by] = timing.median_s
     for (model, pixels), seconds in sorted(by_size.items()):
         if len(seconds) > 1:
-            found[model] = Fastest(min(seconds, key=seconds.__getitem__), pixels)
-    return found
+            fastest[model] = Fastest(min(seconds, key=seconds.__getitem__), pixels)
+    return fastest
 
 
 def as_json(timings: Iterable[Timing], ceilings: Ceilings, missing: Sequence[Missing]) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def _why_absent(backend: Runtime) -> str | None:
 
 
 def _runs(name: str, way: _Way, pictures: Path, runs: int, worker: RunProcess) -> list[Run]:
-    """Return so many runs of a way; in memory, one with a first call and as many more."""
+    """Return ``runs`` runs of a way; in memory, one run with a first call and ``runs`` more."""
     operation = OPERATIONS[name]
     if way.in_memory:
         return [worker("memory", operation.modules, (name, way.backend, str(pictures)), calls=1 + runs)]
@@ -234,14 +235,14 @@ def _timing(
     name: str,
     way: _Way,
     size: tuple[int, int],
-    found: Sequence[Run],
+    timed_runs: Sequence[Run],
     ceilings: Ceilings,
     ours: float | None,
 ) -> Timing:
     operation, pixels = OPERATIONS[name], size[0] * size[1]
     first = int(way.in_memory)  # calls that are not counted
-    seconds = [s / operation.pictures for run in found for s in run.seconds[first:]]
-    cpu_seconds = [s / operation.pictures for run in found for s in run.cpu_seconds[first:]]
+    seconds = [s / operation.pictures for run in timed_runs for s in run.seconds[first:]]
+    cpu_seconds = [s / operation.pictures for run in timed_runs for s in run.cpu_seconds[first:]]
     median = statistics.median(seconds)
     flop = operation.flop_per_pixel() * pixels if operation.flop_per_pixel and not way.peer else None
     return Timing(
@@ -254,12 +255,12 @@ def _timing(
         fastest_s=min(seconds),
         slowest_s=max(seconds),
         cpu_s=statistics.median(cpu_seconds),
-        process_s=statistics.median(run.process_seconds for run in found) / operation.pictures,
-        peak_mib=max(run.peak_mib for run in found),
+        process_s=statistics.median(run.process_seconds for run in timed_runs) / operation.pictures,
+        peak_mib=max(run.peak_mib for run in timed_runs),
         matrix_share=flop / median / _peak(operation, way, ceilings) if flop else None,
         memory_share=operation.bytes_per_pixel * pixels / median / ceilings.memory_bytes_per_s,
         of_ours=median / ours if ours else None if way.peer else 1.0,
-        first_call_s=found[0].seconds[0] if way.in_memory else None,
+        first_call_s=timed_runs[0].seconds[0] if way.in_memory else None,
     )
 
 
@@ -295,7 +296,7 @@ def _generate_step(models: Path, runs: int, worker: RunProcess) -> Timing | Miss
             [(a.cpu_seconds[0], b.cpu_seconds[0]) for a, b in zip(few, many, strict=True)],
         )
     )
-    facts = json.loads(many[0].said)["files"][0]
+    facts = json.loads(many[0].stdout)["files"][0]
     return Timing(
         operation=GENERATE_STEP,
         by="hdrgen",

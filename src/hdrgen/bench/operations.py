@@ -29,7 +29,7 @@ Light = NDArray[np.floating]
 EVS = tuple(map(int, DEFAULT_EVS))
 BATCH = 8
 COUNTED_SIDE = 256
-"""Of the picture whose operations are counted."""
+"""Side of the picture whose operations are counted, in pixels."""
 RGB8, RGB_HALF = 3, 6
 """Bytes of a pixel."""
 
@@ -41,18 +41,18 @@ class Operation:
     Parameters
     ----------
     arguments
-        Of `hdrgen`; ``{folder}`` is where its pictures are, ``{out}`` a folder that is new in each run. None for what no
-        command runs, and is measured in memory alone.
+        Arguments of `hdrgen`; ``{folder}`` is where its pictures are, ``{out}`` a folder that is new in each run.
+        None for what no command runs, and is measured in memory alone.
     modules
         What the command imports when it runs; that is not part of its seconds.
     write_pictures
         Makes the pictures of some light.
     bytes_per_pixel
-        Of the pictures that it reads and writes, uncompressed: what has to go through memory once at least.
+        Bytes of the pictures that it reads and writes, uncompressed: what has to go through memory once at least.
     backends
-        That it can be asked for.
+        What its network can run on.
     model
-        Whose backends these are.
+        The model that these are the backends of.
     flop_per_pixel
         Operations of its network.
     int8

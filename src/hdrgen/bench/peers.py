@@ -92,9 +92,11 @@ def openimageio_display(folder: Path) -> None:
 
     OpenImageIO.attribute("threads", _threads())
     picture = OpenImageIO.ImageBuf(str(folder / "in.exr"))
-    shown = OpenImageIO.ImageBufAlgo.ociodisplay(picture, "", "", "ACES2065-1", colorconfig=BUILTIN_CONFIG)
-    if not shown.write(str(folder / "out.png"), OpenImageIO.UINT8):
-        raise RuntimeError(shown.geterror())
+    displayed = OpenImageIO.ImageBufAlgo.ociodisplay(
+        picture, "", "", "ACES2065-1", colorconfig=BUILTIN_CONFIG
+    )
+    if not displayed.write(str(folder / "out.png"), OpenImageIO.UINT8):
+        raise RuntimeError(displayed.geterror())
 
 
 def _threads() -> int:

@@ -37,13 +37,13 @@ sys.exit(code)
 
 @dataclass(frozen=True)
 class Run:
-    """A process: the seconds of each of its calls, and what its command said on stdout."""
+    """A process: the seconds of each of its calls, and what its command wrote to stdout."""
 
     seconds: list[float]
     cpu_seconds: list[float]
     process_seconds: float
     peak_mib: float
-    said: str
+    stdout: str
 
 
 def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> Run:
@@ -52,7 +52,7 @@ def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *,
     Raises
     ------
     HdrgenError
-        It failed; the last line that it said is the reason.
+        It failed; the last line of its stderr is the reason.
     """
     if hasattr(os, "sync"):
         os.sync()  # or what was written before is still being written while this runs
@@ -73,14 +73,14 @@ def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *,
     if process.returncode:
         reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
         raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
-    said, _, last = out.rstrip().rpartition("\n")
+    stdout, _, last = out.rstrip().rpartition("\n")
     figures = json.loads(last)
     return Run(
         figures["seconds"],
         figures["cpu_seconds"],
         process_seconds,
         max(figures["peak_mib"], sampled_bytes() / 2**20),
-        said,
+        stdout,
     )
 
 

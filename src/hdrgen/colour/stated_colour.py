@@ -16,7 +16,8 @@ from hdrgen.colour.power_laws import rec709_decode, rec709_encode
 from hdrgen.colour.primaries import Chromaticities
 
 CURVE_TOLERANCE = 5e-4
-"""Of light 0 to 1. Profiles hold sRGB's curve as a table, or with constants of five digits."""
+"""Largest difference, of light 0 to 1, from a known curve. Profiles hold sRGB's curve as a
+table, or with constants of five digits."""
 
 CHROMATICITIES_TOLERANCE = 2e-3
 """Profiles hold their primaries rounded, and adapted to another white; no two known spaces are so near."""

@@ -68,7 +68,7 @@ class BitDepthExpander(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="0 for clean pictures: each value stays in the cell of its code. 1 for generated ones, whose noise is taken away.",
+                    tooltip="0 for clean pictures: each value stays in the quantisation interval of its code. 1 for generated ones, whose noise is taken away.",
                 ),
                 space_input(tooltip="Scene-linear space of the output `light`."),
                 backend_input(),

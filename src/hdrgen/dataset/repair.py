@@ -169,13 +169,13 @@ def _defects(linear_awg4: Half, params: SanitizeParams) -> tuple[Mask, Mask]:
     linear = linear_awg4[pixels[:, 0], pixels[:, 1]].astype(np.float32)
     ring = _gathered(linear_awg4, pixels, _NEIGHBOURS)
     high, low = np.nanmax(ring, axis=1), np.nanmin(ring, axis=1)
-    agree = high <= params.neighbours_agree * np.maximum(low, 0)
+    consistent = high <= params.neighbours_agree * np.maximum(low, 0)
     # Around black the noise never agrees in ratio; there it is enough that it is dark.
-    agree_or_dark = high <= params.neighbours_agree * np.maximum(low, 0) + params.dead_least
+    consistent_or_dark = high <= params.neighbours_agree * np.maximum(low, 0) + params.dead_least
     # A channel that is a trace of a saturated colour has the noise of the whole colour: it is no evidence.
     telling = (low > params.dead_least) & (low > 0.2 * low.max(axis=-1, keepdims=True))
-    firefly = (linear > params.firefly_least) & (linear > params.firefly_ratio * high) & agree_or_dark
-    dead = (params.dead_ratio * linear < low) & agree & telling
+    firefly = (linear > params.firefly_least) & (linear > params.firefly_ratio * high) & consistent_or_dark
+    dead = (params.dead_ratio * linear < low) & consistent & telling
     for mask, defect in zip(masks, (firefly, dead), strict=True):
         y, x = pixels[defect.any(axis=-1)].T
         mask[y, x] = True

@@ -33,7 +33,7 @@ class LightSource(TypedDict):
 
 
 class Description(TypedDict):
-    """What a frame shows: ground truth for captions and for judging prompts.
+    """What a frame shows: ground truth for captions and for evaluating prompts.
 
     The first six are what captions need, and what a file of any origin must have to be captioned by them. ``scene_id``
     and ``frame_id`` are filled in by the plan: frames of one ``scene_id`` share a composition, ``frame_id`` is the

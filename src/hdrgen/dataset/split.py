@@ -1,4 +1,4 @@
-"""Train, validation and test frames, divided by scene so that no scene is both learnt and judged on."""
+"""Train, validation and test frames, divided by scene so that no scene is both learnt and evaluated on."""
 
 import csv
 import hashlib
@@ -32,7 +32,7 @@ class SplitParams(Section):
     val_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Part of the scenes that validates while training."""
     test_fraction: float = Field(default=0.1, ge=0, lt=1)
-    """Part of the scenes that judges; never trained on."""
+    """Part of the scenes that is evaluated on; never trained on."""
     twin_similarity: float = Field(default=0.995, gt=0, le=1)
     """Correlation of two fingerprints from which on two frames are the same picture."""
 

@@ -19,7 +19,7 @@ from hdrgen.images.code_image import write_png8
 from hdrgen.training.base_model import PromptSamples
 from hdrgen.training.tiny_klein import TinyKlein, display_code8, split_crops
 
-_CELLS = 8
+_THUMBNAIL_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,21 @@ def evaluate_prompts(
     if not len(names):
         return {}
     size = code8.shape[1]
-    asked = [str(name) for name in names for _ in settings.seeds]
-    made = sample_code8(
+    prompts = [str(name) for name in names for _ in settings.seeds]
+    samples = sample_code8(
         flux,
-        asked,
+        prompts,
         [*settings.seeds] * len(names),
         height=size,
         width=size,
         steps=settings.steps,
         guidance=settings.guidance,
     )
-    grid = made.reshape(len(names), len(settings.seeds), size, size, 3)
+    grid = samples.reshape(len(names), len(settings.seeds), size, size, 3)
     write_png8(sheet, np.concatenate([np.concatenate(list(row), axis=1) for row in grid]))
-    recognised = NearestPicture.learned(code8, kinds)(made)
+    recognised = NearestPicture.learned(code8, kinds)(samples)
     return {
-        "prompt_accuracy": float(np.mean(recognised == np.array(asked))),
+        "prompt_accuracy": float(np.mean(recognised == np.array(prompts))),
         "classifier_accuracy": _held_out_accuracy(code8, kinds, frames),
         "chance": 1 / len(names),
         "seed_spread_code": float(grid.astype(np.float32).std(1).mean()),
@@ -144,5 +144,7 @@ def _held_out_accuracy(code8: NDArray[np.uint8], kinds: NDArray[np.str_], frames
 
 
 def _thumbnails(code8: NDArray[np.uint8]) -> NDArray[np.float32]:
-    small = [cv2.resize(one, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA) for one in code8]
+    small = [
+        cv2.resize(one, (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA) for one in code8
+    ]
     return np.stack(small).reshape(len(code8), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Judging bit depth: the U-Net beside plain dequantisation and smoothers, on frames and on synthetic gradients."""
+"""Evaluation of bit-depth expansion: the U-Net beside plain dequantisation and smoothers, on frames and on synthetic gradients."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, tab
 from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.bit_depth import Expander
-from hdrgen.metrics.quality import judge
+from hdrgen.metrics.quality import evaluate
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -29,14 +29,14 @@ MARGIN_METRICS = ("code_psnr", "pu21_psnr")
 
 
 class EvaluateBitDepth(Section):
-    """What the edge-preserving filter is told about generated pictures."""
+    """What the edge-preserving filter assumes of generated pictures."""
 
     noise_codes: float = 3.0
     """Standard deviation of the noise, in 8-bit codes; the bilateral filter takes twice that for its range."""
 
 
 def expanders(weights: Mapping[str, Path], settings: EvaluateBitDepth) -> dict[str, Expand]:
-    """Return all that are judged: closed forms, and U-Nets by name; at full strength on generated pictures."""
+    """Return the evaluated expanders: closed forms, and U-Nets by name; at full strength on generated pictures."""
 
     def network(path: Path) -> Expand:
         expander = Expander.load(path)
@@ -58,7 +58,7 @@ def code_psnr(code: NDArray[np.floating], reference: NDArray[np.floating]) -> fl
     return float(min(-10 * np.log10(max(error, 1e-10)), 100.0))
 
 
-def judge_bit_depth(
+def evaluate_bit_depth(
     pairs_dir: Path,
     index: pl.DataFrame,
     frames: pl.DataFrame,
@@ -67,10 +67,10 @@ def judge_bit_depth(
     models: Mapping[str, Expand],
     on_progress: OnProgress | None = None,
 ) -> list[PictureFigures]:
-    """Judge every model on every test picture, one frame at a time.
+    """Evaluate every model on every test picture, one frame at a time.
 
-    Figures are those of `quality.judge` on the light that the codes stand for; ``code_psnr``; and
-    ``same_code8_share``, the share of codes that come back when the answer is quantised again.
+    Figures are those of `quality.evaluate` on the light that the codes stand for; ``code_psnr``; and
+    ``same_code8_share``, the share of codes that come back when the expanded codes are quantised again.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ def judge_bit_depth(
         for kind in KINDS:
             code8 = read_code8(pairs_dir / f"{row['file']}_{kind}.png").code
             for model, expand in models.items():
-                answer = expand(code8, kind)
+                expanded = expand(code8, kind)
                 figures = {
-                    "code_psnr": code_psnr(answer, code),
-                    "same_code8_share": float(np.mean(np.rint(answer * 255) == code8)),
-                    **judge(np.clip(logc4_decode(answer), 0, None), linear),
+                    "code_psnr": code_psnr(expanded, code),
+                    "same_code8_share": float(np.mean(np.rint(expanded * 255) == code8)),
+                    **evaluate(np.clip(logc4_decode(expanded), 0, None), linear),
                 }
                 rows.append(PictureFigures(row["source"], row["frame"], kind, model, figures))
         if on_progress:

@@ -1,4 +1,4 @@
-"""What is told of captions: who said them, how long they are, whether they fit the light, what they cost."""
+"""Figures about captions: which captioner wrote them, how long they are, whether they fit the light, what they cost."""
 
 import csv
 import re

@@ -29,7 +29,7 @@ from hdrgen.inference.onnx_export import write_onnx
 from hdrgen.inference.onnx_graphs import Graph, bit_depth_graph, exposure_fusion_graph, tone_fusion_graph
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
-from hdrgen.models.exposure_fusion import load_exposure_fusion, shown
+from hdrgen.models.exposure_fusion import load_exposure_fusion, shows_light
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_published_hdr_vae
 from hdrgen.models.stack_estimates import estimates_of
 from hdrgen.models.tone_fusion import load_tone_fuser
@@ -111,7 +111,7 @@ def trained_models(
     ]
 
 
-def judged_scenes(frames_dir: Path, index: pl.DataFrame) -> list[Light]:
+def light_of_test_frames(frames_dir: Path, index: pl.DataFrame) -> list[Light]:
     """Return the light of the test frames, from 0.
 
     Raises
@@ -145,7 +145,7 @@ def export_models(
     HdrgenError
         A graph differs by more than the tolerance; or onnxruntime is not installed.
     """
-    found: dict[str, Any] = {}
+    written: dict[str, Any] = {}
     errors: dict[Runtime, dict[str, Any]] = {runtime: {} for runtime in present_runtimes()}
     models = [model for model in models if model.graph.model in settings.models]
     for done, model in enumerate(models):
@@ -157,13 +157,13 @@ def export_models(
         for runtime, of_runtime in errors.items():
             of_runtime[name] = parity(model, OnnxGraph(path, runtime), scenes, settings)
             _check(of_runtime[name], path, settings)
-        found[name] = {"weights": model.weights, "bytes": path.stat().st_size} | {
+        written[name] = {"weights": model.weights, "bytes": path.stat().st_size} | {
             runtime: {"relative_error": max(of[name].values()), "sizes": len(of[name])}
             for runtime, of in errors.items()
         }
     if on_progress:
         on_progress(len(models), len(models))
-    return {"models": found, "relative_error": errors}
+    return {"models": written, "relative_error": errors}
 
 
 def decisive_export(figures: Figures) -> dict[str, Any]:
@@ -187,8 +187,8 @@ def parity(
         inputs = model.inputs(linear, settings.noise_codes * (number % 2), rng)
         with torch.inference_mode():
             eager = model.graph.module(*inputs).numpy()
-        answer = graph({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
-        relative = np.abs(answer - eager) / np.maximum(np.abs(eager), model.graph.floor)
+        output = graph({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
+        relative = np.abs(output - eager) / np.maximum(np.abs(eager), model.graph.floor)
         errors[f"{width}x{height}"] = float(relative.max())
     return errors
 
@@ -226,7 +226,7 @@ def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple
     stack = estimates_of(codes, [bracket_tables("logc4_awg4", 8, ev, evs=DEFAULT_EVS) for ev in DEFAULT_EVS])
     stack = stack.corrected(stack.log2_errors())
     tables = (stack.log2, stack.weight, stack.lower, stack.upper)
-    return *(table.contiguous() for table in tables), shown(stack.weight), torch.tensor([REFERENCE])
+    return *(table.contiguous() for table in tables), shows_light(stack.weight), torch.tensor([REFERENCE])
 
 
 def _planes(linear: Light, multiple: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""Judging exposure fusion: the luminance stack processor beside closed forms and OpenCV's merges.
+"""Evaluation of exposure fusion: the luminance stack processor beside closed forms and OpenCV's merges.
 
 Every model sees the same 8-bit LogC4 brackets: clean, generated-like, and of a scene that moves. Models that align
-first are judged with what they align.
+first are evaluated with what they align.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ from hdrgen.exposure.classical_merge import (
 from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.exposure_fusion import StackMerger
-from hdrgen.metrics.quality import judge, pu21_psnr
+from hdrgen.metrics.quality import evaluate, pu21_psnr
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -54,7 +54,7 @@ picture, below that of the bracket at EV -2."""
 
 
 class EvaluateExposureFusion(Section):
-    """What the tables are told about generated pictures."""
+    """What the tables assume of generated pictures."""
 
     noise_codes: float = 3.0
     """Standard deviation of the noise, in 8-bit codes."""
@@ -63,12 +63,14 @@ class EvaluateExposureFusion(Section):
 def mergers(
     weights: Mapping[str, Path], pairs: MakeBracketPairs, settings: EvaluateExposureFusion
 ) -> dict[str, Merge]:
-    """Return all that are judged: closed forms with and without alignment, OpenCV's merges, and networks by name."""
-    cells = _cells(pairs, settings, [8] * len(pairs.evs))
+    """Return the evaluated merges: closed forms with and without alignment, OpenCV's merges, and networks by name."""
+    tables = _bracket_tables(pairs, settings, [8] * len(pairs.evs))
 
     def of_bits(aligned: Aligned) -> list[BracketTables]:
         # Brackets that moved have 16-bit codes.
-        return _cells(pairs, settings, [8 if code.dtype == np.uint8 else 16 for code in aligned.codes])
+        return _bracket_tables(
+            pairs, settings, [8 if code.dtype == np.uint8 else 16 for code in aligned.codes]
+        )
 
     def network(path: Path) -> Merge:
         merger = StackMerger.load(path)
@@ -83,8 +85,8 @@ def mergers(
         )
 
     return {
-        "interval_intersection": lambda codes, _: interval_intersection_merge(codes, cells),
-        "inverse_variance": lambda codes, _: inverse_variance_merge(codes, cells),
+        "interval_intersection": lambda codes, _: interval_intersection_merge(codes, tables),
+        "inverse_variance": lambda codes, _: inverse_variance_merge(codes, tables),
         "inverse_variance_aligned": lambda _, aligned: inverse_variance_merge(
             aligned.codes, of_bits(aligned), aligned.occluded
         ),
@@ -94,7 +96,7 @@ def mergers(
     }
 
 
-def _cells(
+def _bracket_tables(
     pairs: MakeBracketPairs, settings: EvaluateExposureFusion, bits: Sequence[Bits]
 ) -> list[BracketTables]:
     return [
@@ -103,7 +105,7 @@ def _cells(
     ]
 
 
-def judge_exposure_fusion(
+def evaluate_exposure_fusion(
     pairs_dir: Path,
     index: pl.DataFrame,
     frames: pl.DataFrame,
@@ -113,9 +115,9 @@ def judge_exposure_fusion(
     settings: EvaluateExposureFusion,
     on_progress: OnProgress | None = None,
 ) -> list[PictureFigures]:
-    """Judge every model on every test stack, one frame at a time.
+    """Evaluate every model on every test stack, one frame at a time.
 
-    Figures are those of `quality.judge`; ``peak_ratio_500_to_1800`` on frames with such peaks; and on moving
+    Figures are those of `quality.evaluate`; ``peak_ratio_500_to_1800`` on frames with such peaks; and on moving
     scenes ``pu21_psnr_moving``, PSNR where an object was in any of the brackets: ghosts.
 
     Parameters
@@ -125,7 +127,7 @@ def judge_exposure_fusion(
     frames, frames_dir, pairs
         What the pairs were made of, and how.
     weights
-        Of the networks, by name.
+        Weights of the networks, by name.
     settings
         Noise to expect.
     on_progress
@@ -135,7 +137,7 @@ def judge_exposure_fusion(
     if tests.is_empty():
         raise HdrgenError(f"{pairs_dir}: no test frames to judge; raise split.test_fraction or add scenes")
     files = dict(frames.select("frame", "file").iter_rows())
-    cells = _cells(pairs, settings, [8] * len(pairs.evs))
+    tables = _bracket_tables(pairs, settings, [8] * len(pairs.evs))
     models = mergers(weights, pairs, settings)
     rows: list[PictureFigures] = []
     for done, row in enumerate(tests.iter_rows(named=True), 1):
@@ -147,10 +149,10 @@ def judge_exposure_fusion(
             codes = [
                 read_code8(pairs_dir / f"{row['file']}{picture_suffix(kind, ev)}").code for ev in pairs.evs
             ]
-            aligned = align_stack(codes, cells, reference=pairs.reference)
+            aligned = align_stack(codes, tables, reference=pairs.reference)
             for model, merge in models.items():
                 linear = merge(codes, aligned)
-                figures = judge(linear, light)
+                figures = evaluate(linear, light)
                 if HIGH_PEAKS[0] <= peak <= HIGH_PEAKS[1]:
                     figures["peak_ratio_500_to_1800"] = figures["peak_ratio"]
                 if kind == "motion" and moving.any():

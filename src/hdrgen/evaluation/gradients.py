@@ -22,7 +22,7 @@ def smooth_gradients(count: int, size: int, seed: int) -> Iterator[tuple[str, ND
     count
         How many.
     size
-        Of both sides, in pixels.
+        Length of both sides, in pixels.
     seed
         Decides all of them.
     """

@@ -1,4 +1,4 @@
-"""Judging HDR VAEs by what comes back from a round trip, beside the frozen VAE around LogC4 and around plain light."""
+"""Evaluation of HDR VAEs by what comes back from a round trip, beside the frozen VAE around LogC4 and around plain light."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import lcm
@@ -18,7 +18,7 @@ from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.tables import PictureFigures, by_kind, decisive, summary, table_by_band, table_by_frame
 from hdrgen.flux.hdr_vae import HdrVae, LightCode, Vae, load_hdr_vae, load_vae
 from hdrgen.images.exr import read_exr
-from hdrgen.metrics.quality import LUMINANCE_BANDS, judge
+from hdrgen.metrics.quality import LUMINANCE_BANDS, evaluate
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, load_published_hdr_vae
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.metrics_file import Figures
@@ -36,10 +36,10 @@ _OVER_BASE = f"stops_rmse_over_{BASELINES[0]}"
 
 
 class EvaluateHdrVae(Section):
-    """What is judged of each frame."""
+    """Which part of each frame is evaluated."""
 
     judged_size: int = Field(512, ge=32)
-    """Longest side of the middle that is judged, in pixels."""
+    """Longest side of the evaluated middle of a frame, in pixels."""
 
 
 class Logc4Range:
@@ -67,7 +67,7 @@ class DisplayRange:
 
 
 def round_trips(base_vae: Path, flux_vae: Path, hdr_vae: Path) -> tuple[dict[str, RoundTrip], int]:
-    """Return all that are judged, by name, and the number that sides of pictures must be multiples of.
+    """Return the evaluated VAEs, by name, and the number that sides of pictures must be multiples of.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def round_trips(base_vae: Path, flux_vae: Path, hdr_vae: Path) -> tuple[dict[str
     return trips, lcm(adapted.pixels_per_token, PIXELS_PER_LATENT)
 
 
-def judge_hdr_vae(
+def evaluate_hdr_vae(
     frames_dir: Path,
     index: pl.DataFrame,
     settings: EvaluateHdrVae,
@@ -101,16 +101,16 @@ def judge_hdr_vae(
     multiple: int,
     on_progress: OnProgress | None = None,
 ) -> list[PictureFigures]:
-    """Judge every VAE on the middle of every test frame; figures are those of `quality.judge`.
+    """Evaluate every VAE on the middle of every test frame; figures are those of `quality.evaluate`.
 
     Parameters
     ----------
     frames_dir, index
         Frames in scene-linear AWG4 and `split`'s index of them; any other folder with such an index will do.
     settings
-        What is judged.
+        The size of the evaluated part.
     trips, multiple
-        Of `round_trips`.
+        As `round_trips` returns them.
     on_progress
         Called with (frames done, frames in all).
 
@@ -127,10 +127,12 @@ def judge_hdr_vae(
         linear = _middle(read_exr(frames_dir / row["file"]).rgb, settings.judged_size, multiple)
         picture = torch.from_numpy(linear).permute(2, 0, 1)[None].contiguous()
         for model, trip in trips.items():
-            # What is below black is of no use in a delivered picture, and no metric sees it.
-            answer = trip(picture)[0].clamp(0, np.finfo(np.float16).max.item()).permute(1, 2, 0).numpy()
+            # What is below black is of no use in a finished picture, and no metric sees it.
+            decoded = trip(picture)[0].clamp(0, np.finfo(np.float16).max.item()).permute(1, 2, 0).numpy()
             rows.append(
-                PictureFigures(row["source"], row["frame"], KIND, model, judge(answer, np.maximum(linear, 0)))
+                PictureFigures(
+                    row["source"], row["frame"], KIND, model, evaluate(decoded, np.maximum(linear, 0))
+                )
             )
         if on_progress:
             on_progress(done, len(tests))

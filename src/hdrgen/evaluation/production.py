@@ -57,9 +57,9 @@ class ValidateSettings(Section):
     """Which pictures."""
 
     judged_size: int = Field(768, ge=64)
-    """Longest side of the part of a frame that is judged, in pixels: the part about its brightest light."""
+    """Longest side of the evaluated part of a frame, in pixels: the part about its brightest light."""
     gradients: int = Field(8, ge=0)
-    """Smooth pictures without grain that are delivered and judged as frames are."""
+    """Smooth pictures without grain that are rendered and evaluated as frames are."""
     gradient_size: int = Field(384, ge=64)
     """Side of a gradient, in pixels."""
     seed: int = 7
@@ -181,17 +181,17 @@ def validate_all(
     if rows.is_empty():
         raise HdrgenError(f"{index_dir}: has no test frames; raise split.test_fraction")
     routes = generated(generated_dir) if generated_dir else {}
-    delivered = len(rows) + settings.gradients
-    count = delivered * (1 + len(RECONSTRUCTED)) + sum(map(len, routes.values()))
-    found: list[Validated] = []
+    frames = len(rows) + settings.gradients
+    count = frames * (1 + len(RECONSTRUCTED)) + sum(map(len, routes.values()))
+    validated: list[Validated] = []
 
     def add(source: str, kind: str, path: Path, reference: Light | None) -> None:
         figures, *tables = validate_picture(read_linear_awg4(path), reference)
         if source == GRADIENTS:
             figures = {name: figures[name] for name in OF_GRADIENTS if name in figures}
-        found.append(Validated(source, kind, path.stem, path, figures, *tables))
+        validated.append(Validated(source, kind, path.stem, path, figures, *tables))
         if on_progress:
-            on_progress(len(found), count)
+            on_progress(len(validated), count)
 
     for source, name, light in _references(rows, frames_dir, settings):
         for kind, path in deliver(light, out_dir, name, models).items():
@@ -199,7 +199,7 @@ def validate_all(
     for route, paths in routes.items():
         for path in paths:
             add(GENERATED, route, path, None)
-    return found
+    return validated
 
 
 def _references(

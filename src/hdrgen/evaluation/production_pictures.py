@@ -36,7 +36,7 @@ SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit",
 """One 8-bit picture of a frame, decoded and nothing else: what is to be bettered."""
 COMMANDS = ("expand", "merge", "fuse")
 RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
-"""What is made of a frame."""
+"""The kinds of picture that are made of a frame."""
 INPUT_OF = {
     "expand": LOGC4_8BIT,
     "merge": LOGC4_8BIT,
@@ -61,17 +61,17 @@ class Models:
 
     @property
     def expander(self) -> Expander:
-        """Of `hdrgen expand`."""
+        """Load the model of `hdrgen expand`."""
         return Expander.load(self.bit_depth)
 
     @property
     def merger(self) -> StackMerger:
-        """Of `hdrgen merge`."""
+        """Load the model of `hdrgen merge`."""
         return StackMerger.load(self.exposure_fusion)
 
     @property
     def fuser(self) -> Fuser:
-        """Of `hdrgen fuse`."""
+        """Load the model of `hdrgen fuse`."""
         return Fuser.load(self.tone_fusion)
 
 
@@ -87,7 +87,7 @@ def deliver(
     folder
         Gets a folder for each kind.
     name
-        Of the files, without suffix.
+        Name of the files, without suffix.
     models
         The networks.
     threads
@@ -103,8 +103,8 @@ def deliver(
     HdrgenError
         A picture cannot be written or made.
     """
-    made = {kind: folder / kind / f"{name}.exr" for kind in (FOOTAGE, *RECONSTRUCTED)}
-    footage = made[FOOTAGE]
+    pictures = {kind: folder / kind / f"{name}.exr" for kind in (FOOTAGE, *RECONSTRUCTED)}
+    footage = pictures[FOOTAGE]
     ACESCG.write(footage, linear_awg4.copy(), AWG4, {}, threads=threads)
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
@@ -115,13 +115,13 @@ def deliver(
         logc4 = brackets[DEFAULT_EVS.index(0.0)]
         tone_map_file(footage, reinhard, log, threads=threads)
         for png, kind, space in ((srgb, SRGB_8BIT, "srgb"), (logc4, LOGC4_8BIT, "logc4")):
-            convert_file(png, made[kind], source_space=space, target_space="acescg", threads=threads)
+            convert_file(png, pictures[kind], source_space=space, target_space="acescg", threads=threads)
         reinhard_linear = reinhard_table()[read_code8(reinhard).code]
-        ACESCG.write(made[REINHARD_8BIT], reinhard_linear, AWG4, {}, threads=threads)
-        expand_file(logc4, made["expand"], lambda: models.expander, threads=threads)
-        merge_files(brackets, made["merge"], lambda: models.merger, threads=threads)
-        fuse_files(reinhard, log, made["fuse"], models.fuser, threads=threads)
-    return made
+        ACESCG.write(pictures[REINHARD_8BIT], reinhard_linear, AWG4, {}, threads=threads)
+        expand_file(logc4, pictures["expand"], lambda: models.expander, threads=threads)
+        merge_files(brackets, pictures["merge"], lambda: models.merger, threads=threads)
+        fuse_files(reinhard, log, pictures["fuse"], models.fuser, threads=threads)
+    return pictures
 
 
 def generated(folder: Path) -> Mapping[Route, list[Path]]:
@@ -132,11 +132,11 @@ def generated(folder: Path) -> Mapping[Route, list[Path]]:
     HdrgenError
         A route has none.
     """
-    found = {route: sorted((folder / route).glob("*.exr")) for route in ROUTES}
-    for route, files in found.items():
+    by_route = {route: sorted((folder / route).glob("*.exr")) for route in ROUTES}
+    for route, files in by_route.items():
         if not files:
             raise HdrgenError(f"{folder / route}: holds no .exr files; run the stage generate")
-    return found
+    return by_route
 
 
 def read_linear_awg4(path: Path) -> Light:

@@ -49,23 +49,23 @@ def summary(validated: Sequence[Validated]) -> dict[str, dict[str, dict[str, Any
 def all_verdicts(validated: Sequence[Validated]) -> pl.DataFrame:
     """Return where each kind stands between footage and the one 8-bit picture that it begins with (`INPUT_OF`).
 
-    Generated pictures are not judged by what depends on what a picture shows.
+    Generated pictures have no verdict by figures that depend on what a picture shows.
 
     Returns
     -------
     DataFrame
-        A row for each figure that may judge a kind: ``source``, ``kind``, ``input``, ``figure``; ``way_to_footage``, 0 as the
+        A row for each figure that counts for a kind: ``source``, ``kind``, ``input``, ``figure``; ``way_to_footage``, 0 as the
         8-bit input and 1 as footage; and ``verdict``: `FALLS_SHORT` where the kind is not better than its input,
         `AS_FOOTAGE` where it is not worse than footage, else `BETWEEN`, always by more than chance (see `verdicts`). Where
         nothing can be said, the verdict is `OPEN` and ``way_to_footage`` null.
     """
     return pl.DataFrame(
         [
-            (source, kind, INPUT_OF[kind], figure, found and found.way, _word(found))
+            (source, kind, INPUT_OF[kind], figure, outcome and outcome.way, _word(outcome))
             for source, here in _by_source(validated).items()
             for kind in KINDS
             if kind in INPUT_OF and any(one.kind == kind for one in here)
-            for figure, found in _verdicts(here, kind).items()
+            for figure, outcome in _verdicts(here, kind).items()
         ],
         VERDICTS,
         orient="row",
@@ -97,15 +97,15 @@ def _by_source(validated: Sequence[Validated]) -> dict[str, list[Validated]]:
     }
 
 
-def _word(found: Verdict | None) -> str:
-    if found is None:
+def _word(outcome: Verdict | None) -> str:
+    if outcome is None:
         return OPEN
-    return FALLS_SHORT if found.falls_short else AS_FOOTAGE if found.as_footage else BETWEEN
+    return FALLS_SHORT if outcome.falls_short else AS_FOOTAGE if outcome.as_footage else BETWEEN
 
 
 def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict | None]:
-    """Return the verdict on a kind by each figure that it has and that may judge it."""
-    found = {}
+    """Return the verdict on a kind by each figure that it has and that counts for it."""
+    outcomes = {}
     for name, figure in FIGURES.items():
         of_kind, footage, input_8bit = (
             {
@@ -116,8 +116,8 @@ def _verdicts(here: Sequence[Validated], kind: str) -> dict[str, Verdict | None]
             for which in (kind, FOOTAGE, INPUT_OF[kind])
         )
         if figure.better and of_kind and not (figure.of_content and kind in ROUTES):
-            found[name] = verdict(of_kind, footage, input_8bit, least=figure.least)
-    return found
+            outcomes[name] = verdict(of_kind, footage, input_8bit, least=figure.least)
+    return outcomes
 
 
 def latitude_table(validated: Iterable[Validated], measure: str) -> pl.DataFrame:
@@ -135,7 +135,7 @@ def latitude_table(validated: Iterable[Validated], measure: str) -> pl.DataFrame
 def continuity_table(validated: Sequence[Validated], measure: str) -> pl.DataFrame:
     """Return ``stop`` and a column of the means of one of `CONTINUITY` for each kind.
 
-    Of ``levels`` there are two columns more: ``levels_half_float``, what footage's samples could have in half floats,
+    ``levels`` has two columns more: ``levels_half_float``, what footage's samples could have in half floats,
     and ``levels_logc4_8bit``, the codes that 8-bit LogC4 has in the stop.
     """
     rows = [
@@ -158,7 +158,7 @@ def continuity_table(validated: Sequence[Validated], measure: str) -> pl.DataFra
 def sources_table(validated: Iterable[Validated], strongest: int = STRONGEST_SOURCES) -> pl.DataFrame:
     """Return what each kind made of the strongest sources of light: the share of its energy that each kept.
 
-    Columns are ``place``, 1 for the strongest; ``source``, ``frame``, ``row`` and ``column``, where it is in the judged
+    Columns are ``place``, 1 for the strongest; ``source``, ``frame``, ``row`` and ``column``, where it is in the evaluated
     part; ``energy``, its luminance summed over pixels; and one for each kind.
     """
     place = ("row", "column", "energy")
@@ -190,8 +190,9 @@ def _means(key: Sequence[str], values: Iterable[tuple[str, tuple[Any, ...], floa
 def plots(validated: Sequence[Validated]) -> dict[str, pl.DataFrame]:
     """Return what is plotted: a column for each kind.
 
-    Of the frames of all sources and the generated pictures, one table for each measure by exposure or stop, and what was kept
-    of the strongest sources of light; of the gradients, ``gradients_banded_share_by_exposure``.
+    The frames of all sources and the generated pictures have one table for each measure by exposure or
+    stop, and one of what was kept of the strongest sources of light; the gradients have
+    ``gradients_banded_share_by_exposure``.
     """
     pictures = [one for one in validated if one.source != GRADIENTS]
     smooth = [one for one in validated if one.source == GRADIENTS]

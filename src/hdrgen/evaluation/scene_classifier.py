@@ -1,6 +1,6 @@
 """Which kind of scene is in a picture? A small network that learns from renders no generator has seen.
 
-It looks at pictures as a monitor shows them, so what was made as light and what was made as 8-bit codes are judged
+It looks at pictures as a monitor shows them, so what was made as light and what was made as 8-bit codes are classified
 alike. It learns every picture at several exposures, since a prompt says what is seen and not how bright.
 """
 
@@ -46,7 +46,7 @@ class ClassifierRecipe(Section):
     exposures_stops: tuple[float, ...] = Field((-1.0, 0.0, 1.0), min_length=1)
     """Exposures that each picture is learned at, so that brightness decides nothing."""
     folds: int = Field(4, ge=2)
-    """Parts of the frames; each is judged by a classifier that learned the others."""
+    """Parts of the frames; each is classified by a network that learned from the others."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class NamedPictures:
         return NamedPictures(self.linear_awg4[chosen], self.kinds[chosen], self.frames[chosen])
 
 
-def shown(linear_awg4: NDArray[np.float32], exposure_stops: float = 0.0) -> NDArray[np.uint8]:
+def srgb_display_code8(linear_awg4: NDArray[np.float32], exposure_stops: float = 0.0) -> NDArray[np.uint8]:
     """Return what an sRGB monitor gets, 8-bit codes ``(N, H, W, 3)``, of pictures of that shape; NaN is black."""
     usable = np.nan_to_num(linear_awg4, nan=0.0, posinf=65504.0, neginf=0.0).astype(np.float32, copy=False)
     # One call for all of them, as a tall picture.
@@ -93,10 +93,12 @@ class SceneClassifier:
         cls, pictures: NamedPictures, recipe: ClassifierRecipe, on_progress: OnProgress | None = None
     ) -> "SceneClassifier":
         """Learn from pictures; `on_progress` is called with (steps done, steps in all)."""
-        names, answers = np.unique(pictures.kinds, return_inverse=True)
+        names, kind_indices = np.unique(pictures.kinds, return_inverse=True)
         # Exposure, picture: thumbnails are small enough to make all of them at once.
-        seen = torch.stack([_seen(shown(pictures.linear_awg4, e)) for e in recipe.exposures_stops])
-        wanted = torch.from_numpy(answers)
+        inputs = torch.stack(
+            [_network_input(srgb_display_code8(pictures.linear_awg4, e)) for e in recipe.exposures_stops]
+        )
+        wanted = torch.from_numpy(kind_indices)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             network = _network(len(names), recipe.dropout)
@@ -104,10 +106,10 @@ class SceneClassifier:
                 network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
             )
             for step in range(1, recipe.steps + 1):
-                exposure = torch.randint(len(seen), (recipe.batch,))
+                exposure = torch.randint(len(inputs), (recipe.batch,))
                 picture = torch.randint(len(wanted), (recipe.batch,))
                 mirrored = torch.rand(recipe.batch, 1, 1, 1) < 0.5
-                batch = seen[exposure, picture]
+                batch = inputs[exposure, picture]
                 batch = torch.where(mirrored, batch.flip(-1), batch)
                 loss = functional.cross_entropy(network(batch), wanted[picture])
                 optimizer.zero_grad()
@@ -122,7 +124,7 @@ class SceneClassifier:
     @torch.no_grad()
     def __call__(self, code8: NDArray[np.uint8]) -> NDArray[np.str_]:
         """Return the kind of each picture ``(N, H, W, 3)``, 8-bit codes of an sRGB monitor."""
-        return np.array(self.names)[self._network(_seen(code8)).argmax(1).numpy()]
+        return np.array(self.names)[self._network(_network_input(code8)).argmax(1).numpy()]
 
 
 def held_out_kinds(
@@ -146,10 +148,10 @@ def held_out_kinds(
     folds = np.array([fold_of[str(frame)] for frame in pictures.frames])
     taken_for = np.empty_like(pictures.kinds)
     for fold in range(recipe.folds):
-        judged = folds == fold
-        if judged.any():
-            classifier = SceneClassifier.learned(pictures.where(~judged), recipe)
-            taken_for[judged] = classifier(shown(pictures.linear_awg4[judged]))
+        held_out = folds == fold
+        if held_out.any():
+            classifier = SceneClassifier.learned(pictures.where(~held_out), recipe)
+            taken_for[held_out] = classifier(srgb_display_code8(pictures.linear_awg4[held_out]))
         if on_progress:
             on_progress(fold + 1, recipe.folds)
     return taken_for
@@ -175,7 +177,7 @@ def _network(names: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten(), nn.Dropout(dropout), head)
 
 
-def _seen(code8: NDArray[np.uint8]) -> Tensor:
+def _network_input(code8: NDArray[np.uint8]) -> Tensor:
     """Return thumbnails ``(N, 3, 32, 32)`` of codes from -0.5 to 0.5."""
     side = (THUMBNAIL, THUMBNAIL)
     small = np.stack(

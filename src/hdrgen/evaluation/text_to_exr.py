@@ -1,4 +1,4 @@
-"""Judging text to EXR without a reference: the base model against the routes, on the same prompts and seeds.
+"""Evaluation of text to EXR without a reference: the base model against the routes, on the same prompts and seeds.
 
 A prompt is a kind of scene in words. Beside the routes stand the training frames themselves, put through the same
 renditions and the same figures: what a perfect generator would get.
@@ -26,7 +26,7 @@ from hdrgen.evaluation.scene_classifier import (
     SceneClassifier,
     confusion,
     held_out_kinds,
-    shown,
+    srgb_display_code8,
 )
 from hdrgen.evaluation.text_to_exr_tables import (
     BASE,
@@ -76,7 +76,7 @@ class HeldOutRenders(Section):
 
 
 class EvaluateFlux(Section):
-    """What is asked for, and what judges it."""
+    """Prompts, seeds and sampler, and the classifier that evaluates the pictures."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=2)
     """Seeds of each prompt; prompts are the kinds of scene that were trained on."""
@@ -93,7 +93,7 @@ class EvaluateFlux(Section):
     renders: HeldOutRenders = HeldOutRenders()
     """Scenes that no generator has seen, which the classifier learns from."""
     classifier: ClassifierRecipe = ClassifierRecipe()
-    """What tells the kind of a scene."""
+    """How the classifier that recognises kinds of scene learns."""
 
     def crops(self, seed: int) -> CropSettings:
         """Return which crops are cut, as those that the generator was trained on."""
@@ -120,7 +120,7 @@ class RoutePicture:
 
 
 def read_as_logc4(code8: Code8) -> RoutePicture:
-    """Return a display picture with its codes taken for LogC4 at EV 0: what a base model is asked without training."""
+    """Return a display picture with its codes taken for LogC4 at EV 0: what a base model gives without training."""
     linear = logc4_decode(code8.astype(np.float32) / 255).astype(np.float32)
     return RoutePicture(linear, {Rendition("logc4"): code8}, code8)
 
@@ -161,7 +161,7 @@ def training_crops(train: pl.DataFrame, frames_dir: Path, settings: EvaluateFlux
     return _named(frames_dir, named, settings.crops(settings.renders.seed))
 
 
-def asked_kinds(frames: NamedPictures) -> list[str]:
+def prompt_kinds(frames: NamedPictures) -> list[str]:
     """Return the kinds of scene to ask for: those of the frames, or all where the frames are footage.
 
     Footage teaches a checkpoint light, and its prompts are those that it knew before.
@@ -180,15 +180,15 @@ def held_out_renders(
     HdrgenError
         A scene cannot be rendered.
     """
-    asked = settings.renders
+    renders = settings.renders
     params = SimulateParams(
-        count=asked.per_kind * len(kinds),
-        width=asked.width,
-        height=asked.height,
-        samples_per_pixel=asked.samples_per_pixel,
-        seed=asked.seed,
+        count=renders.per_kind * len(kinds),
+        width=renders.width,
+        height=renders.height,
+        samples_per_pixel=renders.samples_per_pixel,
+        seed=renders.seed,
         kinds=tuple(kind.replace(" ", "_") for kind in kinds),
-        workers=asked.workers,
+        workers=renders.workers,
     )
     simulate(params, folder, on_progress=on_progress)
     rows = [
@@ -200,14 +200,14 @@ def held_out_renders(
         }
         for spec in plan(params)
     ]
-    return _named(folder, pl.DataFrame(rows), settings.crops(asked.seed))
+    return _named(folder, pl.DataFrame(rows), settings.crops(renders.seed))
 
 
 @dataclass(frozen=True)
-class FluxJudgement:
-    """All that was found.
+class FluxEvaluation:
+    """Everything that `evaluate_flux` measures.
 
-    ``figures`` has the sections of `flux_tables.KEYS`, ``rows`` the figures of each picture, ``tones`` the share of pixels in each
+    ``figures`` has the sections of `text_to_exr_tables.KEYS`, ``rows`` the figures of each picture, ``tones`` the share of pixels in each
     eighth of a stop by route, ``sheet_code8`` a row for each prompt and a column for each route.
     """
 
@@ -217,7 +217,7 @@ class FluxJudgement:
     sheet_code8: Code8
 
 
-def judge_flux(
+def evaluate_flux(
     render: Render,
     frames: NamedPictures,
     held_out: NamedPictures,
@@ -225,8 +225,8 @@ def judge_flux(
     on_progress: OnProgress | None = None,
     *,
     routes: Sequence[str] = ROUTES,
-) -> FluxJudgement:
-    """Ask the base model and every route for every kind of scene, and say what can be known of the answers.
+) -> FluxEvaluation:
+    """Generate with the base model and every route for every kind of scene, and measure the pictures.
 
     Parameters
     ----------
@@ -260,36 +260,40 @@ def judge_flux(
         if on_progress:
             on_progress(done, parts)
 
-    seen = sorted(set(frames.frames) & set(held_out.frames))
-    if seen:
+    trained_on = sorted(set(frames.frames) & set(held_out.frames))
+    if trained_on:
         raise HdrgenError(
-            f"{seen[0]} was trained on, so it cannot judge; evaluate_flux.renders.seed must differ from simulate.seed"
+            f"{trained_on[0]} was trained on, so it cannot judge; evaluate_flux.renders.seed must differ from simulate.seed"
         )
     taken_for = held_out_kinds(held_out, settings.classifier, part)
     classifier = SceneClassifier.learned(held_out, settings.classifier)
     part()
-    made: dict[str, Sequence[RoutePicture]] = {}
+    pictures_of: dict[str, Sequence[RoutePicture]] = {}
     for route in (BASE, *routes):
-        made[route] = render(route, prompts, seeds)
+        pictures_of[route] = render(route, prompts, seeds)
         part()
-    kinds_of = dict.fromkeys(made, prompts)
-    renditions = tuple(made["brackets"][0].code8) if "brackets" in made else (Rendition("logc4"),)
-    made[FRAMES] = [_rendered(one, renditions) for one in frames.linear_awg4]
+    kinds_of = dict.fromkeys(pictures_of, prompts)
+    renditions = (
+        tuple(pictures_of["brackets"][0].code8) if "brackets" in pictures_of else (Rendition("logc4"),)
+    )
+    pictures_of[FRAMES] = [_rendered(one, renditions) for one in frames.linear_awg4]
     kinds_of[FRAMES] = [str(kind) for kind in frames.kinds]
 
     rows = pl.DataFrame(
         [
             {"route": route, "prompt": prompt, **figures}
-            for route, pictures in made.items()
+            for route, pictures in pictures_of.items()
             for prompt, figures in zip(
-                kinds_of[route], _judged(pictures, kinds_of[route], classifier), strict=True
+                kinds_of[route], _picture_figures(pictures, kinds_of[route], classifier), strict=True
             )
         ],
         infer_schema_length=None,
     )
-    tones = {route: ToneStatistics.of([p.linear_awg4 for p in pictures]) for route, pictures in made.items()}
+    tones = {
+        route: ToneStatistics.of([p.linear_awg4 for p in pictures]) for route, pictures in pictures_of.items()
+    }
     by_route = {}
-    for route, pictures in made.items():
+    for route, pictures in pictures_of.items():
         light = [p.linear_awg4 for p in pictures]
         of_kind = np.array(kinds_of[route])
         own = rows.filter(pl.col("route") == route)
@@ -306,7 +310,7 @@ def judge_flux(
     figures: dict[str, Any] = {
         "routes": by_route,
         "adherence_by_kind": {
-            route: adherence_by_kind(rows.filter(pl.col("route") == route)) for route in made
+            route: adherence_by_kind(rows.filter(pl.col("route") == route)) for route in pictures_of
         },
         "classifier": {
             "accuracy": float(np.mean(taken_for == held_out.kinds)),
@@ -316,15 +320,15 @@ def judge_flux(
         "accuracy_by_kind": accuracy_by_kind(held_out.kinds, taken_for),
         "confusion": confusion(held_out.kinds, taken_for),
     }
-    if "brackets" in made:
+    if "brackets" in pictures_of:
         figures["base_against_brackets"] = base_against_brackets(by_route)
-        figures["consistency"] = _consistency(render, made["brackets"], names, settings)
+        figures["consistency"] = _consistency(render, pictures_of["brackets"], names, settings)
     part()
-    return FluxJudgement(
+    return FluxEvaluation(
         figures,
         rows,
         pl.DataFrame({"stops": tone_bins(), **{route: t.share for route, t in tones.items()}}),
-        _sheet({route: made[route] for route in (BASE, *routes)}, len(settings.seeds)),
+        _sheet({route: pictures_of[route] for route in (BASE, *routes)}, len(settings.seeds)),
     )
 
 
@@ -343,13 +347,13 @@ def _rendered(linear_awg4: NDArray[np.float32], renditions: Sequence[Rendition])
 
 def _displayed(pictures: Sequence[RoutePicture]) -> Code8:
     """Return what a monitor shows of each picture, ``(N, H, W, 3)``."""
-    light = shown(np.stack([p.linear_awg4 for p in pictures]))
+    code8 = srgb_display_code8(np.stack([p.linear_awg4 for p in pictures]))
     return np.stack(
-        [own if p.display_code8 is None else p.display_code8 for p, own in zip(pictures, light, strict=True)]
+        [own if p.display_code8 is None else p.display_code8 for p, own in zip(pictures, code8, strict=True)]
     )
 
 
-def _judged(
+def _picture_figures(
     pictures: Sequence[RoutePicture], prompts: Sequence[str], classifier: SceneClassifier
 ) -> list[dict[str, float]]:
     """Return the figures of each picture; those that it cannot have are left out."""
@@ -382,10 +386,11 @@ def _consistency(
     }
 
 
-def _sheet(made: Mapping[str, Sequence[RoutePicture]], seeds: int) -> Code8:
+def _sheet(pictures_of: Mapping[str, Sequence[RoutePicture]], seeds: int) -> Code8:
     """Return the first seed of each prompt, a row each, by each route, a column each."""
     columns = [
-        np.concatenate([_framed(one) for one in _displayed(pictures[::seeds])]) for pictures in made.values()
+        np.concatenate([_framed(one) for one in _displayed(pictures[::seeds])])
+        for pictures in pictures_of.values()
     ]
     return np.concatenate(columns, axis=1)
 

@@ -1,4 +1,4 @@
-"""What is told of text to EXR: figures by route, what decides, and the tables that are plotted."""
+"""Tables about text to EXR: figures by route, what decides, and the tables that are plotted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -67,8 +67,8 @@ def route_summary(rows: pl.DataFrame) -> dict[str, Any]:
 
 def adherence_by_kind(rows: pl.DataFrame) -> dict[str, float]:
     """Return the fraction of a route's pictures of each kind that are taken for it."""
-    judged = rows.filter(pl.col("adherence").is_not_null())
-    return dict(judged.group_by("prompt").agg(pl.col("adherence").mean()).sort("prompt").iter_rows())
+    with_adherence = rows.filter(pl.col("adherence").is_not_null())
+    return dict(with_adherence.group_by("prompt").agg(pl.col("adherence").mean()).sort("prompt").iter_rows())
 
 
 def accuracy_by_kind(kinds: NDArray[np.str_], taken_for: NDArray[np.str_]) -> dict[str, float]:

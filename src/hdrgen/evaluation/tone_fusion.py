@@ -1,6 +1,6 @@
-"""Judging tone fusion: the published perceptron and the product's fuser beside the closed forms.
+"""Evaluation of tone fusion: the published perceptron and the product's fuser beside the closed forms.
 
-Every estimator sees the same 8-bit test pictures, clean and generated-like, and is judged against the frame's light.
+Every estimator sees the same 8-bit test pictures, clean and generated-like, and is compared with the frame's light.
 """
 
 import logging
@@ -24,7 +24,7 @@ from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.inference.tone_mlp import load_mlp_fuser
-from hdrgen.metrics.quality import judge
+from hdrgen.metrics.quality import evaluate
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -41,7 +41,7 @@ _RELIABILITY_STOPS = np.arange(-10, 15)
 
 
 class EvaluateToneFusion(Section):
-    """What closed forms are told about generated pictures."""
+    """What closed forms assume of generated pictures."""
 
     noise_codes: float = 3.0
     """Noise that the inverse-variance average expects, standard deviation in 8-bit codes."""
@@ -58,7 +58,7 @@ def closed_forms(log_ceiling_linear: float, noise_codes: float) -> dict[str, Est
     }
 
 
-def judge_tone_fusion(
+def evaluate_tone_fusion(
     pairs_dir: Path,
     index: pl.DataFrame,
     frames: pl.DataFrame,
@@ -67,7 +67,7 @@ def judge_tone_fusion(
     estimators: Mapping[str, Estimator],
     on_progress: OnProgress | None = None,
 ) -> tuple[list[PictureFigures], pl.DataFrame]:
-    """Judge every estimator on every test picture, one frame at a time.
+    """Evaluate every estimator on every test picture, one frame at a time.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def judge_tone_fusion(
             ]
             for model, estimate in estimators.items():
                 linear = estimate(*codes)
-                rows.append(PictureFigures(row["source"], row["frame"], kind, model, judge(linear, light)))
+                rows.append(PictureFigures(row["source"], row["frame"], kind, model, evaluate(linear, light)))
                 reliability.add(kind, model, linear, light)
         if on_progress:
             on_progress(done, len(tests))
@@ -170,7 +170,7 @@ def plots(rows: Sequence[PictureFigures], reliability: pl.DataFrame) -> dict[str
 def estimators(
     mlp_weights: Path, fuser_weights: Mapping[str, Path], log_ceiling_linear: float, noise_codes: float
 ) -> dict[str, Estimator]:
-    """Return all that are judged: the closed forms, the published perceptron, and fusers by name.
+    """Return the evaluated estimators: the closed forms, the published perceptron, and fusers by name.
 
     A fuser that was made for another log ceiling than the pairs' is left out, with a warning.
     """

@@ -1,4 +1,4 @@
-"""The pictures that are judged: by each route that was trained, and by the base model that it started from."""
+"""The pictures that are evaluated: by each route that was trained, and by the base model that it started from."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,41 +46,41 @@ class TrainedRoutes:
         """
         if route == BASE:
             return [read_as_logc4(code8) for code8 in self._base_code8(prompts, seeds)]
-        asked = self._settings
+        settings = self._settings
         generator = load_generator(
             self._models,
             cast("Route", route),
-            device=asked.device,
+            device=settings.device,
             backend="torch",
             shared_noise=shared_noise,
         )
         requests = [GenerationRequest(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        sampling = Sampling(asked.size, asked.size, asked.steps, asked.guidance)
+        sampling = Sampling(settings.size, settings.size, settings.steps, settings.guidance)
         return [
-            RoutePicture(made.linear_awg4, made.intermediates)
+            RoutePicture(picture.linear_awg4, picture.intermediates)
             for some in _parts(len(requests), generator.at_once(sampling))
-            for made in generator.generate(requests[some], sampling)
+            for picture in generator.generate(requests[some], sampling)
         ]
 
     @torch.inference_mode()
     def _base_code8(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Code8]:
-        asked = self._settings
+        settings = self._settings
         checkpoint = read_reference(self._models / "base_model" / "checkpoint.json")
-        flux = load_flux(checkpoint, dtype=torch.bfloat16 if asked.device == "cuda" else torch.float32)
-        flux.pipeline.to(asked.device)
-        made: list[Code8] = []
+        flux = load_flux(checkpoint, dtype=torch.bfloat16 if settings.device == "cuda" else torch.float32)
+        flux.pipeline.to(settings.device)
+        pictures: list[Code8] = []
         for some in _parts(len(prompts), _AT_ONCE):
             tokens = flux.sample(
                 prompts[some],
                 seeds[some],
-                height=asked.size,
-                width=asked.size,
-                steps=asked.steps,
-                guidance=asked.guidance,
+                height=settings.size,
+                width=settings.size,
+                steps=settings.steps,
+                guidance=settings.guidance,
             )
-            picture = flux.picture(tokens, asked.size, asked.size).permute(0, 2, 3, 1)
-            made += list(quantise8((picture.float().cpu().numpy() + 1) / 2))
-        return made
+            picture = flux.picture(tokens, settings.size, settings.size).permute(0, 2, 3, 1)
+            pictures += list(quantise8((picture.float().cpu().numpy() + 1) / 2))
+        return pictures
 
 
 def _parts(count: int, at_once: int) -> Iterator[slice]:

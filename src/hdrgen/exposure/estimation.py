@@ -36,7 +36,7 @@ MOST_DISAGREEMENT_STOPS = 1.0
 """Interquartile range of the ratios of light beyond which their median says nothing."""
 
 BACKWARDS_STOPS = 0.1
-"""By how much the light of a brighter picture may seem to be less."""
+"""Stops by which the light of a brighter picture may seem to be less."""
 
 FLAT_STOPS = 0.1
 """A picture with less between its dark and bright places is flat: any two of those seem to be exposures of one scene."""

@@ -7,7 +7,7 @@ from typing import Literal
 from hdrgen.runtime.errors import HdrgenError
 
 DEFAULT_EVS = (-2.0, 0.0, 2.0, 4.0)
-"""Of the brackets that the models are trained on, generate and are measured with."""
+"""EVs of the brackets that the models are trained on, generate and are measured with."""
 
 FURTHEST_STOPS = 24
 """Beyond which half floats hold nothing of a picture."""

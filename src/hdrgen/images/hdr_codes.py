@@ -21,7 +21,7 @@ CICP_BT2020_NCL_MATRIX = 9
 
 _AVIF_QUALITY = 96
 _AVIF_SPEED = 8
-"""Of libaom's 0 to 10; slower ones save a few percent of a file that is looked at once."""
+"""Speed of libaom, 0 to 10; slower ones save a few percent of a file that is looked at once."""
 _JXL_DISTANCE = 0.5
 """Butteraugli distance: 1.0 is meant to be visually lossless at arm's length."""
 

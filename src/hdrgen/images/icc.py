@@ -25,12 +25,13 @@ _BRADFORD: Matrix = np.array(
 )
 _MOST_TAGS = 200
 _WHITE_TOLERANCE = 0.02
-"""Of XYZ: the three primaries add up to the white of the profile connection space, but for rounding."""
+"""Largest error of the white in XYZ: the three primaries add up to the white of the profile
+connection space, but for rounding."""
 _HLG_GAMMA = hlg_system_gamma(1000.0)
 _MIDDLE = 102
 """A code of 255 where none of the HDR curves is clipped."""
 _SAME_CURVE = 0.01
-"""Of light 0 to 1."""
+"""Largest difference, of light 0 to 1, between two curves that count as the same."""
 
 _KINDS = {b"CMYK": "CMYK", b"GRAY": "grey", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 

@@ -56,7 +56,7 @@ _CONVERTING = (
     tifffile.COMPRESSION.ALT_JPEG,
     tifffile.COMPRESSION.JPEG_LOSSY,
 )
-"""Whose decoders turn YCbCr into RGB."""
+"""Compressions whose decoders turn YCbCr into RGB."""
 _THUMBNAIL = 2
 """How many times smaller than a later page of its shape a first page is taken for that page's thumbnail."""
 

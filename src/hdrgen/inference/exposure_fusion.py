@@ -24,7 +24,7 @@ from hdrgen.models.exposure_fusion import (
     in_slots,
     load_exposure_fusion,
     merge_log2,
-    shown,
+    shows_light,
     trust_and_correction,
 )
 from hdrgen.models.flat_areas import smooth_flat_areas
@@ -225,4 +225,4 @@ class Brackets:
         step = max(1, round((height * width / MOST_FOR_EXPOSURE) ** 0.5))
         stack = self.stack((slice(None, height, step), slice(None, width, step)))
         for_network, reference = self.in_slots(stack)
-        return Overview(stack.log2_errors(), reference, shown(for_network.weight))
+        return Overview(stack.log2_errors(), reference, shows_light(for_network.weight))

@@ -35,8 +35,8 @@ from hdrgen.models.stack_estimates import StackEstimates
 from hdrgen.models.tone_fusion import ToneFuser
 
 SAME_AS_INPUT = "those of the input pictures"
-LEVEL_UNIT = "levels, log2(scene-linear + 0.01)"
-LEVEL_RANGE = (-8.0, 16.0)
+LOG2_UNIT = "levels, log2(scene-linear + 0.01)"
+LOG2_RANGE = (-8.0, 16.0)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def bit_depth_graph(net: BitDepthUNet) -> Graph:
             range=(-0.5, 0.5),
         ),
         "strength": Signal(
-            (), "0 keeps values in their codes' cells, 1 takes the codes for noisy", "1", range=(0, 1)
+            (), "0 keeps values in their codes' intervals, 1 takes the codes for noisy", "1", range=(0, 1)
         ),
     }
     outputs = {"code": Signal(PICTURE, "the same curve, continuous", "1 is code 255", SAME_AS_INPUT, (0, 1))}
@@ -168,12 +168,12 @@ def exposure_fusion_graph(net: LuminanceStackProcessor) -> Graph:
         "of every code by hdrgen.exposure.bracket_tables, errors of exposure taken off, darkest bracket first"
     )
     inputs = {
-        "level": Signal(STACK, f"level {tables}", LEVEL_UNIT, "any, all the same", LEVEL_RANGE),
+        "level": Signal(STACK, f"level {tables}", LOG2_UNIT, "any, all the same", LOG2_RANGE),
         "weight": Signal(
             STACK, f"inverse variance {tables}; 0 where nothing is seen", "1 / level^2", range=(0, None)
         ),
-        "lower": Signal(STACK, f"lower bound {tables}; -inf where there is none", LEVEL_UNIT),
-        "upper": Signal(STACK, f"upper bound {tables}; inf where there is none", LEVEL_UNIT),
+        "lower": Signal(STACK, f"lower bound {tables}; -inf where there is none", LOG2_UNIT),
+        "upper": Signal(STACK, f"upper bound {tables}; inf where there is none", LOG2_UNIT),
         "shown": Signal((1, SLOTS), "whether a bracket shows anything anywhere in the picture", "boolean"),
         "reference": Signal(
             (1,), "which bracket moving things are shown from", "index", range=(0, SLOTS - 1)

@@ -3,5 +3,5 @@
 `full_reference` is the suite that `hdrgen compare` shows: PU21-PSNR and -SSIM, errors in stops, peaks, Delta E ITP, JOD,
 PSNR-mu and PSNR-L, after a correction of scale or camera response where one is asked for. `docs/metrics.md` describes
 it. `generated` measures pictures that have no reference. `quantities` has the unit of every figure and which way is
-better. The other modules judge the pipeline's models.
+better. The other modules evaluate the pipeline's models.
 """

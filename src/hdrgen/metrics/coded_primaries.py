@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.primaries import AP1, AWG4, REC709, convert_primaries
 
 CODED_PRIMARIES = (AWG4, REC709, AP1)
-"""Of LogC4, of sRGB, and of ACEScc and ACEScct."""
+"""Primaries of LogC4, of sRGB, and of ACEScc and ACEScct."""
 
 
 def in_coded_primaries(linear_awg4: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

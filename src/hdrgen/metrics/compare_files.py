@@ -1,4 +1,4 @@
-"""Two picture files judged against each other, whatever their primaries."""
+"""Two picture files compared with each other, whatever their primaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def compare_files(
     parts: tuple[int | str | None, int | str | None] = (None, None),
     ignore_windows: bool = False,
 ) -> FileComparison:
-    """Judge one OpenEXR or Radiance file against another, both in linear AWG4.
+    """Compare one OpenEXR or Radiance file with another, both in linear AWG4.
 
     Data that was asked for is compared as it is, without that. Pixels are compared where both files have them, by the coordinates of their data windows.
 

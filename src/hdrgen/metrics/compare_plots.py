@@ -59,10 +59,10 @@ def write_comparison_plot(
 
     place = np.digitize(reference_stops.ravel(), edges)
     groups = {bin_: error.ravel()[place == bin_] for bin_ in np.unique(place)}
-    seen = {bin_: group for bin_, group in groups.items() if group.size >= _FEWEST_PIXELS}
-    middles = [edges[bin_ - 1] + 0.5 / _BINS_PER_STOP for bin_ in seen]
-    if seen:
-        p10, p50, p90 = np.array([np.percentile(group, (10, 50, 90)) for group in seen.values()]).T
+    filled = {bin_: group for bin_, group in groups.items() if group.size >= _FEWEST_PIXELS}
+    middles = [edges[bin_ - 1] + 0.5 / _BINS_PER_STOP for bin_ in filled]
+    if filled:
+        p10, p50, p90 = np.array([np.percentile(group, (10, 50, 90)) for group in filled.values()]).T
         by_light.fill_between(middles, p10, p90, alpha=0.3, label="p10 to p90")
         by_light.plot(middles, p50, label="median")
         by_light.legend()
@@ -70,9 +70,9 @@ def write_comparison_plot(
     by_light.set(xlabel="log2 of the reference's luminance", ylabel="error in stops")
 
     most = max(_LEAST_SHOWN_STOPS, float(np.percentile(np.abs(error), 99)))
-    shown = by_place.imshow(error, cmap="RdBu_r", vmin=-most, vmax=most)
+    error_image = by_place.imshow(error, cmap="RdBu_r", vmin=-most, vmax=most)
     by_place.set_axis_off()
-    figure.colorbar(shown, ax=by_place, label="error in stops", shrink=0.8)
+    figure.colorbar(error_image, ax=by_place, label="error in stops", shrink=0.8)
     figure.suptitle(title, fontsize="small")
     _save(figure, path)
 

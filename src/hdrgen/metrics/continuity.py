@@ -50,11 +50,14 @@ def histogram_continuity(linear_awg4: NDArray[np.float32]) -> pl.DataFrame:
         ``levels_half_float``, as many as that number of samples of smooth light would have; ``gap_share``, the share of
         those that do not occur, 0 to 1; ``comb``, 0 for a histogram that is smooth but for chance and 1 for single teeth.
     """
-    found = pl.concat([_by_stop(linear) for linear in in_coded_primaries(linear_awg4)])
+    by_component = pl.concat([_by_stop(linear) for linear in in_coded_primaries(linear_awg4)])
     worst = (
-        found.sort("gap_share", descending=True, maintain_order=True).group_by("stop").first().drop("comb")
+        by_component.sort("gap_share", descending=True, maintain_order=True)
+        .group_by("stop")
+        .first()
+        .drop("comb")
     )
-    combs = found.group_by("stop").agg(pl.col("comb").max())
+    combs = by_component.group_by("stop").agg(pl.col("comb").max())
     return worst.join(combs, on="stop").sort("stop")
 
 
@@ -118,7 +121,7 @@ def codes_per_stop(encoding: str, bits: int) -> pl.DataFrame:
     encoding
         A key of `ENCODINGS`.
     bits
-        Of its codes.
+        Bits of its codes.
 
     Returns
     -------

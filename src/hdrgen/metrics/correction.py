@@ -1,6 +1,6 @@
-"""What is taken out of a picture before it is judged: its overall exposure, or the tone curve it went through.
+"""What is taken out of a picture before it is compared: its overall exposure, or the tone curve it went through.
 
-A method that cannot know the exposure or the camera's curve is judged mostly on them otherwise. Figures after a
+A method that cannot know the exposure or the camera's curve is measured mostly on them otherwise. Figures after a
 correction say nothing about tones any more, so whoever shows them names the correction.
 """
 

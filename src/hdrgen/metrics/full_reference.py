@@ -1,8 +1,8 @@
 """The suite: every metric of a picture against its reference, what it says, and where it is from.
 
 >>> reference = np.geomspace(0.01, 20, 3 * 32 * 32).reshape(32, 32, 3)
->>> found = compare_pictures(reference / 2, reference, scale="median")
->>> round(found.correction.exposure_stops, 3), round(found.figures["stops_rmse"], 3)
+>>> comparison = compare_pictures(reference / 2, reference, scale="median")
+>>> round(comparison.correction.exposure_stops, 3), round(comparison.figures["stops_rmse"], 3)
 (1.0, 0.0)
 
 All metrics take scene-linear AWG4 with 18 % grey at 0.18 and read 1.0 as 100 nit; `hdrgen.metrics.compare_files` brings files
@@ -38,7 +38,7 @@ class Metric:
     """A metric of the suite.
 
     ``measure`` returns a figure for a test and a reference, or several by name. ``decides`` tells those that models
-    are judged by from those that are there for comparison with published figures. Light above ``ceiling_linear`` is all
+    are evaluated by from those that are there for comparison with published figures. Light above ``ceiling_linear`` is all
     one to it.
     """
 
@@ -92,15 +92,17 @@ def metric_of(figure: str) -> Metric:
 
 @dataclass(frozen=True)
 class Correction:
-    """What was taken out of a picture before it was judged: an exposure, found by ``scale``, and a response curve."""
+    """What was taken out of a picture before it was compared: an exposure, found by ``scale``, and a response curve."""
 
     scale: ScaleBy = "none"
     exposure_stops: float = 0.0
     crf: bool = False
 
     def __str__(self) -> str:
-        said = [f"exposure by {self.scale}: {self.exposure_stops:+.3f} stops"] if self.scale != "none" else []
-        return ", ".join(said + ["CRF correction (Hanji et al. 2022)"] * self.crf) or "none"
+        exposure = (
+            [f"exposure by {self.scale}: {self.exposure_stops:+.3f} stops"] if self.scale != "none" else []
+        )
+        return ", ".join(exposure + ["CRF correction (Hanji et al. 2022)"] * self.crf) or "none"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Comparison:
 def correct(
     test: Picture, reference: Picture, *, scale: ScaleBy = "none", crf: bool = False
 ) -> tuple[Picture, Correction]:
-    """Return a picture as it is to be judged, and what was done to it; the exposure is taken out before the curve.
+    """Return a picture as it is to be compared, and what was done to it; the exposure is taken out before the curve.
 
     Raises
     ------
@@ -162,7 +164,7 @@ def compare_pictures(
     scale: ScaleBy = "none",
     crf: bool = False,
 ) -> Comparison:
-    """Judge a picture against its reference.
+    """Compare a picture with its reference.
 
     Parameters
     ----------
@@ -189,10 +191,10 @@ def compare_pictures(
 def compare_corrected(
     test: Picture, reference: Picture, correction: Correction, metrics: Sequence[str] | None = None
 ) -> Comparison:
-    """Judge what `correct` returned; see `compare_pictures`."""
+    """Compare what `correct` returned; see `compare_pictures`."""
     figures: dict[str, float] = {}
     for metric in chosen(metrics):
-        found = metric.measure(test, reference)
-        figures |= found if isinstance(found, Mapping) else {metric.name: found}
+        value = metric.measure(test, reference)
+        figures |= value if isinstance(value, Mapping) else {metric.name: value}
     above = (reference > CEILING_LINEAR).any(axis=-1)
     return Comparison(figures, correction, float(above.mean()))

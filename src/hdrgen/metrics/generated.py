@@ -46,11 +46,11 @@ def light_figures(linear_awg4: Light) -> dict[str, float]:
         ``stops`` between the 0.1th and 99.9th percentile of luminance, as the frames' index has it;
         ``median_linear`` and ``peak_linear``, of luminance; ``at_maximum_share`` and ``finite_share`` of the pixels.
     """
-    found = luminance_percentiles(awg4_luminance(linear_awg4))
+    percentiles = luminance_percentiles(awg4_luminance(linear_awg4))
     return {
-        "stops": found["stops"],
-        "median_linear": found["luminance_p50"],
-        "peak_linear": found["luminance_max"],
+        "stops": percentiles["stops"],
+        "median_linear": percentiles["luminance_p50"],
+        "peak_linear": percentiles["luminance_max"],
         "at_maximum_share": at_maximum_share(linear_awg4),
         "finite_share": float(np.isfinite(linear_awg4).all(-1).mean()),
     }

@@ -16,7 +16,7 @@ from hdrgen.runtime.errors import HdrgenError
 DISPLAY = "standard_hdr_linear"
 """A 30-inch 4K monitor in dim light, seen from twice its height; its peak limits what is seen."""
 PEAK_NITS = 1500.0
-"""Of that monitor."""
+"""Peak luminance of that monitor."""
 
 
 def is_installed() -> bool:
@@ -57,5 +57,5 @@ def jod(test: NDArray[np.floating], reference: NDArray[np.floating], *, display:
         for linear in (test, reference)
     ]
     metric = pycvvdp.cvvdp(display_name=display, device=torch.device("cpu"), quiet=True)
-    found, _ = metric.predict(*nits, dim_order="HWC")
-    return float(found)
+    value, _ = metric.predict(*nits, dim_order="HWC")
+    return float(value)

@@ -26,7 +26,7 @@ _PLATEAU = 2.0**-9
 """Relative difference up to which neighbours are equal: what half floats round, after a change of primaries."""
 
 RUN_PIXELS = 4
-"""A contour has at least so many equal pixels on either side."""
+"""Equal pixels that a contour has at least on either side."""
 EQUAL_CODES, CONTOUR_CODES = 0.25, 0.5
 """Neighbours that differ by less are equal, by more a step: codes of an 8-bit monitor. A step of one code is what plain
 8-bit input has; half a code is more than half floats round to in the components that are looked at."""
@@ -64,15 +64,15 @@ def exposure_latitude(linear_awg4: Light, exposures_stops: Sequence[float] = EXP
         belong to false contours, in the primaries where they are most, and null where there is no flat area.
     """
     at_ceiling, flat = ceiling_plateau(linear_awg4), flat_areas(linear_awg4)
-    shown = convert_primaries(linear_awg4, AWG4, REC709)
+    linear_rec709 = convert_primaries(linear_awg4, AWG4, REC709)
     coded = [
         (linear, flat[..., None] & (linear >= _LEAST_OF_LARGEST * linear.max(-1, keepdims=True)))
         for linear in in_coded_primaries(linear_awg4)
     ]
     rows = []
     for stops in exposures_stops:
-        white = shown.max(-1) * np.float32(2.0**stops) >= 1
-        banded = [_banded_share(shown_codes(linear, stops), inside) for linear, inside in coded]
+        white = linear_rec709.max(-1) * np.float32(2.0**stops) >= 1
+        banded = [_banded_share(srgb_monitor_codes(linear, stops), inside) for linear, inside in coded]
         rows.append(
             {
                 "exposure_stops": float(stops),
@@ -96,10 +96,10 @@ def _banded_share(codes: Light, inside: NDArray[np.bool_]) -> float | None:
     return float(np.logical_or.reduce(banded)[looked_at].mean())
 
 
-def shown_codes(linear: Light, exposure_stops: float = 0.0) -> Light:
+def srgb_monitor_codes(linear: Light, exposure_stops: float = 0.0) -> Light:
     """Return the codes 0 to 255 of an 8-bit sRGB monitor before they are rounded, ``(H, W, 3)``, of its primaries."""
-    shown = np.clip(linear * np.float32(2.0**exposure_stops), 0, 1)
-    return (srgb_encode(shown) * 255).astype(np.float32)
+    clipped = np.clip(linear * np.float32(2.0**exposure_stops), 0, 1)
+    return (srgb_encode(clipped) * 255).astype(np.float32)
 
 
 def ceiling_plateau(linear_awg4: Light) -> NDArray[np.bool_]:

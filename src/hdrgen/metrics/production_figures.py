@@ -1,4 +1,4 @@
-"""The figures of a picture that validation shows: unit, which way is better, and where that may be judged."""
+"""The figures of a picture that validation shows: unit, which way is better, and where that counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Figure:
 
     unit: str
     better: Better
-    """``nearer 1`` is a ratio, off either way; an empty one is shown and never judged."""
+    """``nearer 1`` is a ratio, off either way; an empty one is shown and has no verdict."""
     least: float = 0.0
     """Smallest difference of `goodness` that counts: below it, nobody would see one."""
     of_content: bool = False
-    """It depends on what a picture shows, so it is judged only beside the frame that the picture was made of."""
+    """It depends on what a picture shows, so it counts only beside the frame that the picture was made of."""
 
     def goodness(self, value: float) -> float:
         """Return a number that is larger where the figure is better: in the figure's unit, or in stops for ratios.

@@ -157,7 +157,7 @@ def ssim_linear(test: Picture, reference: Picture) -> float:
 
     Examples
     --------
-    Of a plain picture at half its light, only ``(2 a b + C1) / (a^2 + b^2 + C1)`` is left, C1 being 0.0001.
+    For a plain picture at half its light, only ``(2 a b + C1) / (a^2 + b^2 + C1)`` is left, C1 being 0.0001.
 
     >>> reference = np.ones((16, 16, 3))
     >>> round(ssim_linear(0.5 * reference, reference), 5)
@@ -168,7 +168,7 @@ def ssim_linear(test: Picture, reference: Picture) -> float:
     return _ssim(luminance(test, AWG4) / peak, luminance(reference, AWG4) / peak, 1.0)
 
 
-def judge(test: Picture, reference: Picture) -> dict[str, float]:
+def evaluate(test: Picture, reference: Picture) -> dict[str, float]:
     """Return every metric of this module for one picture; stops by band as ``stops_rmse_<band>``."""
     stops = stops_rmse(test, reference)
     return {

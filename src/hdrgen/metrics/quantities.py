@@ -104,7 +104,7 @@ def quantity_of(figure: str) -> Quantity:
     words = re.split(r"[ _/]+", figure)
     for start in range(len(words)):
         for end in range(len(words), start, -1):
-            found = QUANTITIES.get("_".join(words[start:end]))
-            if found:
-                return found
+            quantity = QUANTITIES.get("_".join(words[start:end]))
+            if quantity:
+                return quantity
     return Quantity()

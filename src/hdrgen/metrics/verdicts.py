@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 CONFIDENCE = 0.95
-"""Of the two-sided interval outside which a difference is no chance: two standard errors, more for few pictures."""
+"""Confidence of the two-sided interval outside which a difference is no chance: two standard errors,
+more for few pictures."""
 
 Values = Mapping[tuple[str, str], float]
 """One figure's goodness by source and name of the picture; larger is better."""
@@ -34,14 +35,14 @@ class Verdict:
 
 
 def verdict(kind: Values, footage: Values, input_8bit: Values, *, least: float = 0.0) -> Verdict | None:
-    """Judge a kind of picture by one figure.
+    """Return the verdict on a kind of picture by one figure.
 
     Parameters
     ----------
     kind
-        Of the pictures judged: of the same frames as the others, or of nobody's.
+        Values of the evaluated pictures, by source and frame: of the same frames as the others, or of none of them.
     footage, input_8bit
-        Of the frames, and of the 8-bit pictures that the kind begins with.
+        Values of the frames, and of the 8-bit pictures that the kind begins with.
     least
         Smallest difference of means that counts.
 
@@ -55,15 +56,15 @@ def verdict(kind: Values, footage: Values, input_8bit: Values, *, least: float =
     paired = bool(kind.keys() & footage.keys())
     if paired:
         frames = [frame for frame in frames if frame in kind]
-    judged = _array(kind, frames if paired else list(kind))
+    values = _array(kind, frames if paired else list(kind))
     best, worst = _array(footage, frames), _array(input_8bit, frames)
-    if min(len(frames), len(judged)) < 2 or not better(best, worst, paired=True, least=least):
+    if min(len(frames), len(values)) < 2 or not better(best, worst, paired=True, least=least):
         return None
-    gained = better(judged, worst, paired=paired, least=least)
-    lacking = better(best, judged, paired=paired, least=least)
+    gained = better(values, worst, paired=paired, least=least)
+    lacking = better(best, values, paired=paired, least=least)
     if not (gained or lacking):
         return None
-    way = float((judged.mean() - worst.mean()) / (best.mean() - worst.mean()))
+    way = float((values.mean() - worst.mean()) / (best.mean() - worst.mean()))
     return Verdict(way, falls_short=lacking and not gained, as_footage=gained and not lacking)
 
 

@@ -63,7 +63,7 @@ class ExposureFusionLoss(Section):
     """What is wrong with an output: three terms, in the perceptual, the logarithmic and the linear domain."""
 
     levels_weight: float = Field(4.0, ge=0)
-    """Decibels that a mean error of one level (one stop) weighs."""
+    """Decibels that a mean error of one stop, 1 in log2 of the light, weighs."""
     linear_weight: float = Field(2.0, ge=0)
     """Decibels that a mean relative error of 1 in linear light weighs."""
 
@@ -130,7 +130,7 @@ class LuminanceStackProcessor(nn.Module):
             Natural logarithm of what each slot's weight is to be multiplied by, ``(N, 4, H, W, 1)``; and the
             correction in standard deviations, ``(N, H, W, 3)``.
         """
-        return trust_and_correction(self.output(self.features(log2, weight, shown(weight), reference)))
+        return trust_and_correction(self.output(self.features(log2, weight, shows_light(weight), reference)))
 
     def features(self, log2: Tensor, weight: Tensor, shown: Tensor, reference: Tensor) -> Tensor:
         """Return the features of the stack, ``(N, C, H/2, W/2)``; `FEATURES_RADIUS` is the radius of their receptive field.
@@ -201,7 +201,7 @@ def _slots(brackets: int) -> list[list[int]]:
     return [group.tolist() for group in np.array_split(np.arange(brackets), SLOTS)]
 
 
-def shown(weight: Tensor) -> Tensor:
+def shows_light(weight: Tensor) -> Tensor:
     """Return which exposures show anything, ``(N, K)``, by their weights ``(N, K, H, W, 3)``."""
     return weight.amax((2, 3, 4)) > 0
 

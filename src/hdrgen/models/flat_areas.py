@@ -32,7 +32,7 @@ MOSTLY_CONSISTENT = 0.5
 """Share of a picture's pixels whose intervals have to meet for its flat areas to be looked for."""
 
 OVERVIEW_STEP = 8
-"""Of so many rows and columns one tells whether a picture is mostly consistent."""
+"""Step between the rows and columns that tell whether a picture is mostly consistent, in pixels."""
 
 
 def smooth_flat_areas(

@@ -31,7 +31,7 @@ class Network(ABC, Generic[NetT]):
     """
 
     model: ClassVar[str]
-    """Of which its weights are, and the name of those released."""
+    """Model that the weights are of, and the name of the released weights."""
 
     @staticmethod
     @abstractmethod

@@ -17,7 +17,7 @@ from hdrgen.images.content_light import content_light
 from hdrgen.images.hdr_codes import Transfer, encode_avif, encode_jpeg_xl
 from hdrgen.images.scene_image import in_display, read_scene_image
 from hdrgen.images.ultra_hdr import encode_ultra_hdr
-from hdrgen.qc.preview import linear_ap1, shown_notes, source_space
+from hdrgen.qc.preview import linear_ap1, preview_notes, source_space
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 
@@ -186,5 +186,5 @@ def write_hdr_preview(
         paper_white_nits=white_nits,
         brightest_nits=brightest_nits,
         exposure_stops=exposure_stops,
-        notes=shown_notes(image),
+        notes=preview_notes(image),
     )

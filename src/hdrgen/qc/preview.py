@@ -82,9 +82,13 @@ def write_preview(
         threads=threads,
     )
     space = source_space(image)
-    said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:exposureStops": f"{exposure_stops:g}"}
-    write_png8(target, code8, text=said)
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, shown_notes(image))
+    text_chunks = {
+        "hdrgen:display": display,
+        "hdrgen:view": view,
+        "hdrgen:exposureStops": f"{exposure_stops:g}",
+    }
+    write_png8(target, code8, text=text_chunks)
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, exposure_stops, preview_notes(image))
 
 
 def write_strip(
@@ -108,10 +112,10 @@ def write_strip(
     image = in_display(source, read_scene_image(source, layer=layer, part=part))
     linear = linear_ap1(image, longest_side=longest_side)
     code8 = exposure_sheet(linear, columns=len(STRIP_STOPS), display=display, view=view, threads=threads)
-    said = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
-    write_png8(target, code8, text=said)
+    text_chunks = {"hdrgen:display": display, "hdrgen:view": view, "hdrgen:strip": _listed(STRIP_STOPS)}
+    write_png8(target, code8, text=text_chunks)
     space = source_space(image)
-    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, shown_notes(image))
+    return Preview(code8.shape[1], code8.shape[0], space, display, view, 0.0, preview_notes(image))
 
 
 def write_contact_sheet(image: SceneImage, path: Path) -> None:
@@ -166,13 +170,13 @@ def _listed(stops: Sequence[int]) -> str:
     return " ".join(f"{ev:+d}" for ev in stops)
 
 
-def shown_notes(image: SceneImage) -> tuple[str, ...]:
+def preview_notes(image: SceneImage) -> tuple[str, ...]:
     """Return what a person should know of what `linear_ap1` shows of a picture."""
     notes = list(image.notes)
     size, square = (image.width, image.height), _square(image)
     if (aspect := image.geometry.pixel_aspect_ratio) != 1.0:
-        shown = f"shown as {square[0]}x{square[1]}" if square != size else "shown as if they were square"
-        notes.append(f"pixels are {aspect:g} times as wide as high; {shown}")
+        displayed = f"shown as {square[0]}x{square[1]}" if square != size else "shown as if they were square"
+        notes.append(f"pixels are {aspect:g} times as wide as high; {displayed}")
     if image.alpha is not None:
         notes.append("alpha is not shown")
     return tuple(notes)

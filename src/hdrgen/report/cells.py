@@ -11,7 +11,7 @@ from hdrgen.runtime.metrics_file import Figures, is_summary
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure: as it is shown, its spread over pictures, more to be told by pointing at it, and what it means."""
+    """One figure: as it is shown, its spread over pictures, more that shows when it is pointed at, and what it means."""
 
     text: str
     spread: str = ""

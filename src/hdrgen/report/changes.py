@@ -49,8 +49,8 @@ class Change:
     @property
     def difference(self) -> str:
         """Return the difference for eyes: however small, it is one."""
-        said, size = signed(self.now - self.before), rounded(abs(self.now - self.before))
-        return said if said != "0" else f"{'+' if self.now > self.before else MINUS}{size}"
+        text, size = signed(self.now - self.before), rounded(abs(self.now - self.before))
+        return text if text != "0" else f"{'+' if self.now > self.before else MINUS}{size}"
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ def figure_changes(before: Mapping[str, Tree], now: Mapping[str, Tree]) -> list[
 
     Only files that both have are compared. The largest relative changes of each file come first.
     """
-    found = []
+    changes = []
     for file in (name for name in now if name in before):
         of_file = [Change(file, *difference) for difference in _differences(before[file], now[file])]
         listed = (change for change in of_file if change.relative >= _SMALLEST_CHANGE)
-        found += sorted(listed, key=lambda change: -change.relative)
-    return found
+        changes += sorted(listed, key=lambda change: -change.relative)
+    return changes
 
 
 def changed_parameters(before: Mapping[str, Tree], now: Mapping[str, Tree]) -> list[tuple[str, str, str]]:
@@ -145,8 +145,8 @@ def only(rows: Sequence[Change], most: int) -> tuple[list[Change], int]:
     for row in rows:
         by_file.setdefault(row.file, []).append(row)
     share = max(1, most // max(1, len(by_file)))
-    shown = [row for of_file in by_file.values() for row in of_file[:share]]
-    return shown, len(rows) - len(shown)
+    listed = [row for of_file in by_file.values() for row in of_file[:share]]
+    return listed, len(rows) - len(listed)
 
 
 def _differences(before: Tree, now: Tree) -> list[tuple[str, float, float]]:

@@ -49,19 +49,19 @@ def read_plots(entries: Sequence[Any]) -> list[Plot]:
     HdrgenError
         An entry is no table with columns.
     """
-    found = []
+    plots = []
     for entry in entries:
         try:
             ((table, axes),) = entry.items()
             y = (axes["y"],) if isinstance(axes["y"], str) else tuple(axes["y"])
             x_label = axes.get("x_label", words(axes["x"]))
             template = axes.get("template", "linear")
-            found.append(Plot(table, axes["x"], y, x_label, axes.get("y_label", ""), template))
+            plots.append(Plot(table, axes["x"], y, x_label, axes.get("y_label", ""), template))
         except (AttributeError, KeyError, TypeError, ValueError):
             raise HdrgenError(
                 f"dvc.yaml: plots: {entry!r} must be a table with its columns x and y"
             ) from None
-    return found
+    return plots
 
 
 def plot_svg(plot: Plot, folder: Path) -> str | None:

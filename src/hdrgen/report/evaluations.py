@@ -21,7 +21,7 @@ from hdrgen.report.text import Verdict, signed, unit_and_wish, unit_of, verdict_
 from hdrgen.runtime.metrics_file import Figures, mean_of
 
 BASE, FRAMES = "base", "frames"
-"""Of text to EXR: the model before training, and the frames that it was trained on."""
+"""Routes of text to EXR that are no trained route: the model before training, and the frames that it was trained on."""
 _MARGIN = "_margin"
 """Ends the name of a figure that says by how much a model is above the best closed form."""
 
@@ -34,7 +34,7 @@ class Standing:
     """
 
     stage: str
-    judged_on: str
+    evaluated_on: str
     metric: str
     unit: str
     baseline: str
@@ -101,9 +101,9 @@ def routes_table(routes: Figures, title: str, path: str = "", *, whole: bool = T
     routes
         Figures of `BASE`, of each route and of `FRAMES`; sections of them are left out.
     title
-        Of the table.
+        Title of the table.
     path
-        Of the section, as in `tables`.
+        Path of the section, as in `tables`.
     whole
         All figures in their order; else those alone that are registered by their very name, as no single exposure's is,
         in the registry's order.
@@ -139,16 +139,16 @@ def routes_table(routes: Figures, title: str, path: str = "", *, whole: bool = T
 def production_table(kinds: Figures, verdicts: Sequence[Mapping[str, str]], title: str) -> Table:
     """Return a row for each figure and a column for each kind, footage and 8-bit inputs marked, and the verdicts.
 
-    Where a figure may judge a kind, it is set off: not better than the 8-bit input, or as good as footage.
+    Where a figure has a verdict on a kind, it is set off: not better than the 8-bit input, or as good as footage.
     """
     names = dict.fromkeys(name for figures in kinds.values() for name in figures)
     marks: dict[str, Verdict] = {"falls_short": "below", "as_footage": "best"}
-    found = {(row["kind"], row["figure"]): marks.get(row["verdict"], "") for row in verdicts}
+    mark_of = {(row["kind"], row["figure"]): marks.get(row["verdict"], "") for row in verdicts}
     inputs = {row["kind"]: row["input"] for row in verdicts}
     rows = tuple(
         Row(
             words(name),
-            tuple(cell(figures.get(name), found.get((kind, name), "")) for kind, figures in kinds.items()),
+            tuple(cell(figures.get(name), mark_of.get((kind, name), "")) for kind, figures in kinds.items()),
             unit_and_wish(name),
         )
         for name in names
@@ -172,12 +172,12 @@ def shortfalls(verdicts: Sequence[Mapping[str, str]]) -> Iterator[Shortfall]:
         of_kind = groups.setdefault((row["source"], row["kind"], row["input"]), {})
         if row["way_to_footage"]:
             of_kind.setdefault(row["verdict"], []).append((row["figure"], float(row["way_to_footage"])))
-    for at, found in groups.items():
+    for at, by_verdict in groups.items():
         as_footage, short = (
-            tuple(name for name, _ in found.get(word, ())) for word in ("as_footage", "falls_short")
+            tuple(name for name, _ in by_verdict.get(word, ())) for word in ("as_footage", "falls_short")
         )
         yield Shortfall(
-            *at, sum(map(len, found.values())), as_footage, tuple(found.get("between", ())), short
+            *at, sum(map(len, by_verdict.values())), as_footage, tuple(by_verdict.get("between", ())), short
         )
 
 
@@ -210,7 +210,7 @@ def _margins(figures: Any) -> dict[str, float]:
 
 
 def _margin_to_base(quantity: Quantity, means: Mapping[str, float], route: str) -> Cell:
-    """Return the difference to the base with its own sign, judged by what is better."""
+    """Return the difference to the base with its own sign, marked by what is better."""
     if route in {BASE, FRAMES} or not {BASE, route} <= set(means):
         return Cell("")
     gain = quantity.gain(means[BASE], means[route])

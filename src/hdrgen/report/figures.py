@@ -16,7 +16,7 @@ def tables(tree: Figures, path: str = "") -> Iterator[Table]:
     tree
         Nested, as `read_figures` returns them, or a section of them.
     path
-        Of the section: names with `` / `` between.
+        Path of the section: names with `` / `` between.
     """
     title = ", ".join(map(words, path.split(" / ")))
     if is_of_models(tree):

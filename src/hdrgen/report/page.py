@@ -19,7 +19,7 @@ from hdrgen.report.cells import Table
 from hdrgen.report.changes import changes_since, measured
 from hdrgen.report.curves import Plot, plot_svg, read_plots
 from hdrgen.report.figures import tables
-from hdrgen.report.pictures import Shown, SideBySide
+from hdrgen.report.pictures import EmbeddedPicture, SideBySide
 from hdrgen.report.pipeline import Stage, Tree, pipeline, read_revision, read_stages
 from hdrgen.report.settings import ReportSettings
 from hdrgen.report.text import frame_name, rounded, signed, verdict_on, words
@@ -37,15 +37,15 @@ class StageSection:
 
     stage: Stage
     tables: Sequence[Table]
-    curves: Sequence[Shown]
-    sheets: Sequence[Shown]
+    curves: Sequence[EmbeddedPicture]
+    sheets: Sequence[EmbeddedPicture]
 
 
 @dataclass(frozen=True)
 class CaptionRow:
-    """A frame and what is said of it; ``against`` is what contradicts its measured light."""
+    """A frame and its caption; ``against`` is what contradicts its measured light."""
 
-    picture: Shown
+    picture: EmbeddedPicture
     frame: str
     caption: str
     source: str
@@ -171,7 +171,7 @@ def _tables(stage: Stage) -> Iterator[Table]:
             yield from tables(tree, name.removeprefix(stage.name).strip("_"))
 
 
-def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[Shown]:
+def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[EmbeddedPicture]:
     for plot in plots:
         if Path(plot.table).parent.name == stage.name:
             drawing = plot_svg(plot, root)
@@ -179,7 +179,7 @@ def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[Shown]:
                 yield pictures.svg(drawing, plot.title)
 
 
-def _sheets(stage: Stage, data: Path, settings: ReportSettings) -> Iterator[Shown]:
+def _sheets(stage: Stage, data: Path, settings: ReportSettings) -> Iterator[EmbeddedPicture]:
     """Yield the contact sheets of a stage: frames, or the last pictures that a training drew."""
     folder, size = data / stage.name, 8 * settings.exposure_side
     if stage.name == "sanitize" and (folder / "index.parquet").is_file():
@@ -229,9 +229,9 @@ def _compared(
 
 
 def _title(name: str, path: Path) -> str:
-    """Return what was asked for, or a frame's name."""
-    said = read_header(path).attributes
-    prompt, seed = said.get("hdrgenPrompt"), said.get("hdrgenSeed")
+    """Return the prompt and seed of a generated picture, or a frame's name."""
+    attributes = read_header(path).attributes
+    prompt, seed = attributes.get("hdrgenPrompt"), attributes.get("hdrgenSeed")
     return f"{prompt}, seed {seed}" if prompt is not None and seed is not None else frame_name(name)
 
 
@@ -241,8 +241,8 @@ def _captions(data: Path, settings: ReportSettings) -> Iterator[CaptionRow]:
         return
     index = read_index(frames).filter(pl.col("file").is_not_null())
     files = dict(index.select("frame", "file").iter_rows())
-    said = [caption for name, caption in read_captions(file).items() if name in files]
-    for caption in caption_examples(said, settings.captions):
+    captions = [caption for name, caption in read_captions(file).items() if name in files]
+    for caption in caption_examples(captions, settings.captions):
         picture = pictures.thumbnail(
             frames / files[caption.frame],
             caption.caption,
@@ -258,6 +258,6 @@ def _exrs(folder: Path) -> dict[str, Path]:
 
 
 def _evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """Return at most so many of the items, evenly among all."""
+    """Return at most ``count`` of the items, evenly among all."""
     count = min(count, len(items))
     return [items[place * len(items) // count] for place in range(count)]

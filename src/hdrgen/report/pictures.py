@@ -20,14 +20,14 @@ from hdrgen.runtime.errors import HdrgenError
 
 
 @dataclass(frozen=True)
-class Shown:
+class EmbeddedPicture:
     """A picture in the page's own bytes."""
 
     uri: str
     width: int
     height: int
     text: str
-    """What is said where it cannot be seen."""
+    """The text in place of the picture where it cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Rendered:
     """One of several pictures of the same thing."""
 
     name: str
-    strip: Shown
-    false_colour: Shown
+    strip: EmbeddedPicture
+    false_colour: EmbeddedPicture
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SideBySide:
 
     title: str
     pictures: tuple[Rendered, ...]
-    histogram: Shown
+    histogram: EmbeddedPicture
 
 
 def side_by_side(
@@ -60,9 +60,9 @@ def side_by_side(
     paths
         The files by what made them.
     longest_side
-        Of one exposure, in pixels.
+        Longest side of one exposure, in pixels.
     quality
-        Of the compression, 1 to 100.
+        Quality of the compression, 1 to 100.
     threads
         Threads to work with.
 
@@ -92,7 +92,7 @@ def side_by_side(
 
 def contact_sheet(
     paths: Sequence[Path], text: str, *, columns: int, longest_side: int, quality: int, threads: int = 2
-) -> Shown:
+) -> EmbeddedPicture:
     """Show EXRs at EV 0 through the ACES 2.0 view in one picture, row by row.
 
     Raises
@@ -113,7 +113,7 @@ def contact_sheet(
     return webp(sheet, text, quality)
 
 
-def thumbnail(path: Path, text: str, *, longest_side: int, quality: int) -> Shown:
+def thumbnail(path: Path, text: str, *, longest_side: int, quality: int) -> EmbeddedPicture:
     """Show one EXR at EV 0 through the ACES 2.0 view.
 
     Raises
@@ -124,7 +124,7 @@ def thumbnail(path: Path, text: str, *, longest_side: int, quality: int) -> Show
     return contact_sheet([path], text, columns=1, longest_side=longest_side, quality=quality)
 
 
-def display_picture(path: Path, text: str, *, longest_side: int, quality: int) -> Shown:
+def display_picture(path: Path, text: str, *, longest_side: int, quality: int) -> EmbeddedPicture:
     """Show a picture that is meant for a monitor already, no larger than asked for.
 
     Raises
@@ -148,25 +148,25 @@ def false_colour_scale() -> list[tuple[str, str]]:
     return [(f"rgb({r}, {g}, {b})", f"{stop:+d}") for (r, g, b), stop in zip(colours, stops, strict=True)]
 
 
-def webp(code8: NDArray[np.uint8], text: str, quality: int) -> Shown:
+def webp(code8: NDArray[np.uint8], text: str, quality: int) -> EmbeddedPicture:
     """Return 8-bit codes ``(H, W, 3)`` as a picture of the page."""
-    return _shown(code8, text, "webp", quality=quality, method=4)
+    return _embedded(code8, text, "webp", quality=quality, method=4)
 
 
-def lossless(code8: NDArray[np.uint8], text: str) -> Shown:
+def lossless(code8: NDArray[np.uint8], text: str) -> EmbeddedPicture:
     """Return 8-bit codes ``(H, W, 3)`` as a picture of the page, bit for bit: codes that stand for something."""
-    return _shown(code8, text, "webp", lossless=True)
+    return _embedded(code8, text, "webp", lossless=True)
 
 
-def svg(drawing: str, text: str) -> Shown:
+def svg(drawing: str, text: str) -> EmbeddedPicture:
     """Return a drawing as a picture of the page, of which nothing can run or collide with other drawings."""
-    return Shown(_uri("svg+xml", drawing.encode()), 0, 0, text)
+    return EmbeddedPicture(_uri("svg+xml", drawing.encode()), 0, 0, text)
 
 
-def _shown(code8: NDArray[np.uint8], text: str, kind: str, **how: int) -> Shown:
+def _embedded(code8: NDArray[np.uint8], text: str, kind: str, **how: int) -> EmbeddedPicture:
     stream = io.BytesIO()
     Image.fromarray(code8).save(stream, kind, **how)
-    return Shown(_uri(kind, stream.getvalue()), code8.shape[1], code8.shape[0], text)
+    return EmbeddedPicture(_uri(kind, stream.getvalue()), code8.shape[1], code8.shape[0], text)
 
 
 def _uri(kind: str, data: bytes) -> str:

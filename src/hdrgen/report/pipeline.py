@@ -107,8 +107,8 @@ def read_revision(root: Path) -> Revision | None:
 
 def read_commit(root: Path, commit: str) -> Revision:
     """Return a commit that is there, as one of `commits_of_metrics`."""
-    said = _git(root, "show", "--no-patch", "--format=%H %cs %s", commit) or ""
-    name, day, subject = said.rstrip("\n").split(" ", 2)
+    line = _git(root, "show", "--no-patch", "--format=%H %cs %s", commit) or ""
+    name, day, subject = line.rstrip("\n").split(" ", 2)
     return Revision(name, day, subject)
 
 
@@ -161,15 +161,15 @@ def _entries(lock: Tree, name: str) -> list[Tree]:
 
 def _parameters(entries: list[Tree]) -> Tree:
     """Return all parameters of a stage, nested as in ``params.yaml``."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for entry in entries:
         for name, value in entry.get("params", {}).get("params.yaml", {}).items():
             *sections, key = name.split(".")
-            place = found
+            place = parameters
             for section in sections:
                 place = place.setdefault(section, {})
             place[key] = value
-    return found
+    return parameters
 
 
 def _is_figure(path: str) -> bool:

@@ -63,16 +63,18 @@ def read_speed(file: Path) -> Speed | None:
     if not file.is_file():
         return None
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        benchmark = json.loads(file.read_text(encoding="utf-8"))
         timings: dict[str, list[Mapping[str, Any]]] = {}
-        for timing in said["timings"]:
+        for timing in benchmark["timings"]:
             timings.setdefault(timing["operation"], []).append(timing)
         return Speed(
-            _machine(said),
-            _day(said, file),
-            " or ".join(str(runs) for runs in sorted({t["runs"] for t in said["timings"] if "runs" in t})),
+            _machine(benchmark),
+            _day(benchmark, file),
+            " or ".join(
+                str(runs) for runs in sorted({t["runs"] for t in benchmark["timings"] if "runs" in t})
+            ),
             [Operation(words(name), [_row(timing, of) for timing in of]) for name, of in timings.items()],
-            [str(reason) for reason in (*said.get("absent", ()), *said.get("failed", ()))],
+            [str(reason) for reason in (*benchmark.get("absent", ()), *benchmark.get("failed", ()))],
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise HdrgenError(f"{file}: is no file of hdrgen bench; measure again with make bench") from None
@@ -100,13 +102,13 @@ def _digits(value: float | None, unit: Literal["", "%"] = "") -> str:
     """Return three digits, of a share as per cent; empty where there is no value."""
     if value is None:
         return ""
-    said = f"{100 * value if unit else value:#.3g}".rstrip(".")
-    return f"{said}\N{NARROW NO-BREAK SPACE}{unit}" if unit else said
+    digits = f"{100 * value if unit else value:#.3g}".rstrip(".")
+    return f"{digits}\N{NARROW NO-BREAK SPACE}{unit}" if unit else digits
 
 
-def _machine(said: Mapping[str, Any]) -> str:
+def _machine(benchmark: Mapping[str, Any]) -> str:
     """Return what a file says of its machine, in a text or by name, and what the machine was measured to do at best."""
-    ceilings = said.get("ceilings", {})
+    ceilings = benchmark.get("ceilings", {})
     parts = [
         ceilings.get("processor", ""),
         f"{ceilings['threads']} threads" if "threads" in ceilings else "",
@@ -119,8 +121,8 @@ def _machine(said: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _day(said: Mapping[str, Any], file: Path) -> str:
-    if said.get("date"):
-        return f"measured {said['date']}"
+def _day(benchmark: Mapping[str, Any], file: Path) -> str:
+    if benchmark.get("date"):
+        return f"measured {benchmark['date']}"
     commit = last_commit_of(file)
     return f"committed {commit.day} in {commit.commit[:7]}" if commit else ""

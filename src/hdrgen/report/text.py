@@ -26,26 +26,26 @@ def rounded(value: Any) -> str:
     ('63.56', '\N{MINUS SIGN}0.0251', '2\N{NARROW NO-BREAK SPACE}142\N{NARROW NO-BREAK SPACE}176', '0', '18\N{NARROW NO-BREAK SPACE}234')
     """
     if not isinstance(value, int | float) or isinstance(value, bool):
-        return _said(value)
+        return _as_text(value)
     size = abs(value)
     if isinstance(value, int) or size >= 1000:
-        said = f"{size:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        text = f"{size:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     elif size == 0:
-        said = "0"
+        text = "0"
     elif size >= 100:
-        said = f"{size:.1f}"
+        text = f"{size:.1f}"
     elif size >= 1:
-        said = f"{size:.2f}"
+        text = f"{size:.2f}"
     elif size >= 0.1:
-        said = f"{size:.4f}"
+        text = f"{size:.4f}"
     elif size >= 0.0001:
-        said = f"{size:.3g}"
+        text = f"{size:.3g}"
     else:
-        said = f"{size:.1e}".replace("e-0", "e-").replace("-", MINUS)
-    return f"{MINUS}{said}" if value < 0 else said
+        text = f"{size:.1e}".replace("e-0", "e-").replace("-", MINUS)
+    return f"{MINUS}{text}" if value < 0 else text
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(rounded, value))
     return {None: "none", True: "yes", False: "no"}[value] if value in {None, True, False} else str(value)
@@ -68,8 +68,8 @@ def signed(value: float) -> str:
     decimals = 2 if size >= 0.1 else 3 if size >= 0.01 else 4
     if round(size, decimals) == 0:
         return "0"
-    said = rounded(size) if size >= 100 else f"{size:.{decimals}f}"
-    return f"+{said}" if value > 0 else f"{MINUS}{said}"
+    text = rounded(size) if size >= 100 else f"{size:.{decimals}f}"
+    return f"+{text}" if value > 0 else f"{MINUS}{text}"
 
 
 def verdict_on(margin: float) -> Verdict:
@@ -87,8 +87,8 @@ def words(name: str) -> str:
     >>> words("pu21_psnr"), words("srgb_8bit"), words("stops_rmse_below_0.05")
     ('PU21-PSNR', 'sRGB 8-bit', 'stops RMSE below 0.05')
     """
-    said = " ".join(_SPELLING.get(word, word) for word in name.split("_"))
-    return said.replace("PU21 ", "PU21-")
+    spelled = " ".join(_SPELLING.get(word, word) for word in name.split("_"))
+    return spelled.replace("PU21 ", "PU21-")
 
 
 def frame_name(name: str) -> str:

@@ -228,9 +228,9 @@ def _share_common_end(ends: NDArray[np.float64], most: NDArray[np.float64]) -> N
     known = ends[np.isfinite(ends)]
     if not len(known):
         return
-    agree = known.max() <= known.min() * (1 + 2 * HAIR)
+    consistent = known.max() <= known.min() * (1 + 2 * HAIR)
     for number in map(int, np.flatnonzero(np.isinf(ends))):
         reach = most[number]
-        at = known[(reach <= known * (1 + 2 * HAIR)) & (agree | (reach >= known * (1 - 2 * HAIR)))]
+        at = known[(reach <= known * (1 + 2 * HAIR)) & (consistent | (reach >= known * (1 - 2 * HAIR)))]
         if len(at):
             ends[number] = float(np.median(at))

@@ -78,7 +78,7 @@ def expand_file(
     encoding
         A key of `CODE_ENCODINGS`; None takes what the picture says or shows, see `encoding_of`.
     strength
-        0 keeps every value inside its code's quantisation cell, up to 1 takes the codes for noisy.
+        0 keeps every value inside its code's quantisation interval, up to 1 takes the codes for noisy.
     writer
         Space, compression and overflow of the EXR.
     threads

@@ -203,21 +203,23 @@ def merge_stack(
     """
     _check_method(method)
     reference = _reference(stack, reference_ev)
-    codes, cells = stack.codes, stack.cells(stack.codes)
+    codes, tables = stack.codes, stack.tables(stack.codes)
     occluded: Masks | None = None
     if align:
-        aligned = align_stack(codes, cells, reference=reference, threads=threads)
+        aligned = align_stack(codes, tables, reference=reference, threads=threads)
         codes, occluded = aligned.codes, aligned.occluded
-        cells = stack.cells(codes)
+        tables = stack.tables(codes)
     if method == "learned":
         model = merger()
-        merged = model.merge(codes, cells, stack.evs, reference=reference, occluded=occluded, threads=threads)
+        merged = model.merge(
+            codes, tables, stack.evs, reference=reference, occluded=occluded, threads=threads
+        )
         linear, confidence, digest = merged.linear, merged.confidence, model.digest
     else:
-        linear = _classical(method, stack, codes, cells, occluded)
-        confidence, digest = observed_fraction(codes, cells, occluded, threads=threads), None
+        linear = _classical(method, stack, codes, tables, occluded)
+        confidence, digest = observed_fraction(codes, tables, occluded, threads=threads), None
     return MergedStack(
-        linear, confidence, digest, beyond_share(codes, cells), disagreement(codes, cells, linear)
+        linear, confidence, digest, beyond_share(codes, tables), disagreement(codes, tables, linear)
     )
 
 
@@ -244,11 +246,11 @@ def _classical(
     method: MergeMethod,
     stack: ExposureStack,
     codes: Sequence[Codes],
-    cells: Sequence[BracketTables],
+    tables: Sequence[BracketTables],
     occluded: Masks | None,
 ) -> NDArray[np.float32]:
     if method == "closed":
-        return inverse_variance_merge(codes, cells, occluded)
+        return inverse_variance_merge(codes, tables, occluded)
     merge = debevec_merge if method == "debevec" else robertson_merge
     if not any(stack.ceilings):
         return merge(codes, stack.encoding, stack.evs)

@@ -28,7 +28,7 @@ from hdrgen.routes.stack_ceiling import (
     ceiling_notes,
     ceilings_of_codes,
     ceilings_of_light,
-    tables,
+    tables_with_ceilings,
 )
 from hdrgen.routes.stack_evs import EVS_FROM_IN_WORDS, EvsFrom, known_evs
 from hdrgen.routes.stack_faults import DifferentScenesError, find_faults
@@ -64,13 +64,13 @@ class ExposureStack:
     ceilings: tuple[Ceiling | None, ...] = ()
     left_out: tuple[str, ...] = ()
 
-    def cells(self, codes: Sequence[Codes]) -> list[BracketTables]:
+    def tables(self, codes: Sequence[Codes]) -> list[BracketTables]:
         """Return the tables for each exposure's codes; alignment gives those it moves 16 bits."""
-        cells = [
+        tables = [
             bracket_tables(self.encoding, 8 if code.dtype == np.uint8 else 16, ev, evs=self.evs)
             for code, ev in zip(codes, self.evs, strict=True)
         ]
-        return tables(cells, self.evs, self.ceilings) if any(self.ceilings) else cells
+        return tables_with_ceilings(tables, self.evs, self.ceilings) if any(self.ceilings) else tables
 
 
 @dataclass(frozen=True)

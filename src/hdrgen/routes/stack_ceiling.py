@@ -71,25 +71,25 @@ class Ceiling:
             else replace(self, first_code=self.first_code * 257 - 128, codes=codes)
         )
 
-    def applied(self, cells: BracketTables, ev: float, stops_from_last: float) -> BracketTables:
+    def applied(self, tables: BracketTables, ev: float, stops_from_last: float) -> BracketTables:
         """Return an exposure's tables with nothing but "at least" from the ceiling on.
 
         Parameters
         ----------
-        cells, ev
+        tables, ev
             The tables, and the exposure's EV.
         stops_from_last
             How many stops of light below the exposure that ends last this one ends.
         """
         linear = np.minimum(self.linear, self.highest) / 2.0**ev
-        at_least = np.full(len(cells.log2) - self.first_code, log2_encode(linear.max()), np.float32)
+        at_least = np.full(len(tables.log2) - self.first_code, log2_encode(linear.max()), np.float32)
         at_least[:3] = log2_encode(linear)[: len(at_least)]
-        level, sd, lower, upper = (t.copy() for t in (cells.log2, cells.sd_log2, cells.lower, cells.upper))
-        clipped = cells.clipped.copy()
-        level[self.first_code :] = lower[self.first_code :] = at_least
+        log2, sd, lower, upper = (t.copy() for t in (tables.log2, tables.sd_log2, tables.lower, tables.upper))
+        clipped = tables.clipped.copy()
+        log2[self.first_code :] = lower[self.first_code :] = at_least
         upper[self.first_code :], clipped[self.first_code :] = np.inf, True
         sd[self.first_code :] = CLIPPED_SD_LOG2 * CLIPPED_STEP ** min(stops_from_last, MOST_STEPS)
-        return BracketTables(level, sd, lower, upper, clipped)
+        return BracketTables(log2, sd, lower, upper, clipped)
 
 
 def parse_ceiling(text: str, called: str) -> CeilingOption:
@@ -190,15 +190,15 @@ def end_stops(evs: Sequence[float], ceilings: Sequence[Ceiling | None]) -> list[
     ]
 
 
-def tables(
-    cells: Sequence[BracketTables], evs: Sequence[float], ceilings: Sequence[Ceiling | None]
+def tables_with_ceilings(
+    tables: Sequence[BracketTables], evs: Sequence[float], ceilings: Sequence[Ceiling | None]
 ) -> list[BracketTables]:
     """Return the tables of a stack's exposures with their ceilings in them."""
     ends = end_stops(evs, ceilings)
     last = max(end for end in ends if np.isfinite(end))
     return [
         table if ceiling is None else ceiling.in_table_of(len(table.log2)).applied(table, ev, last - end)
-        for table, ceiling, ev, end in zip(cells, ceilings, evs, ends, strict=True)
+        for table, ceiling, ev, end in zip(tables, ceilings, evs, ends, strict=True)
     ]
 
 
@@ -248,9 +248,9 @@ def _clipped_at(codes: NDArray[Any], linear: Light, ends: Components) -> tuple[N
 
 def _first_code_of(code: NDArray[Any], encoding: str, linear: float) -> Ceiling:
     """Return the ceiling of codes at this light."""
-    cells = bracket_tables(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,))
-    light, highest = log2_decode(cells.log2), len(cells.log2) - 1
+    tables = bracket_tables(encoding, 8 if code.dtype == np.uint8 else 16, 0.0, evs=(0.0,))
+    light, highest = log2_decode(tables.log2), len(tables.log2) - 1
     linear = min(linear, float(light[-1]))
     first = min(int(np.searchsorted(light, linear * (1 - HAIR))), highest)
     reached = linear < light[-1] and bool((code >= first).any())
-    return Ceiling((linear, linear, linear), first, len(cells.log2), reached)
+    return Ceiling((linear, linear, linear), first, len(tables.log2), reached)

@@ -95,39 +95,39 @@ def find_faults(pictures: Sequence[SmallPicture], evs: Sequence[float] | None) -
 
 
 def disagreement(
-    codes: Sequence[NDArray[Any]], cells: Sequence[BracketTables], linear: NDArray[np.float32]
+    codes: Sequence[NDArray[Any]], tables: Sequence[BracketTables], linear: NDArray[np.float32]
 ) -> float:
     """Return how much of what an exposure shows well the merged light contradicts, of the exposure that agrees least.
 
     Parameters
     ----------
-    codes, cells
+    codes, tables
         The exposures ``(H, W, 3)``, as they were merged, and their tables.
     linear
         The light at EV 0 that came of them, of the same size.
     """
     step = _step_to_look(linear.shape)
-    level = log2_encode(np.ascontiguousarray(linear[::step, ::step]))
+    log2 = log2_encode(np.ascontiguousarray(linear[::step, ::step]))
     most = 0.0
-    for code, cell in zip(codes, cells, strict=True):
+    for code, table in zip(codes, tables, strict=True):
         entries = code[::step, ::step]
-        well = ~cell.clipped & (cell.sd_log2 < MOST_SD_STOPS)
+        well = ~table.clipped & (table.sd_log2 < MOST_SD_STOPS)
         shown = well[entries]
         if shown.mean() > LEAST_SHOWN_SHARE:
-            off = np.abs(cell.log2[entries] - level) > CONTRADICTED_STOPS
+            off = np.abs(table.log2[entries] - log2) > CONTRADICTED_STOPS
             most = max(most, float((off & shown).sum() / shown.sum()))
     return most
 
 
-def beyond_share(codes: Sequence[NDArray[Any]], cells: Sequence[BracketTables]) -> float:
+def beyond_share(codes: Sequence[NDArray[Any]], tables: Sequence[BracketTables]) -> float:
     """Return the share of pixels of which a component is clipped in every exposure: only "at least" is known of it.
 
     Parameters as of `disagreement`. What is black in the brightest exposure is known: it is dark.
     """
     step = _step_to_look(codes[0].shape)
     beyond = np.ones(codes[0][::step, ::step].shape, bool)
-    for code, cell in zip(codes, cells, strict=True):
-        beyond &= np.isinf(cell.upper)[code[::step, ::step]]
+    for code, table in zip(codes, tables, strict=True):
+        beyond &= np.isinf(table.upper)[code[::step, ::step]]
     return float(beyond.any(axis=-1).mean())
 
 

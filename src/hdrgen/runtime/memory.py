@@ -7,7 +7,8 @@ KEPT_BYTES = (1 << 31) - 1
 """Free memory at the end of the heap from which it goes back to the system: the largest number that glibc takes."""
 
 LARGEST_KEPT_BYTES = (1 << 30, 1 << 25)
-"""Of one array; larger ones come from the system and go back to it as always. The second is the most that glibc before
+"""Largest array, in bytes, that is taken from the heap; larger ones come from the system and go back to it as always. The
+second is the most that glibc before
 2.35 takes."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h

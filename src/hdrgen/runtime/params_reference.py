@@ -89,20 +89,20 @@ def _kind(field: Mapping[str, Any]) -> str:
         return str(field["const"])
     match field:
         case {"prefixItems": several}:
-            said = f"[{', '.join(map(_kind, several))}]"
+            kind = f"[{', '.join(map(_kind, several))}]"
         case {"items": one}:
-            said = f"list of {_kind(one)}"
+            kind = f"list of {_kind(one)}"
         case {"type": "object", "additionalProperties": {} as one}:
-            said = f"{_kind(one)} for each name"
+            kind = f"{_kind(one)} for each name"
         case {"type": "object"}:
-            said = "anything by name"
+            kind = "anything by name"
         case {"type": "string"}:
-            said = field.get("format", "text")
+            kind = field.get("format", "text")
         case {"type": plain}:
-            said = " ".join([plain, *_bounds(field)])
+            kind = " ".join([plain, *_bounds(field)])
         case _:
-            said = "section"
-    return str(said)
+            kind = "section"
+    return str(kind)
 
 
 def _bounds(field: Mapping[str, Any]) -> list[str]:

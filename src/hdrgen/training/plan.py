@@ -60,7 +60,7 @@ class Transformer:
     model: ModelMixin
     family: Family
     side: int
-    """Of a picture, in pixels."""
+    """Side of a picture, in pixels."""
     picture_tokens: int
     prompt_tokens: int
 
@@ -73,7 +73,7 @@ class TrainingPlan:
     parameters: int
     learning: int
     memory: dict[str, int]
-    """By part, activations as the workload computes them."""
+    """Bytes by part, activations as the workload computes them."""
     activations: dict[str, int]
     """Without and with gradient checkpointing."""
     available: int
@@ -81,7 +81,7 @@ class TrainingPlan:
     flop_per_second: float
     workload: Workload
     tokens: tuple[int, int]
-    """Of a picture and of a prompt."""
+    """Tokens of a picture and of a prompt."""
     side: int
 
     @property

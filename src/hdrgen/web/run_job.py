@@ -153,7 +153,7 @@ def _in_names(text: str, record: Record, folder: Path) -> str:
 
 
 def _write_plain(source: Path, target: Path, encoding: str, ev: float) -> None:
-    """Write a picture of codes as it is, without any model: each code the middle of its cell, light at EV 0."""
+    """Write a picture of codes as it is, without any model: each code the middle of its interval, light at EV 0."""
     picture = read_code(source)
     key = encoding if encoding in CODE_ENCODINGS else None  # another is what the picture itself says
     curve = encoding_of([source], [picture], key).encoding

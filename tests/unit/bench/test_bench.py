@@ -75,8 +75,8 @@ def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path)
 
 def test_convert_beside_openexr_alone(tmp_path):
     """A real measurement, small: ours first, the peers by how many times of ours they take."""
-    found = list(measure(["convert"], [(48, 32)], 1, CEILINGS, tmp_path))
-    timings = [one for one in found if isinstance(one, Timing)]
+    measured = list(measure(["convert"], [(48, 32)], 1, CEILINGS, tmp_path))
+    timings = [one for one in measured if isinstance(one, Timing)]
     ours, openexr = timings[:2]
     assert (ours.by, ours.of_ours, ours.matrix_share) == ("hdrgen", 1.0, None)
     assert openexr.by == "OpenEXR read + write"
@@ -86,7 +86,7 @@ def test_convert_beside_openexr_alone(tmp_path):
     assert ours.peak_mib > 20
     # What is not installed is said, not left out in silence.
     named = {timing.by for timing in timings[1:]} | {
-        note.why.split(" needs")[0] for note in found if isinstance(note, Missing)
+        note.why.split(" needs")[0] for note in measured if isinstance(note, Missing)
     }
     assert named == set(OPERATIONS["convert"].peers)
 
@@ -97,11 +97,11 @@ def test_peers_convert_what_hdrgen_converts(name, tmp_path):
         pytest.importorskip(module, reason=f"{module} comes with pip install 'hdrgen[bench]'")
     OPERATIONS["convert"].write_pictures(scene(48, 32), tmp_path)
     PEERS[name].work(tmp_path)
-    source, made = (read_exr(tmp_path / f"{n}.exr").rgb.astype(np.float32) for n in ("in", "out"))
+    source, output = (read_exr(tmp_path / f"{n}.exr").rgb.astype(np.float32) for n in ("in", "out"))
     if name == "OpenEXR read + write":
-        np.testing.assert_array_equal(made, source)
+        np.testing.assert_array_equal(output, source)
         return
-    np.testing.assert_allclose(made, convert(source, "aces2065-1", "acescg"), rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(output, convert(source, "aces2065-1", "acescg"), rtol=2e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["fuse", "expand", "merge"])
@@ -140,9 +140,14 @@ def test_a_model_in_memory_is_called_again_in_one_process_after_a_first_call(tmp
         if isinstance(one, Timing)
     }
     assert [by for by in timings if by.endswith("in memory")][:1] == ["torch in memory"]
-    found = timings["torch in memory"]
-    assert (found.runs, found.median_s, found.fastest_s, found.slowest_s) == (3, 2.0, 1.0, 3.0)
-    assert (found.first_call_s, found.cpu_s, found.of_ours) == (5.0, 4.0, 0.5)
+    in_memory = timings["torch in memory"]
+    assert (in_memory.runs, in_memory.median_s, in_memory.fastest_s, in_memory.slowest_s) == (
+        3,
+        2.0,
+        1.0,
+        3.0,
+    )
+    assert (in_memory.first_call_s, in_memory.cpu_s, in_memory.of_ours) == (5.0, 4.0, 0.5)
 
 
 def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
@@ -156,14 +161,14 @@ def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench, "why_absent", lambda backend: "of a reason" if backend != "onnx" else None)
     started = []
-    found = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append, worker))
-    assert [str(one) for one in found if isinstance(one, Missing)] == [
+    measured = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append, worker))
+    assert [str(one) for one in measured if isinstance(one, Missing)] == [
         "fuse: tensorrt is absent, because of a reason",
         "fuse by torch, 48x32: out of disk",
         "fuse by torch in memory, 48x32: out of disk",
     ]
-    assert [one.failed for one in found if isinstance(one, Missing)] == [False, True, True]
-    ours = {one.by: one.of_ours for one in found if isinstance(one, Timing)}
+    assert [one.failed for one in measured if isinstance(one, Missing)] == [False, True, True]
+    ours = {one.by: one.of_ours for one in measured if isinstance(one, Timing)}
     assert ours == {"onnx": 1.0, "onnx in memory": 1.0, "OpenCV Mertens": 1.0}
     assert started[0] == "fuse by torch, 48x32"
     failing.add("onnx")
@@ -193,11 +198,11 @@ input()
 
 
 def test_the_peak_is_what_was_seen_while_the_block_ran():
-    seen = iter([3, 7, 5])
+    resident_mib = iter([3, 7, 5])
     last = threading.Event()
 
     def resident():
-        value = next(seen, None)
+        value = next(resident_mib, None)
         if value is None:
             last.set()
         return value or 0
@@ -221,10 +226,10 @@ def test_without_models_the_generate_step_is_missing_and_one_that_fails_has_fail
 
 
 def test_a_generate_step_is_the_difference_of_two_lengths(tmp_path, monkeypatch):
-    said = json.dumps({"files": [{"width": 64, "height": 48}]})
+    stdout = json.dumps({"files": [{"width": 64, "height": 48}]})
 
     def worker(_kind, _modules, arguments):
-        return Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, said)
+        return Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, stdout)
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
     (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path, worker=worker)
@@ -239,7 +244,7 @@ def timing(operation, by, seconds, side=1):
 
 
 def test_the_fastest_backend_is_that_on_the_largest_pictures():
-    found = fastest_backends(
+    fastest = fastest_backends(
         [
             timing("fuse", "torch", 2.0, 20),
             timing("fuse", "onnx", 1.5, 20),
@@ -251,35 +256,35 @@ def test_the_fastest_backend_is_that_on_the_largest_pictures():
             timing("convert", "hdrgen", 1.0),
         ]
     )
-    assert found == {"tone_fusion": Fastest("onnx", 400)}  # of expand only one was measured
+    assert fastest == {"tone_fusion": Fastest("onnx", 400)}  # of expand only one was measured
 
 
 @pytest.fixture
 def measuring(cli, tmp_path, monkeypatch):
     """Run the command with these findings: its answer, and the file that it wrote."""
 
-    def call(*found):
+    def call(*outcomes):
         def measured(*_arguments):
-            for one in found:
+            for one in outcomes:
                 if isinstance(one, BaseException):
                     raise one
                 yield one
 
         monkeypatch.setattr("hdrgen.bench.ceilings.measure_ceilings", lambda _: CEILINGS)
         monkeypatch.setattr(bench, "measure", measured)
-        said = cli("bench", "convert", "-o", tmp_path / "bench.json")
-        return said, json.loads((tmp_path / "bench.json").read_text())
+        result = cli("bench", "convert", "-o", tmp_path / "bench.json")
+        return result, json.loads((tmp_path / "bench.json").read_text())
 
     return call
 
 
 def test_the_command_writes_one_json(measuring):
-    said, written = measuring(
+    result, written = measuring(
         timing("convert", "hdrgen", 0.5), Missing("convert", "x is not installed", failed=False)
     )
-    assert said.code == 0
-    assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["convert", "hdrgen"]
-    assert "note: convert: x is not installed" in said.err
+    assert result.code == 0
+    assert [line.split()[0] for line in result.out.splitlines()[1:]] == ["convert", "hdrgen"]
+    assert "note: convert: x is not installed" in result.err
     assert written["ceilings"]["matrix_flops"] == 1e11
     assert [row["median_s"] for row in written["timings"]] == [0.5]
     assert written["absent"] == ["convert: x is not installed"]
@@ -287,12 +292,12 @@ def test_the_command_writes_one_json(measuring):
 
 
 def test_what_failed_is_the_exit_code_and_in_the_json(measuring):
-    said, written = measuring(
+    result, written = measuring(
         Missing("convert by hdrgen, 1x1", "no disk", failed=True), timing("convert", "OpenImageIO", 0.5)
     )
-    assert said.code == 1
-    assert "failed: convert by hdrgen, 1x1: no disk" in said.err
-    assert "OpenImageIO" in said.out
+    assert result.code == 1
+    assert "failed: convert by hdrgen, 1x1: no disk" in result.err
+    assert "OpenImageIO" in result.out
     assert written["failed"] == ["convert by hdrgen, 1x1: no disk"]
 
 
@@ -300,19 +305,19 @@ def test_what_failed_is_the_exit_code_and_in_the_json(measuring):
     ("end", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 2)]
 )
 def test_what_was_measured_is_shown_and_written_whatever_ends_it(measuring, end, code):
-    said, written = measuring(timing("convert", "hdrgen", 0.5), end)
-    assert said.code == code
-    assert "hdrgen" in said.out.splitlines()[-1]
+    result, written = measuring(timing("convert", "hdrgen", 0.5), end)
+    assert result.code == code
+    assert "hdrgen" in result.out.splitlines()[-1]
     assert [row["by"] for row in written["timings"]] == ["hdrgen"]
 
 
 def test_a_size_that_is_none_is_one_line(cli):
-    said = cli("bench", "--sizes", "big")
-    assert said.code == 2
-    assert "must be width x height" in said.err
+    result = cli("bench", "--sizes", "big")
+    assert result.code == 2
+    assert "must be width x height" in result.err
 
 
 def test_an_operation_that_is_none_is_one_line(cli):
-    said = cli("bench", "fly")
-    assert said.code == 2
-    assert "'fly' is nothing that is measured; known are fuse," in said.err
+    result = cli("bench", "fly")
+    assert result.code == 2
+    assert "'fly' is nothing that is measured; known are fuse," in result.err

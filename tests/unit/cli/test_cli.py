@@ -59,7 +59,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def closed_form(monkeypatch):
-    """Fuse without a network, by the intersection of the codes' cells. Nobody waits for torch."""
+    """Fuse without a network, by the intersection of the codes' intervals. Nobody waits for torch."""
     table = tone_map_tables(Reinhard(), Log()).intersection
 
     def load_network(model, weights, _backend):

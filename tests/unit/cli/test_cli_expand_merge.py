@@ -36,8 +36,8 @@ def stand_ins(monkeypatch):
         def expand(self, code8, **_):
             return (code8 / np.float32(255)).astype(np.float32)
 
-        def merge(self, codes, cells, _evs, *, reference, **_):
-            linear = 2.0 ** cells[reference].log2[codes[reference]] - 0.01
+        def merge(self, codes, tables, _evs, *, reference, **_):
+            linear = 2.0 ** tables[reference].log2[codes[reference]] - 0.01
             return SimpleNamespace(linear=linear, confidence=np.ones(linear.shape[:2], np.float32))
 
     def load(_model, weights, _backend):

@@ -121,7 +121,7 @@ def test_expander_takes_the_steps_out_and_keeps_what_is_clipped(nodes, pictures)
     ).args
     assert len(np.unique(codes[0])) > 10 * len(np.unique(pictures[0]))
     assert np.array_equal(quantise8(codes.numpy()), quantise8(pictures[:2].numpy())), (
-        "clean codes stay in their cells"
+        "clean codes stay in their intervals"
     )
     assert (codes[1][pictures[1] == 1] == 1).all()
     assert (pictures[1] == 1).any()

@@ -40,7 +40,7 @@ def crops_of(kinds):
     ]
 
 
-def judged(colours, tmp_path):
+def evaluated(colours, tmp_path):
     crops, code8 = crops_of(["red", "red", "blue", "blue"]), pictures_of([RED, RED, BLUE, BLUE])
     return evaluate_prompts(
         Painter(colours), crops, code8, PromptSamples(seeds=(1, 2)), tmp_path / "sheet.png"
@@ -48,14 +48,14 @@ def judged(colours, tmp_path):
 
 
 def test_a_model_that_listens_scores_1_and_one_that_ignores_the_prompt_scores_chance(tmp_path):
-    listens = judged({"red": RED, "blue": BLUE}, tmp_path)
+    listens = evaluated({"red": RED, "blue": BLUE}, tmp_path)
     assert listens == {
         "prompt_accuracy": 1.0,
         "classifier_accuracy": 1.0,
         "chance": 0.5,
         "seed_spread_code": 0.0,
     }
-    assert judged({"red": RED, "blue": RED}, tmp_path)["prompt_accuracy"] == 0.5
+    assert evaluated({"red": RED, "blue": RED}, tmp_path)["prompt_accuracy"] == 0.5
 
 
 def test_frames_that_do_not_say_what_they_show_are_not_judged(tmp_path):

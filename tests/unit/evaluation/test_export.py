@@ -110,9 +110,9 @@ def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
     exported = backends.load_network("exposure_fusion", path, "onnx")
     monkeypatch.setattr(backends.ExportedMerger, "TILE", (64, 64))
     codes = pictures(len(evs))
-    cells = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
-    answers = [m.merge(codes, cells, evs, reference=1).linear for m in (exported, eager)]
-    np.testing.assert_allclose(*answers, rtol=1e-4, atol=1e-6)
+    tables = [bracket_tables("logc4_awg4", 8, ev, evs=evs) for ev in evs]
+    merged = [m.merge(codes, tables, evs, reference=1).linear for m in (exported, eager)]
+    np.testing.assert_allclose(*merged, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ def test_each_trained_model_is_held_against_itself_on_pictures_as_it_takes_them(
             return model.graph.module(*map(torch.from_numpy, inputs.values())).numpy()
 
     small = Export(sizes=((33, 17), (16, 16)))
-    found = parity(model, eager, [scene()], small)
-    assert found == {"33x17": 0, "16x16": 0}
+    errors = parity(model, eager, [scene()], small)
+    assert errors == {"33x17": 0, "16x16": 0}
     for shapes in given:
         for signal, shape in zip(model.graph.contract.inputs.values(), shapes.values(), strict=True):
             fixed = [n if isinstance(axis, str) else axis for axis, n in zip(signal.axes, shape, strict=True)]
@@ -161,21 +161,21 @@ def test_a_decoder_is_itself_at_every_size_and_says_what_it_gives(tmp_path):
     model = Exportable(hdr_vae_graph(published()), "0123456789ab", latents)
     small = Export(sizes=((1, 1), (3, 2), (9, 7)))
     figures = export_models([model], [scene()], small, tmp_path)
-    found = figures["models"]["hdr_vae_decoder"]["onnx"]
-    assert 0 <= found["relative_error"] <= 1e-4
+    decoder = figures["models"]["hdr_vae_decoder"]["onnx"]
+    assert 0 <= decoder["relative_error"] <= 1e-4
     by_size = figures["relative_error"]["onnx"]["hdr_vae_decoder"]
     assert list(by_size) == ["1x1", "3x2", "9x7"]
-    assert max(by_size.values()) == found["relative_error"]
-    assert decisive_export(figures) == {"hdr_vae_decoder": {"error_ppm": 1e6 * found["relative_error"]}}
+    assert max(by_size.values()) == decoder["relative_error"]
+    assert decisive_export(figures) == {"hdr_vae_decoder": {"error_ppm": 1e6 * decoder["relative_error"]}}
 
     onnx = pytest.importorskip("onnx")
-    said = {p.key: p.value for p in onnx.load(tmp_path / "hdr_vae_decoder.onnx").metadata_props}
-    assert said["hdrgen.weights"] == "0123456789ab"
-    light = json.loads(said["hdrgen.output.linear_awg4"])
+    metadata = {p.key: p.value for p in onnx.load(tmp_path / "hdr_vae_decoder.onnx").metadata_props}
+    assert metadata["hdrgen.weights"] == "0123456789ab"
+    light = json.loads(metadata["hdrgen.output.linear_awg4"])
     assert light["primaries"] == "ARRI Wide Gamut 4"
     assert light["encoding"].startswith("scene-linear")
     assert light["axes"] == [1, 3, "height", "width"]
-    assert json.loads(said["hdrgen.input.latents"])["axes"] == [1, 4, "rows", "columns"]
+    assert json.loads(metadata["hdrgen.input.latents"])["axes"] == [1, 4, "rows", "columns"]
 
 
 def test_the_same_weights_make_the_same_bytes_without_a_path_in_them(tmp_path):
@@ -208,10 +208,10 @@ def test_what_is_not_installed_is_named():
 def test_tone_fusion_parity_counts_noisy_pairs_too(weights):
     fuser = load_tone_fuser(weights / "tone_fusion")
     rng = np.random.default_rng(0)
-    made = []
+    noise = []
 
     def inputs(linear, noise_codes, _):
-        made.append(noise_codes)
+        noise.append(noise_codes)
         codes = rng.integers(0, 256, (2, 1, *linear.shape), dtype=np.uint8)
         return tuple(map(torch.from_numpy, codes))
 
@@ -220,9 +220,9 @@ def test_tone_fusion_parity_counts_noisy_pairs_too(weights):
     file = backends.exported(
         graph, backends.load_network("tone_fusion", weights / "tone_fusion", "torch").digest
     )
-    found = max(parity(model, OnnxGraph(file), [scene()], SETTINGS).values())
-    assert found <= 1e-4
-    assert made == [0, 3, 0, 3, 0]
+    largest_error = max(parity(model, OnnxGraph(file), [scene()], SETTINGS).values())
+    assert largest_error <= 1e-4
+    assert noise == [0, 3, 0, 3, 0]
 
 
 def test_a_contract_is_text_in_order():

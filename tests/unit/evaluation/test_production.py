@@ -85,12 +85,12 @@ def validated(tmp_path_factory):
 
 
 def test_every_kind_is_there_for_every_frame(validated):
-    folder, found = validated
-    assert [one.kind for one in found] == [*(FOOTAGE, *RECONSTRUCTED) * 7, *np.repeat(ROUTES, 2)]
-    assert all(one.path.is_file() for one in found)
+    folder, pictures = validated
+    assert [one.kind for one in pictures] == [*(FOOTAGE, *RECONSTRUCTED) * 7, *np.repeat(ROUTES, 2)]
+    assert all(one.path.is_file() for one in pictures)
     assert {path.name for path in (folder / "validate").iterdir()} == {FOOTAGE, *RECONSTRUCTED}
-    assert {one.source for one in found} == {"mine", "yours", GRADIENTS, GENERATED}
-    assert {name for one in found for name in one.figures} == set(FIGURES)
+    assert {one.source for one in pictures} == {"mine", "yours", GRADIENTS, GENERATED}
+    assert {name for one in pictures for name in one.figures} == set(FIGURES)
 
 
 def test_footage_is_itself_and_plain_8_bits_lose_the_sun_and_ours_keep_it(validated):
@@ -110,19 +110,19 @@ def test_footage_is_itself_and_plain_8_bits_lose_the_sun_and_ours_keep_it(valida
 
 
 def test_each_source_has_its_own_frames_and_gradients_stand_without_the_routes(validated):
-    found = summary(validated[1])
-    assert list(found) == [GRADIENTS, "mine", "yours"]
+    figures = summary(validated[1])
+    assert list(figures) == [GRADIENTS, "mine", "yours"]
     for source, kinds, frames in (
         ("mine", KINDS, 3),
         ("yours", KINDS, 2),
         (GRADIENTS, KINDS[: -len(ROUTES)], 2),
     ):
-        assert list(found[source]) == list(kinds)
-        assert found[source][FOOTAGE]["comb"]["count"] == frames
+        assert list(figures[source]) == list(kinds)
+        assert figures[source][FOOTAGE]["comb"]["count"] == frames
         verdicts = all_verdicts(validated[1]).filter(pl.col("source") == source)
         inputs = dict(verdicts.select("kind", "input").iter_rows())
         assert inputs == {kind: INPUT_OF[kind] for kind in kinds if kind in INPUT_OF}
-    assert set(found[GRADIENTS][FOOTAGE]) <= set(OF_GRADIENTS)
+    assert set(figures[GRADIENTS][FOOTAGE]) <= set(OF_GRADIENTS)
 
 
 def test_gradients_show_the_steps_that_grain_hides(validated):
@@ -165,10 +165,10 @@ def test_a_kind_is_held_against_its_own_8_bit_input_and_not_against_srgb():
         *of_kind(LOGC4_8BIT, {"comb": FRAMES * 0.01 + 0.9}),
         *of_kind("expand", {"comb": FRAMES * 0.01 + 0.2}),
     ]
-    (found,) = all_verdicts(pictures).to_dicts()
-    assert (found["kind"], found["input"], found["figure"]) == ("expand", LOGC4_8BIT, "comb")
-    assert found["way_to_footage"] == pytest.approx(0.7 / 0.9)
-    assert found["verdict"] == "between"
+    (row,) = all_verdicts(pictures).to_dicts()
+    assert (row["kind"], row["input"], row["figure"]) == ("expand", LOGC4_8BIT, "comb")
+    assert row["way_to_footage"] == pytest.approx(0.7 / 0.9)
+    assert row["verdict"] == "between"
 
 
 def test_better_than_footage_does_not_fall_short():
@@ -190,9 +190,9 @@ def test_ratios_are_as_bad_above_one_as_below():
         *of_kind(REINHARD_8BIT, {"source_energy_ratio": ones * 0.5}),
         *of_kind("fuse", {"source_energy_ratio": ones * 4}),
     ]
-    (found,) = verdicts(pictures, "fuse")
-    assert found["way_to_footage"] == pytest.approx(-1)
-    assert (found["figure"], found["verdict"]) == ("source_energy_ratio", "falls_short")
+    (row,) = verdicts(pictures, "fuse")
+    assert row["way_to_footage"] == pytest.approx(-1)
+    assert (row["figure"], row["verdict"]) == ("source_energy_ratio", "falls_short")
 
 
 def test_differences_that_nobody_sees_are_no_verdict():
@@ -203,8 +203,8 @@ def test_differences_that_nobody_sees_are_no_verdict():
         *of_kind(REINHARD_8BIT, {"source_energy_ratio": ones + small}),
         *of_kind("fuse", {"source_energy_ratio": ones + 2 * small}),
     ]
-    (found,) = verdicts(pictures, "fuse")
-    assert (found["verdict"], found["way_to_footage"]) == ("open", None)
+    (row,) = verdicts(pictures, "fuse")
+    assert (row["verdict"], row["way_to_footage"]) == ("open", None)
     pictures += of_kind(LOGC4_8BIT, {"source_energy_ratio": ones * 0.5})
     pictures += of_kind("merge", {"source_energy_ratio": ones + small})
     assert [row["verdict"] for row in verdicts(pictures, "merge")] == ["as_footage"]
@@ -221,8 +221,8 @@ def test_generated_pictures_are_judged_by_what_codes_left_and_not_by_what_they_s
         {"comb": FRAMES + 9, "clipped_fraction_-4": FRAMES + 9},
     )
     pictures = [*of_kind(FOOTAGE, good), *of_kind(LOGC4_8BIT, bad), *of_kind("brackets", bad, GENERATED)]
-    (found,) = verdicts(pictures, "brackets")
-    assert (found["figure"], found["verdict"]) == ("comb", "falls_short")
+    (row,) = verdicts(pictures, "brackets")
+    assert (row["figure"], row["verdict"]) == ("comb", "falls_short")
 
 
 def test_tables_have_a_column_for_each_kind(validated, tmp_path):
@@ -257,8 +257,8 @@ def test_nothing_to_list_makes_empty_tables(tmp_path):
     row = {"source": "mine", "frame": "f", "file": "0.exr", "split": "test", "quarantine_reason": None}
     write_index(tmp_path / "i", pl.DataFrame([row], schema_overrides={"quarantine_reason": pl.String}))
     settings = ValidateSettings(gradients=0)
-    found = validate_all(tmp_path / "s", tmp_path / "i", None, tmp_path / "v", settings, Models())
-    written = plots(found) | tables(found)
+    pictures = validate_all(tmp_path / "s", tmp_path / "i", None, tmp_path / "v", settings, Models())
+    written = plots(pictures) | tables(pictures)
     for name in ("source_energy_ratio_by_place", "light_sources", "gradients_banded_share_by_exposure"):
         assert written[name].is_empty(), name
     assert tuple(written["light_sources"].columns) == PLACE

@@ -8,7 +8,7 @@ from hdrgen.evaluation.scene_classifier import (
     SceneClassifier,
     confusion,
     held_out_kinds,
-    shown,
+    srgb_display_code8,
 )
 
 RECIPE = ClassifierRecipe(steps=60, batch=24, folds=2)
@@ -53,7 +53,7 @@ def test_exposure_does_not_decide_the_kind():
     known = pictures()
     classifier = SceneClassifier.learned(known, RECIPE)
     for stops in (-1, 0, 1):
-        assert np.mean(classifier(shown(known.linear_awg4, stops)) == known.kinds) > 0.95
+        assert np.mean(classifier(srgb_display_code8(known.linear_awg4, stops)) == known.kinds) > 0.95
 
 
 def test_it_is_the_same_each_time_whatever_the_size_of_the_batch_and_leaves_torchs_generator_alone():
@@ -62,7 +62,7 @@ def test_it_is_the_same_each_time_whatever_the_size_of_the_batch_and_leaves_torc
     before = torch.get_rng_state()
     first, second = (SceneClassifier.learned(known, RECIPE) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
-    codes = shown(pictures(seed=2).linear_awg4)
+    codes = srgb_display_code8(pictures(seed=2).linear_awg4)
     assert list(first(codes)) == list(second(codes))
     assert [first(one[None])[0] for one in codes] == list(first(codes))
 
@@ -70,17 +70,17 @@ def test_it_is_the_same_each_time_whatever_the_size_of_the_batch_and_leaves_torc
 def test_a_monitor_shows_grey_as_grey_and_nan_as_black():
     light = np.full((1, 4, 4, 3), 0.18, np.float32)
     light[0, 0, 0, 0] = np.nan
-    codes = shown(light)
+    codes = srgb_display_code8(light)
     assert codes.dtype == np.uint8
     assert np.ptp(codes[0, 1, 1].astype(int)) <= 2
     assert codes[0, 0, 0, 0] < codes[0, 1, 1, 0]
-    assert shown(light, 1.0)[0, 1, 1, 1] > codes[0, 1, 1, 1]
+    assert srgb_display_code8(light, 1.0)[0, 1, 1, 1] > codes[0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("folds", [2, 3])
 def test_every_fold_reports_and_every_picture_gets_an_answer(folds):
-    known, seen = pictures(frames_per_kind=3, crops=1), []
+    known, progress = pictures(frames_per_kind=3, crops=1), []
     recipe = RECIPE.model_copy(update={"folds": folds, "steps": 2})
-    taken_for = held_out_kinds(known, recipe, lambda done, total: seen.append((done, total)))
-    assert seen == [(n + 1, folds) for n in range(folds)]
+    taken_for = held_out_kinds(known, recipe, lambda done, total: progress.append((done, total)))
+    assert progress == [(n + 1, folds) for n in range(folds)]
     assert set(taken_for) <= set(COLOURS)

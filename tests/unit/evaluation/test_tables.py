@@ -50,26 +50,26 @@ def margins(models):
 
 
 def test_a_margin_is_over_the_best_closed_form_that_is_there():
-    judged = [figures("low", 30.0), figures("high", 40.0), figures("net", 43.0)]
-    judged += [figures("low", 20.0, frame="g"), figures("high", 36.0, frame="g")]
-    judged += [figures("net", 41.0, frame="g")]
-    judged += [figures("low", 25.0, "noisy"), figures("net", 24.0, "noisy")]
-    found = summary(judged, ("low", "high", "never_run"), ("psnr", "psnr_moving"))["a"]
-    assert margins(found["clean"]) == {("net", "psnr_margin"): pytest.approx(42 - 38)}
-    assert margins(found["noisy"]) == {("net", "psnr_margin"): pytest.approx(-1)}
-    assert found["clean"]["low"]["psnr"]["mean"] == 25
-    assert found["clean"]["low"]["psnr"]["count"] == 2
-    assert set(found["clean"]) == {"low", "high", "net"}
+    rows = [figures("low", 30.0), figures("high", 40.0), figures("net", 43.0)]
+    rows += [figures("low", 20.0, frame="g"), figures("high", 36.0, frame="g")]
+    rows += [figures("net", 41.0, frame="g")]
+    rows += [figures("low", 25.0, "noisy"), figures("net", 24.0, "noisy")]
+    figures_of = summary(rows, ("low", "high", "never_run"), ("psnr", "psnr_moving"))["a"]
+    assert margins(figures_of["clean"]) == {("net", "psnr_margin"): pytest.approx(42 - 38)}
+    assert margins(figures_of["noisy"]) == {("net", "psnr_margin"): pytest.approx(-1)}
+    assert figures_of["clean"]["low"]["psnr"]["mean"] == 25
+    assert figures_of["clean"]["low"]["psnr"]["count"] == 2
+    assert set(figures_of["clean"]) == {"low", "high", "net"}
 
 
 def test_sources_stand_apart():
-    judged = [
+    rows = [
         figures(m, v, source=s) for s, m, v in [("a", "base", 1.0), ("b", "base", 9.0), ("b", "net", 9.5)]
     ]
-    found = summary(judged, ("base",), ("psnr",))
-    assert list(found) == ["a", "b"]
-    assert margins(found["b"]["clean"]) == {("net", "psnr_margin"): 0.5}
-    assert margins(found["a"]["clean"]) == {}
+    figures_of = summary(rows, ("base",), ("psnr",))
+    assert list(figures_of) == ["a", "b"]
+    assert margins(figures_of["b"]["clean"]) == {("net", "psnr_margin"): 0.5}
+    assert margins(figures_of["a"]["clean"]) == {}
 
 
 def test_without_any_closed_form_there_is_no_margin():
@@ -82,21 +82,21 @@ def test_what_decides_has_the_same_names_for_every_model():
         for kind in ("clean", "noisy")
         for model, psnr in (("base", 40.0), ("net", 42.0), ("released_net", 45.0))
     ]
-    found = decisive(summary(rows, ("base",), ("pu21_psnr",)), "net", "released_net")
+    figures_of = decisive(summary(rows, ("base",), ("pu21_psnr",)), "net", "released_net")
     expected = {"pu21_psnr": 42.0, "margin": 2.0, "peak_ratio": 0.9, "released_margin": 5.0}
-    assert found == {"a": {"clean": expected, "noisy": expected}}
+    assert figures_of == {"a": {"clean": expected, "noisy": expected}}
     without = decisive(summary(rows, (), ("pu21_psnr",)), "net", "never_released")
     assert without["a"]["clean"] == {"pu21_psnr": 42.0, "peak_ratio": 0.9}
 
 
 def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model():
-    judged = [
+    rows = [
         figures(model, value, kind, frame=frame)
         for kind in ("clean", "noisy")
         for frame in ("f", "g")
         for model, value in (("base", 1.0 + (frame == "g")), ("net", 3.0 + (kind == "noisy")))
     ]
-    by_frame = table_by_frame(judged, "psnr")
+    by_frame = table_by_frame(rows, "psnr")
     assert by_frame.columns == ["kind", "frame", "base", "net"]
     assert by_frame.rows()[:2] == [("clean", "a/f", 1.0, 3.0), ("clean", "a/g", 2.0, 3.0)]
     assert by_frame.filter(pl.col("kind") == "noisy")["net"].to_list() == [4.0, 4.0]
@@ -107,7 +107,7 @@ def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model(
 
 def test_errors_by_band_are_means_over_the_frames_that_have_it():
     band = next(iter(LUMINANCE_BANDS))
-    judged = [
+    rows = [
         PictureFigures("a", frame, "clean", "net", figures)
         for frame, figures in [
             ("f", {f"stops_rmse_{band}": 0.2}),
@@ -115,7 +115,7 @@ def test_errors_by_band_are_means_over_the_frames_that_have_it():
             ("h", {}),
         ]
     ]
-    assert table_by_band(judged).rows() == [("clean", band, pytest.approx(0.3))]
+    assert table_by_band(rows).rows() == [("clean", band, pytest.approx(0.3))]
 
 
 def test_dequantised_8_bits_have_the_psnr_that_the_design_states():
@@ -146,27 +146,27 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
     torch.nn.init.constant_(net.unet.head.bias, 1)  # both outputs go up, as far as they may
     save_bit_depth(tmp_path / "w.safetensors", net)
     models = bit_depth.expanders({"net": tmp_path / "w.safetensors"}, bit_depth.EvaluateBitDepth())
-    seen = []
-    judged = bit_depth.judge_bit_depth(
-        tmp_path / "pairs", pairs, index, tmp_path, BIT_DEPTH, models, lambda *done: seen.append(done)
+    progress = []
+    rows = bit_depth.evaluate_bit_depth(
+        tmp_path / "pairs", pairs, index, tmp_path, BIT_DEPTH, models, lambda *done: progress.append(done)
     )
-    assert seen == [(1, 2), (2, 2)]
-    found = summary(judged, bit_depth.CLOSED_FORMS, bit_depth.MARGIN_METRICS)
-    assert set(found) == {"s", "gradients"}
-    for source in found.values():
+    assert progress == [(1, 2), (2, 2)]
+    figures_of = summary(rows, bit_depth.CLOSED_FORMS, bit_depth.MARGIN_METRICS)
+    assert set(figures_of) == {"s", "gradients"}
+    for source in figures_of.values():
         clean = source["clean"]
         assert clean["dequantised"]["same_code8_share"]["mean"] == 1
         assert clean["net"]["same_code8_share"]["mean"] == 1
         assert clean["dequantised"]["code_psnr"]["mean"] == pytest.approx(58.9, abs=1.5)
         assert source["generated"]["net"]["same_code8_share"]["mean"] < 1
         assert margins(clean).keys() == {("net", "code_psnr_margin"), ("net", "pu21_psnr_margin")}
-    gradients = found["gradients"]["clean"]
+    gradients = figures_of["gradients"]["clean"]
     assert (
         gradients["smooth_in_intervals"]["code_psnr"]["mean"] > gradients["dequantised"]["code_psnr"]["mean"]
     )
-    generated = found["s"]["generated"]
+    generated = figures_of["s"]["generated"]
     assert generated["bilateral"]["code_psnr"]["mean"] > generated["dequantised"]["code_psnr"]["mean"]
-    write_evaluation(tmp_path / "plots", found, decisive(found, "net"), bit_depth.plots(judged))
+    write_evaluation(tmp_path / "plots", figures_of, decisive(figures_of, "net"), bit_depth.plots(rows))
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(
         ["figures.tsv"]
         + [
@@ -175,8 +175,8 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
             for kind in ("clean", "generated")
         ]
     )
-    assert read_figures(tmp_path / "plots") == found
-    assert json.loads((tmp_path / "plots.json").read_text()).keys() == found.keys()
+    assert read_figures(tmp_path / "plots") == figures_of
+    assert json.loads((tmp_path / "plots.json").read_text()).keys() == figures_of.keys()
     table = pl.read_csv(tmp_path / "plots/code_psnr_by_frame_clean.tsv", separator="\t")
     assert table.columns == ["frame", *bit_depth.CLOSED_FORMS, "net"]
     assert len(table) == 2
@@ -188,7 +188,7 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
     torch.manual_seed(0)
     net = LuminanceStackProcessor(ExposureFusion(exposure_width=4, widths=(8, 8, 8, 8, 8), heads=2))
     save_exposure_fusion(tmp_path / "w.safetensors", net)
-    judged = exposure_fusion.judge_exposure_fusion(
+    rows = exposure_fusion.evaluate_exposure_fusion(
         tmp_path / "pairs",
         pairs,
         index,
@@ -197,25 +197,25 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
         {"net": tmp_path / "w.safetensors"},
         exposure_fusion.EvaluateExposureFusion(),
     )
-    found = summary(judged, exposure_fusion.CLOSED_FORMS, exposure_fusion.MARGIN_METRICS)["s"]
-    assert set(found) == {"clean", "generated", "motion"}
-    clean = found["clean"]
+    figures_of = summary(rows, exposure_fusion.CLOSED_FORMS, exposure_fusion.MARGIN_METRICS)["s"]
+    assert set(figures_of) == {"clean", "generated", "motion"}
+    clean = figures_of["clean"]
     assert set(clean) == {*exposure_fusion.CLOSED_FORMS, "net"}
     assert clean["net"]["pu21_psnr"]["mean"] > clean["interval_intersection"]["pu21_psnr"]["mean"] - 0.1
     assert clean["net"]["peak_ratio_500_to_1800"]["mean"] == pytest.approx(1, abs=0.1)
     assert "pu21_psnr_moving" not in clean["net"]
     metrics = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
-    assert margins(found["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
-    assert len(exposure_fusion.plots(judged)) == 6
+    assert margins(figures_of["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
+    assert len(exposure_fusion.plots(rows)) == 6
 
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):
-    seen = []
-    cells = exposure_fusion.bracket_tables
+    noise = []
+    bracket_tables = exposure_fusion.bracket_tables
 
     def spying(encoding, bits, ev, *, evs, noise_codes=3.0):
-        seen.append((bits, noise_codes))
-        return cells(encoding, bits, ev, evs=evs, noise_codes=noise_codes)
+        noise.append((bits, noise_codes))
+        return bracket_tables(encoding, bits, ev, evs=evs, noise_codes=noise_codes)
 
     monkeypatch.setattr(exposure_fusion, "bracket_tables", spying)
     settings = exposure_fusion.EvaluateExposureFusion(noise_codes=1.5)
@@ -224,16 +224,16 @@ def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):
     codes[3] = codes[3].astype(np.uint16) * 257
     occluded = tuple(np.zeros((16, 16), bool) for _ in codes)
     models["inverse_variance_aligned"](codes, exposure_fusion.Aligned(tuple(codes), occluded))
-    assert set(seen) == {(8, 1.5), (16, 1.5)}
+    assert set(noise) == {(8, 1.5), (16, 1.5)}
 
 
-@pytest.mark.parametrize("judge", [bit_depth.judge_bit_depth, exposure_fusion.judge_exposure_fusion])
-def test_without_test_frames_there_is_one_clear_line(tmp_path, judge):
+@pytest.mark.parametrize("evaluate", [bit_depth.evaluate_bit_depth, exposure_fusion.evaluate_exposure_fusion])
+def test_without_test_frames_there_is_one_clear_line(tmp_path, evaluate):
     index = pl.DataFrame({"split": ["train"], "file": ["train/a"], "source": ["s"], "frame": ["a"]})
     more = (
         {"settings": None, "weights": {}}
-        if judge is exposure_fusion.judge_exposure_fusion
+        if evaluate is exposure_fusion.evaluate_exposure_fusion
         else {"models": {}}
     )
     with pytest.raises(HdrgenError, match="no test frames to judge"):
-        judge(tmp_path, index, index, tmp_path, pairs=None, **more)
+        evaluate(tmp_path, index, index, tmp_path, pairs=None, **more)

@@ -5,14 +5,14 @@ import polars as pl
 import pytest
 
 from hdrgen.colour.tone_maps import quantise8
-from hdrgen.evaluation.scene_classifier import ClassifierRecipe, NamedPictures, shown
+from hdrgen.evaluation.scene_classifier import ClassifierRecipe, NamedPictures, srgb_display_code8
 from hdrgen.evaluation.text_to_exr import (
     EvaluateFlux,
     HeldOutRenders,
     RoutePicture,
-    asked_kinds,
+    evaluate_flux,
     held_out_renders,
-    judge_flux,
+    prompt_kinds,
     read_as_logc4,
     training_crops,
 )
@@ -63,7 +63,7 @@ class Perfect:
         for prompt, seed in zip(prompts, seeds, strict=True):
             light = self.light(prompt, seed)
             if route == BASE:
-                pictures.append(read_as_logc4(shown(light[None])[0]))
+                pictures.append(read_as_logc4(srgb_display_code8(light[None])[0]))
                 continue
             codes = {}
             for i, rendition in enumerate(RENDITIONS if route == "brackets" else ()):
@@ -92,45 +92,47 @@ class Collapsed(Perfect):
 @pytest.fixture(scope="module")
 def perfect():
     render = Perfect()
-    return judge_flux(render, FRAMES_, HELD_OUT, SETTINGS), render
+    return evaluate_flux(render, FRAMES_, HELD_OUT, SETTINGS), render
 
 
-def mean(judgement, route, figure):
-    return judgement.figures["routes"][route][figure]["mean"]
+def mean(evaluation, route, figure):
+    return evaluation.figures["routes"][route][figure]["mean"]
 
 
 def test_a_perfect_generator_is_as_good_as_the_frames(perfect):
-    judgement, _ = perfect
-    assert judgement.figures["classifier"]["accuracy"] > 0.95
-    assert judgement.figures["classifier"]["chance"] == pytest.approx(1 / 3)
+    evaluation, _ = perfect
+    assert evaluation.figures["classifier"]["accuracy"] > 0.95
+    assert evaluation.figures["classifier"]["chance"] == pytest.approx(1 / 3)
     for route in ("brackets", "dual", "latent", FRAMES):
-        assert mean(judgement, route, "adherence") > 0.95
-        assert mean(judgement, route, "finite_share") == 1
-        assert mean(judgement, route, "peak_linear") == pytest.approx(600, rel=1e-3)
-    found = judgement.figures["routes"]
-    assert found["brackets"]["tone_distance_stops"] < 0.3
-    assert found["brackets"]["spread_stops"] == pytest.approx(found[FRAMES]["spread_stops"], rel=0.5)
-    assert found[FRAMES]["tone_distance_stops"] == 0
-    assert judgement.figures["adherence_by_kind"]["brackets"].keys() == COLOURS.keys()
-    assert mean(judgement, "brackets", "consistency_pu21_psnr") > 40
+        assert mean(evaluation, route, "adherence") > 0.95
+        assert mean(evaluation, route, "finite_share") == 1
+        assert mean(evaluation, route, "peak_linear") == pytest.approx(600, rel=1e-3)
+    figures_of = evaluation.figures["routes"]
+    assert figures_of["brackets"]["tone_distance_stops"] < 0.3
+    assert figures_of["brackets"]["spread_stops"] == pytest.approx(
+        figures_of[FRAMES]["spread_stops"], rel=0.5
+    )
+    assert figures_of[FRAMES]["tone_distance_stops"] == 0
+    assert evaluation.figures["adherence_by_kind"]["brackets"].keys() == COLOURS.keys()
+    assert mean(evaluation, "brackets", "consistency_pu21_psnr") > 40
 
 
 def test_pinned_is_what_no_bracket_holds_and_the_base_is_read_as_logc4(perfect):
-    judgement, _ = perfect
+    evaluation, _ = perfect
     lamp = 4 / SIZE**2  # 600 is more than LogC4 can say, and EV -2 holds it
-    assert mean(judgement, "brackets", "clipped_fraction_logc4_ev+0") == pytest.approx(lamp)
-    assert mean(judgement, "brackets", "clipped_fraction") == 0
-    against = judgement.figures["base_against_brackets"]
+    assert mean(evaluation, "brackets", "clipped_fraction_logc4_ev+0") == pytest.approx(lamp)
+    assert mean(evaluation, "brackets", "clipped_fraction") == 0
+    against = evaluation.figures["base_against_brackets"]
     assert against["clipped_fraction_base"] == pytest.approx(lamp)
     assert against["clipped_ratio"] == 0
-    assert mean(judgement, BASE, "peak_linear") < 470
-    assert "clipped_fraction" not in judgement.figures["routes"]["latent"]
+    assert mean(evaluation, BASE, "peak_linear") < 470
+    assert "clipped_fraction" not in evaluation.figures["routes"]["latent"]
     # What the base meant for a monitor is judged as a monitor shows it.
-    assert mean(judgement, BASE, "adherence") > 0.95
+    assert mean(evaluation, BASE, "adherence") > 0.95
 
 
 def test_shared_noise_is_compared_with_own_noise_on_the_same_wishes(perfect):
-    judgement, render = perfect
+    evaluation, render = perfect
     assert render.calls == [
         (BASE, 6, True),
         ("brackets", 6, True),
@@ -138,66 +140,68 @@ def test_shared_noise_is_compared_with_own_noise_on_the_same_wishes(perfect):
         ("latent", 6, True),
         ("brackets", 3, False),
     ]
-    found = judgement.figures["consistency"]
-    assert found["shared_noise"]["pu21_psnr"]["count"] == found["own_noise"]["pu21_psnr"]["count"] == 3
-    assert found["shared_noise"]["pu21_psnr"]["mean"] > found["own_noise"]["pu21_psnr"]["mean"] + 15
+    figures_of = evaluation.figures["consistency"]
+    assert (
+        figures_of["shared_noise"]["pu21_psnr"]["count"] == figures_of["own_noise"]["pu21_psnr"]["count"] == 3
+    )
+    assert figures_of["shared_noise"]["pu21_psnr"]["mean"] > figures_of["own_noise"]["pu21_psnr"]["mean"] + 15
 
 
 def test_a_generator_of_noise_is_at_chance_and_far_from_the_frames():
-    judgement = judge_flux(Broken(), FRAMES_, HELD_OUT, SETTINGS)
-    assert mean(judgement, "brackets", "adherence") <= 0.5
-    assert judgement.figures["routes"]["brackets"]["tone_distance_stops"] > 0.5
+    evaluation = evaluate_flux(Broken(), FRAMES_, HELD_OUT, SETTINGS)
+    assert mean(evaluation, "brackets", "adherence") <= 0.5
+    assert evaluation.figures["routes"]["brackets"]["tone_distance_stops"] > 0.5
 
 
 def test_a_generator_with_one_picture_has_no_spread_and_is_right_for_one_prompt():
-    judgement = judge_flux(Collapsed(), FRAMES_, HELD_OUT, SETTINGS, routes=("latent",))
-    assert judgement.figures["routes"]["latent"]["spread_stops"] == 0
-    assert judgement.figures["adherence_by_kind"]["latent"] == {"grass": 1, "sand": 0, "sea": 0}
-    assert "consistency" not in judgement.figures
+    evaluation = evaluate_flux(Collapsed(), FRAMES_, HELD_OUT, SETTINGS, routes=("latent",))
+    assert evaluation.figures["routes"]["latent"]["spread_stops"] == 0
+    assert evaluation.figures["adherence_by_kind"]["latent"] == {"grass": 1, "sand": 0, "sea": 0}
+    assert "consistency" not in evaluation.figures
 
 
 def test_footage_that_does_not_say_what_it_shows_still_says_which_tones_are_natural():
     footage = NamedPictures(FRAMES_.linear_awg4, np.full_like(FRAMES_.kinds, ""), FRAMES_.frames)
-    figures = judge_flux(Perfect(), footage, HELD_OUT, SETTINGS, routes=("latent",)).figures
-    found = figures["routes"]
-    assert found["latent"]["adherence"]["mean"] > 0.95
-    assert found["latent"]["tone_distance_stops"] < 0.3
-    assert "adherence" not in found[FRAMES]
+    figures = evaluate_flux(Perfect(), footage, HELD_OUT, SETTINGS, routes=("latent",)).figures
+    figures_of = figures["routes"]
+    assert figures_of["latent"]["adherence"]["mean"] > 0.95
+    assert figures_of["latent"]["tone_distance_stops"] < 0.3
+    assert "adherence" not in figures_of[FRAMES]
     assert figures["adherence_by_kind"][FRAMES] == {}
 
 
 def test_what_was_trained_on_cannot_judge():
     with pytest.raises(HdrgenError, match="frame grass 0 was trained on"):
-        judge_flux(Perfect(), FRAMES_, FRAMES_, SETTINGS)
+        evaluate_flux(Perfect(), FRAMES_, FRAMES_, SETTINGS)
 
 
 def test_figures_tables_and_sheet_are_written(perfect, tmp_path):
-    judgement, _ = perfect
-    json.dumps(judgement.figures, allow_nan=False)
-    for section, figures in judgement.figures.items():
+    evaluation, _ = perfect
+    json.dumps(evaluation.figures, allow_nan=False)
+    for section, figures in evaluation.figures.items():
         write_figures(tmp_path, figures, KEYS[section], section)
-    assert read_figures(tmp_path) == judgement.figures
-    tables = plots(judgement.rows, judgement.tones)
+    assert read_figures(tmp_path) == evaluation.figures
+    tables = plots(evaluation.rows, evaluation.tones)
     for name in PLOTTED:
         table = tables[f"{name}_by_prompt"]
         assert table["prompt"].to_list() == sorted(COLOURS)
         assert "brackets" in table.columns
     assert tables["tones"]["brackets"].sum() == pytest.approx(1, abs=0.01)
-    rows, columns, _ = judgement.sheet_code8.shape
+    rows, columns, _ = evaluation.sheet_code8.shape
     assert (rows // SIZE, columns // SIZE) == (3, 4)
 
 
 def test_what_decides_is_told_of_every_route_that_has_it(perfect):
-    found = decisive_flux(perfect[0].figures)
-    assert found.keys() == {BASE, *ROUTES, "classifier"}
-    assert found["brackets"].keys() == {
+    figures_of = decisive_flux(perfect[0].figures)
+    assert figures_of.keys() == {BASE, *ROUTES, "classifier"}
+    assert figures_of["brackets"].keys() == {
         "adherence",
         "clipped_fraction",
         "tone_distance_stops",
         "consistency_pu21_psnr",
     }
-    assert found["latent"].keys() == {"adherence", "tone_distance_stops"}
-    assert found["classifier"]["accuracy"] > 0.95
+    assert figures_of["latent"].keys() == {"adherence", "tone_distance_stops"}
+    assert figures_of["classifier"]["accuracy"] > 0.95
 
 
 def test_renders_are_of_the_kinds_asked_for_and_stay_where_they_are(tmp_path):
@@ -221,8 +225,8 @@ def test_renders_are_of_the_kinds_asked_for_and_stay_where_they_are(tmp_path):
     )
     frames = training_crops(index, tmp_path, settings)
     assert set(frames.frames) == {pictures.frames[0], "x"}
-    assert asked_kinds(frames) == ["chrome still life"]
-    assert len(asked_kinds(frames.where(frames.kinds == ""))) == 14
+    assert prompt_kinds(frames) == ["chrome still life"]
+    assert len(prompt_kinds(frames.where(frames.kinds == ""))) == 14
 
 
 CAPTION = {"caption": "", "subject": "", "place": "", "time_of_day": "", "light_sources": []}

@@ -10,8 +10,8 @@ from hdrgen.dataset.pairs.scene_crops import CropSettings
 from hdrgen.evaluation.hdr_vae import (
     EvaluateHdrVae,
     decisive_hdr_vae,
+    evaluate_hdr_vae,
     hdr_vae_summary,
-    judge_hdr_vae,
     plots,
     round_trips,
 )
@@ -118,8 +118,8 @@ def test_only_the_decoder_learns_where_it_is_told_to(flux, checkpoint, frames, t
     train_flux_vae(checkpoint, *frames, decoder, tmp_path, tmp_path / "loss.tsv")
     base = load_file(checkpoint.path / "vae/diffusion_pytorch_model.safetensors")
     for folder, moved in ((tmp_path, {"decoder"}), (flux[0], {"encoder", "decoder"})):
-        made = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
-        names = {name.partition(".")[0] for name in base if not torch.equal(made[name], base[name])}
+        written = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
+        names = {name.partition(".")[0] for name in base if not torch.equal(written[name], base[name])}
         assert names & {"encoder", "decoder"} == moved
 
 
@@ -142,21 +142,21 @@ def test_errors_in_highlights_count_more(frames):
 
 def test_the_figures_hold_bands_and_what_they_are_of_the_baselines(published, flux, checkpoint, frames):
     trips, multiple = round_trips(checkpoint.path / "vae", flux[0], published[0] / "hdr_vae.safetensors")
-    judgements = judge_hdr_vae(*frames, EvaluateHdrVae(judged_size=56), trips, multiple)
-    judged = hdr_vae_summary(judgements)["made"]["round_trip"]
+    rows = evaluate_hdr_vae(*frames, EvaluateHdrVae(judged_size=56), trips, multiple)
+    by_model = hdr_vae_summary(rows)["made"]["round_trip"]
     models = {"frozen_vae_logc4", "frozen_vae_linear", "published_hdr_vae", "flux_hdr_vae"}
-    assert models <= set(judged)
-    over = {model: of.get("stops_rmse_over_frozen_vae_logc4_above_16") for model, of in judged.items()}
+    assert models <= set(by_model)
+    over = {model: of.get("stops_rmse_over_frozen_vae_logc4_above_16") for model, of in by_model.items()}
     assert {model for model, of in over.items() if of is None} == {"frozen_vae_logc4"}
     above = "stops_rmse_above_16"
-    expected = judged["flux_hdr_vae"][above]["mean"] / judged["frozen_vae_logc4"][above]["mean"]
+    expected = by_model["flux_hdr_vae"][above]["mean"] / by_model["frozen_vae_logc4"][above]["mean"]
     assert over["flux_hdr_vae"] == pytest.approx(expected)
     # Plain light ends at 1: of 300, more than 8 stops are missing.
-    assert judged["frozen_vae_linear"][above]["mean"] > 8
-    assert models < set(plots(judgements)["stops_rmse_by_band_round_trip"].columns)
-    decides = decisive_hdr_vae(hdr_vae_summary(judgements))["made"]
+    assert by_model["frozen_vae_linear"][above]["mean"] > 8
+    assert models < set(plots(rows)["stops_rmse_by_band_round_trip"].columns)
+    decides = decisive_hdr_vae(hdr_vae_summary(rows))["made"]
     assert decides.keys() == {"flux_hdr_vae", "published_hdr_vae"}
-    flux_vae = judged["flux_hdr_vae"]
+    flux_vae = by_model["flux_hdr_vae"]
     assert decides["flux_hdr_vae"] == {
         "pu21_psnr": flux_vae["pu21_psnr"]["mean"],
         "margin": flux_vae["pu21_psnr_margin"],
@@ -165,13 +165,13 @@ def test_the_figures_hold_bands_and_what_they_are_of_the_baselines(published, fl
 
 
 def test_a_round_trip_that_loses_nothing_has_no_error(frames):
-    judged = judge_hdr_vae(*frames, EvaluateHdrVae(judged_size=40), {"same": lambda linear: linear}, 16)
-    assert [j.frame for j in judged] == ["3"]
-    assert judged[0].figures["stops_rmse"] == 0
-    assert judged[0].figures["peak_ratio"] == 1
+    rows = evaluate_hdr_vae(*frames, EvaluateHdrVae(judged_size=40), {"same": lambda linear: linear}, 16)
+    assert [j.frame for j in rows] == ["3"]
+    assert rows[0].figures["stops_rmse"] == 0
+    assert rows[0].figures["peak_ratio"] == 1
 
 
 def test_no_test_frames_is_one_line(frames):
     folder, index = frames
     with pytest.raises(HdrgenError, match="no test frames"):
-        judge_hdr_vae(folder, index.filter(pl.col("split") != "test"), EvaluateHdrVae(), {}, 16)
+        evaluate_hdr_vae(folder, index.filter(pl.col("split") != "test"), EvaluateHdrVae(), {}, 16)

@@ -77,8 +77,8 @@ def test_codes_of_colours_are_seen_whatever_their_primaries_and_after_delivery_i
 ):
     rng = np.random.default_rng(4)
     codes = np.round(encode(2.0 ** rng.uniform(-5, 0, (192, 192, 3))) * 255) / 255
-    delivered = convert_primaries(decode(codes).astype(np.float32), primaries, AP1).astype(np.float16)
-    table = histogram_continuity(convert_primaries(delivered.astype(np.float32), AP1, AWG4))
+    written = convert_primaries(decode(codes).astype(np.float32), primaries, AP1).astype(np.float16)
+    table = histogram_continuity(convert_primaries(written.astype(np.float32), AP1, AWG4))
     of_codes = table.filter(pl.col("stop").is_between(-4, -2))
     assert len(of_codes) == 3
     assert of_codes["comb"].min() > 0.15

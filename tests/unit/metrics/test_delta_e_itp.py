@@ -38,8 +38,8 @@ def test_pictures_are_taken_from_awg4_to_nits_in_rec2020(colour):
             for light in (test, reference)
         )
     )
-    found = delta_e_itp(test, reference)
-    assert found.shape == (6, 5)
+    difference = delta_e_itp(test, reference)
+    assert difference.shape == (6, 5)
     inside = (convert_primaries(np.stack([test, reference]), AWG4, REC2020) > 0).all((0, -1))
     assert inside.sum() > 10
-    assert found[inside] == pytest.approx(theirs[inside], rel=1e-4)
+    assert difference[inside] == pytest.approx(theirs[inside], rel=1e-4)

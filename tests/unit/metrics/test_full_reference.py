@@ -42,19 +42,19 @@ def test_the_scale_is_taken_out_and_named(street):
     assert plain.figures["stops_rmse"] > 2.5
     assert str(plain.correction) == "none"
     for scale in ("median", "least_squares"):
-        found = compare_pictures(street / 8, street, metrics=["stops_rmse"], scale=scale)
-        assert found.figures["stops_rmse"] < 1e-3
-        assert found.correction.exposure_stops == pytest.approx(3, abs=1e-3)
-        assert "+3.000 stops" in str(found.correction)
-        assert scale in str(found.correction)
+        comparison = compare_pictures(street / 8, street, metrics=["stops_rmse"], scale=scale)
+        assert comparison.figures["stops_rmse"] < 1e-3
+        assert comparison.correction.exposure_stops == pytest.approx(3, abs=1e-3)
+        assert "+3.000 stops" in str(comparison.correction)
+        assert scale in str(comparison.correction)
 
 
 def test_a_camera_curve_is_taken_out_and_named_and_noise_is_not(street):
     curved = noisy(street**1.3, 0.05)
     plain = compare_pictures(curved, street, metrics=["stops_rmse"])
-    found = compare_pictures(curved, street, metrics=["stops_rmse"], crf=True)
-    assert "Hanji" in str(found.correction)
-    assert 0.02 < found.figures["stops_rmse"] < plain.figures["stops_rmse"] / 4
+    comparison = compare_pictures(curved, street, metrics=["stops_rmse"], crf=True)
+    assert "Hanji" in str(comparison.correction)
+    assert 0.02 < comparison.figures["stops_rmse"] < plain.figures["stops_rmse"] / 4
 
 
 def test_psnr_mu_is_psnr_of_the_compressed_picture(street):

@@ -43,30 +43,30 @@ def test_a_plateau_at_the_maximum_is_seen_and_a_single_peak_is_one_pixel(light):
 
 
 def test_light_says_its_range_peak_and_what_is_no_number(light):
-    found = light_figures(light)
-    assert found["stops"] == pytest.approx(np.log2(100 / 0.01), abs=0.05)
-    assert found["peak_linear"] == pytest.approx(100, rel=1e-3)
-    assert found["finite_share"] == 1.0
+    figures = light_figures(light)
+    assert figures["stops"] == pytest.approx(np.log2(100 / 0.01), abs=0.05)
+    assert figures["peak_linear"] == pytest.approx(100, rel=1e-3)
+    assert figures["finite_share"] == 1.0
     broken = light.copy()
     broken[0, :64, 1] = np.nan
     assert light_figures(broken)["finite_share"] == 1 - 64 / (8 * 256)
 
 
 def test_renditions_of_one_light_agree_as_far_as_8_bits_allow(light):
-    found = bracket_consistency(logc4_code8(light, -2, 0, 2, 4))
-    assert found["pu21_psnr"] > 45
-    assert found["exposure_error_stops"] < 0.02
-    assert found["compared_share"] > 0.4
-    assert {"pu21_psnr_ev-2", "pu21_psnr_ev+2", "pu21_psnr_ev+4"} <= set(found)
-    assert "pu21_psnr_ev+0" not in found
+    figures = bracket_consistency(logc4_code8(light, -2, 0, 2, 4))
+    assert figures["pu21_psnr"] > 45
+    assert figures["exposure_error_stops"] < 0.02
+    assert figures["compared_share"] > 0.4
+    assert {"pu21_psnr_ev-2", "pu21_psnr_ev+2", "pu21_psnr_ev+4"} <= set(figures)
+    assert "pu21_psnr_ev+0" not in figures
 
 
 def test_an_exposure_that_is_off_by_a_stop_is_said_to_be(light):
-    found = bracket_consistency(logc4_code8(light, 0, 2, error_stops=1))
-    assert found["exposure_error_stops"] == pytest.approx(1, abs=0.03)
-    assert found["stops_rmse"] == pytest.approx(1, abs=0.05)
+    figures = bracket_consistency(logc4_code8(light, 0, 2, error_stops=1))
+    assert figures["exposure_error_stops"] == pytest.approx(1, abs=0.03)
+    assert figures["stops_rmse"] == pytest.approx(1, abs=0.05)
     right = bracket_consistency(logc4_code8(light, 0, 2))
-    assert found["pu21_psnr"] < right["pu21_psnr"] - 15
+    assert figures["pu21_psnr"] < right["pu21_psnr"] - 15
 
 
 def test_brackets_that_show_another_scene_agree_less(light):

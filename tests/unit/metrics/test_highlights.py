@@ -41,9 +41,9 @@ def test_saturation_and_hue_do_not_depend_on_exposure():
 
 def test_clipping_every_component_fades_a_sun_to_white(evening):
     clipped = np.minimum(evening, 1)
-    found = highlight_colour_shift(clipped, evening)
-    assert found["highlight_saturation_ratio"] < 0.05
-    assert found["highlight_hue_shift_degrees"] == pytest.approx(90, abs=1)
+    shift = highlight_colour_shift(clipped, evening)
+    assert shift["highlight_saturation_ratio"] < 0.05
+    assert shift["highlight_hue_shift_degrees"] == pytest.approx(90, abs=1)
     assert highlight_colour_shift(evening, evening) == {
         "highlight_saturation_ratio": 1,
         "highlight_hue_shift_degrees": pytest.approx(0, abs=1e-3),
@@ -61,9 +61,9 @@ def test_clipping_one_component_turns_the_hue_and_a_mere_exposure_does_not(eveni
 def test_desaturating_by_half_halves_the_saturation_and_keeps_the_hue(evening):
     white = luminance(evening, AWG4)[..., None]
     half = evening * 0.5 + white * 0.5
-    found = highlight_colour_shift(half, evening)
-    assert 0.3 < found["highlight_saturation_ratio"] < 0.7
-    assert found["highlight_hue_shift_degrees"] < 10
+    shift = highlight_colour_shift(half, evening)
+    assert 0.3 < shift["highlight_saturation_ratio"] < 0.7
+    assert shift["highlight_hue_shift_degrees"] < 10
 
 
 def test_a_picture_without_highlights_has_no_such_figures():
@@ -94,13 +94,13 @@ def test_the_saturation_of_highlights_is_that_of_the_sun_and_the_white_lamp(even
 
 
 def test_a_clipped_sun_loses_its_energy_and_the_lamp_beside_it_does_not(evening):
-    found = light_sources(np.minimum(evening, 100), evening)
-    assert found["energy_ratio"][0] == pytest.approx(
+    sources = light_sources(np.minimum(evening, 100), evening)
+    assert sources["energy_ratio"][0] == pytest.approx(
         luminance(np.float32([100, 100, 60]), AWG4) / 185, abs=0.1
     )
-    assert found["energy_ratio"][1] == pytest.approx(1, abs=1e-6)
+    assert sources["energy_ratio"][1] == pytest.approx(1, abs=1e-6)
     # The sun has most of the energy.
-    assert found["energy_ratio"][0] < source_figures(found)["source_energy_ratio"] < 0.7
+    assert sources["energy_ratio"][0] < source_figures(sources)["source_energy_ratio"] < 0.7
 
 
 def test_blur_keeps_most_of_the_energy_and_spreads_it(evening):

@@ -61,12 +61,12 @@ def test_a_coloured_sky_of_8_bits_is_banded_whatever_its_primaries_and_as_delive
     blue = sky * 2.0 ** (np.linspace(-1, 0, 64)[:, None, None] * [1.0, 0.4, 0.1] + [-0.6, 0, 0.4]) / 2
     codes = np.round(encode(blue) * 255) / 255
 
-    def delivered(linear):
+    def written(linear):
         half = convert_primaries(linear.astype(np.float32), primaries, AP1).astype(np.float16)
         return convert_primaries(half.astype(np.float32), AP1, AWG4)
 
     share = [
-        at(exposure_latitude(delivered(light)), "banded_share", exposure_stops)
+        at(exposure_latitude(written(light)), "banded_share", exposure_stops)
         for light in (blue, decode(codes))
     ]
     assert share[0] == 0

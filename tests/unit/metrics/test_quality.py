@@ -13,7 +13,7 @@ def sunset():
 
 
 def test_a_perfect_picture_has_perfect_figures(sunset):
-    figures = quality.judge(sunset, sunset)
+    figures = quality.evaluate(sunset, sunset)
     assert figures["pu21_psnr"] == 100
     assert figures["pu21_ssim"] == pytest.approx(1)
     assert figures["stops_rmse"] == 0
@@ -48,7 +48,7 @@ def test_pu21_psnr_is_what_the_formula_says():
 def test_an_empty_band_is_left_out_and_counts_for_no_mean(sunset):
     dim = np.full((16, 16, 3), 0.2, np.float32)
     assert set(quality.stops_rmse(dim, dim)) == {"all", "0.05_to_1"}
-    summary = quality.summarise([quality.judge(dim, dim), quality.judge(sunset, sunset)])
+    summary = quality.summarise([quality.evaluate(dim, dim), quality.evaluate(sunset, sunset)])
     assert summary["stops_rmse_above_16"]["count"] == 1
     assert summary["stops_rmse"]["count"] == 2
 
@@ -58,14 +58,14 @@ def test_a_broken_picture_is_refused(sunset, bad):
     broken = sunset.copy()
     broken[0, 0, 0] = bad
     with pytest.raises(ValueError, match="NaN or Inf"):
-        quality.judge(broken, sunset)
+        quality.evaluate(broken, sunset)
 
 
 def test_pictures_of_different_size_are_refused(sunset):
     with pytest.raises(ValueError, match="differ in size"):
-        quality.judge(sunset[:50], sunset)
+        quality.evaluate(sunset[:50], sunset)
 
 
 def test_a_black_reference_has_figures_that_json_can_say():
     black, grey = np.zeros((16, 16, 3), np.float32), np.full((16, 16, 3), 0.18, np.float32)
-    assert all(np.isfinite(value) for value in quality.judge(grey, black).values())
+    assert all(np.isfinite(value) for value in quality.evaluate(grey, black).values())

@@ -23,8 +23,8 @@ def test_every_registered_name_is_one_of_the_pipelines_figures(request):
     known = {path for tree in trees for path in paths(tree)} | {
         file.stem for file in metrics.glob("*/*_by_*.tsv")
     }
-    said = [f"_{re.sub('[ _/]+', '_', path)}_" for path in known]
-    unused = {name for name in QUANTITIES if not any(f"_{name}_" in path for path in said)}
+    spelled = [f"_{re.sub('[ _/]+', '_', path)}_" for path in known]
+    unused = {name for name in QUANTITIES if not any(f"_{name}_" in path for path in spelled)}
     assert unused <= {*METRICS}
 
 

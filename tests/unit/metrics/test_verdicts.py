@@ -18,10 +18,10 @@ def test_differences_within_chance_are_no_verdict():
 
 
 def test_a_small_difference_that_every_frame_has_is_one_although_frames_differ_by_more():
-    said = verdict(by_frame(FRAMES - 0.05), by_frame(FRAMES), by_frame(FRAMES - 0.1 - FRAMES / 1000))
-    assert said is not None
-    assert said.way == pytest.approx(0.6, abs=0.1)
-    assert (said.falls_short, said.as_footage) == (False, False)
+    outcome = verdict(by_frame(FRAMES - 0.05), by_frame(FRAMES), by_frame(FRAMES - 0.1 - FRAMES / 1000))
+    assert outcome is not None
+    assert outcome.way == pytest.approx(0.6, abs=0.1)
+    assert (outcome.falls_short, outcome.as_footage) == (False, False)
 
 
 def test_where_8_bits_are_better_than_footage_the_figure_tells_nothing():
@@ -30,10 +30,10 @@ def test_where_8_bits_are_better_than_footage_the_figure_tells_nothing():
 
 def test_a_gain_within_chance_falls_short():
     wobble = np.array([3.0, -3, 3, -3, 3, -3, 3, -3])
-    said = verdict(by_frame(FRAMES - 4.9 + wobble), by_frame(FRAMES), by_frame(FRAMES - 5))
-    assert said is not None
-    assert said.way == pytest.approx(0.02)
-    assert said.falls_short
+    outcome = verdict(by_frame(FRAMES - 4.9 + wobble), by_frame(FRAMES), by_frame(FRAMES - 5))
+    assert outcome is not None
+    assert outcome.way == pytest.approx(0.02)
+    assert outcome.falls_short
 
 
 def test_where_a_kind_may_be_as_either_nothing_is_said():
@@ -55,9 +55,9 @@ def test_only_frames_that_all_three_have_are_compared():
     kind = {key: value - 1 for key, value in list(footage.items())[:6]}
     input_8bit[("frames", "0")] = -1e9
     del kind[("frames", "0")]
-    said = verdict(kind, footage, input_8bit)
-    assert said is not None
-    assert said.way == pytest.approx(0.8)
+    outcome = verdict(kind, footage, input_8bit)
+    assert outcome is not None
+    assert outcome.way == pytest.approx(0.8)
 
 
 def test_pictures_without_frames_need_a_difference_beyond_their_own_spread():

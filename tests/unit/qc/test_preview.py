@@ -21,9 +21,9 @@ def test_the_default_view_is_aces_2_on_an_srgb_monitor():
 
 def test_grey_stays_grey_and_brighter_is_brighter():
     """The view is neutral and rising; exposure is a gain before it."""
-    shown = ocio.display(RAMP, "acescg")
-    assert np.ptp(shown, axis=-1).max() < 2e-3
-    assert (np.diff(shown[0, :, 1]) >= -1e-6).all()
+    displayed = ocio.display(RAMP, "acescg")
+    assert np.ptp(displayed, axis=-1).max() < 2e-3
+    assert (np.diff(displayed[0, :, 1]) >= -1e-6).all()
     np.testing.assert_allclose(
         ocio.display(RAMP, "acescg", exposure_stops=2), ocio.display(RAMP * 4, "acescg"), atol=2e-4
     )
@@ -49,8 +49,8 @@ def test_what_cannot_be_shown_is_black_or_white():
 def test_preview_says_what_it_shows(tmp_path):
     """Display, view and exposure come back, and an unknown name is answered with those there are."""
     write_exr(tmp_path / "a.exr", RAMP, chromaticities=AP1)
-    shown = write_preview(tmp_path / "a.exr", tmp_path / "a.png", exposure_stops=-2)
-    assert (shown.width, shown.source_space, shown.exposure_stops) == (200, "ACEScg", -2)
+    displayed = write_preview(tmp_path / "a.exr", tmp_path / "a.png", exposure_stops=-2)
+    assert (displayed.width, displayed.source_space, displayed.exposure_stops) == (200, "ACEScg", -2)
     with pytest.raises(HdrgenError, match="'Un-tone-mapped'"):
         write_preview(tmp_path / "a.exr", tmp_path / "b.png", view="pretty")
     assert not (tmp_path / "b.png").exists()

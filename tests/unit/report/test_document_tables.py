@@ -101,15 +101,15 @@ def test_figures_that_are_none_are_an_error(root):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (page("no_such_table"), "no table 'no_such_table'"),
         ("<!-- table: hdr_vae -->\n| a |\n", "no end"),
         (f"<!-- table: hdr_vae -->\n{page('hdr_vae')}", "no end"),
     ],
 )
-def test_a_wrong_marker_is_an_error(root, text, said):
-    with pytest.raises(HdrgenError, match=said):
+def test_a_wrong_marker_is_an_error(root, text, message):
+    with pytest.raises(HdrgenError, match=message):
         with_tables(text, root)
 
 

@@ -107,8 +107,8 @@ FLUX = {
 
 
 def timing(operation, by, seconds, **figures):
-    found = {"operation": operation, "by": by, "width": 64, "height": 32, "median_s": seconds}
-    return found | {"fastest_s": seconds * 0.9, "slowest_s": seconds * 1.1} | figures
+    row = {"operation": operation, "by": by, "width": 64, "height": 32, "median_s": seconds}
+    return row | {"fastest_s": seconds * 0.9, "slowest_s": seconds * 1.1} | figures
 
 
 BENCH = {
@@ -225,13 +225,13 @@ def test_a_figure_that_changed_stands_beside_the_committed_one():
 def test_what_became_better_or_worse_without_a_reference_is_told():
     old = {"clipped_fraction": 0.02, "stops": 13.0, "export": {"relative_error": 4e-7}}
     new = {"clipped_fraction": 0.01, "stops": 14.0, "export": {"relative_error": 6e-7}}
-    found = {change.figure: change for change in figure_changes({"flux": old}, {"flux": new})}
-    assert {name: change.verdict for name, change in found.items()} == {
+    change_of = {change.figure: change for change in figure_changes({"flux": old}, {"flux": new})}
+    assert {name: change.verdict for name, change in change_of.items()} == {
         "clipped_fraction": "above",
         "stops": "",
         "export / relative_error": "below",
     }
-    assert found["export / relative_error"].difference == "+2.0e\N{MINUS SIGN}7"
+    assert change_of["export / relative_error"].difference == "+2.0e\N{MINUS SIGN}7"
 
 
 def test_figures_stand_beside_the_newest_commit_with_others(run):
@@ -243,18 +243,18 @@ def test_figures_stand_beside_the_newest_commit_with_others(run):
     commit(run, "second")
     (run / "README.md").write_text("Not a figure.\n")
     commit(run, "third")
-    found = since()
-    assert found.since.subject == "first <of> them"
-    assert {change.figure.rsplit(" / ", 1)[-1] for change in found.figures} == {
+    changes = since()
+    assert changes.since.subject == "first <of> them"
+    assert {change.figure.rsplit(" / ", 1)[-1] for change in changes.figures} == {
         "pu21_psnr",
         "margin",
         "steps",
     }
     page = written(run).read_text()
-    assert f"<code>{found.since.commit[:7]}</code> of {found.since.day}" in page
+    assert f"<code>{changes.since.commit[:7]}</code> of {changes.since.day}" in page
     assert "<q>first &lt;of&gt; them</q>" in page
     # What was there before is found again, whatever came between.
-    subprocess.run(["git", "checkout", "-q", found.since.commit, "--", "metrics"], cwd=run, check=True)
+    subprocess.run(["git", "checkout", "-q", changes.since.commit, "--", "metrics"], cwd=run, check=True)
     assert since().since.subject == "second"
 
 
@@ -314,13 +314,13 @@ def test_a_confusion_is_one_matrix():
 
 def test_text_to_exr_is_in_how_it_stands(run):
     standing = written(run).read_text().split('id="standing"')[1].split("</section>")[0]
-    for said in (
+    for text in (
         "<caption>flux</caption>",
         "base <small>baseline</small>",
         "frames <small>reference</small>",
         "+0.50",
     ):
-        assert said in standing
+        assert text in standing
     assert "ev-2" not in standing
 
 
@@ -330,7 +330,7 @@ def test_routes_are_named_as_they_are_written():
 
 def test_the_page_says_how_fast_it_is(run):
     speed = written(run).read_text().split('id="speed"')[1].split("</section>")[0]
-    for said in (
+    for text in (
         "2 threads; bfloat16 matrix products 358 GFLOP/s; memory 31.9 GB/s",
         "29.5\N{NARROW NO-BREAK SPACE}%",
         "0.0900\N{NARROW NO-BREAK SPACE}%",
@@ -339,7 +339,7 @@ def test_the_page_says_how_fast_it_is(run):
         "tensorrt is not installed",
         "torch ran out of memory",
     ):
-        assert said in speed
+        assert text in speed
     (run / "docs/bench.json").unlink()
     assert "It was not measured" in written(run).read_text()
 
@@ -435,14 +435,14 @@ def test_broken_figures_are_one_clear_line(run):
 def test_without_git_or_figures_there_is_still_a_page(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: 'true', metrics: [metrics/train.json]}}")
     page = written(tmp_path).read_text()
-    for said in (
+    for text in (
         "No git revision",
         "No model was judged",
         "no commit with other figures",
         "It was not measured",
         "stage validate was not run",
     ):
-        assert said in page
+        assert text in page
 
 
 @pytest.fixture
@@ -477,8 +477,8 @@ def test_a_browser_without_a_network_shows_all_of_it_and_prints_it(run, browser,
     assert pictures == [True] * (2 * 5 + 2 + 1 + 1)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
-    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [e["params"]["request"]["url"] for e in asked if e["method"] == "Network.requestWillBeSent"]
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in messages if e["method"] == "Network.requestWillBeSent"]
     # `chrome` and `chrome-untrusted` are the browser's own.
     assert {url.split(":")[0] for url in urls} - {"chrome", "chrome-untrusted"} == {"file", "data"}
     pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])

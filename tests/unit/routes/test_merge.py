@@ -139,9 +139,9 @@ class Remembering:
     def __init__(self, answer=12.5):
         self.answer = answer
 
-    def merge(self, codes, cells, evs, *, reference, occluded=None, threads=2):
+    def merge(self, codes, tables, evs, *, reference, occluded=None, threads=2):
         self.given = SimpleNamespace(
-            codes=codes, cells=cells, evs=evs, reference=reference, occluded=occluded, threads=threads
+            codes=codes, tables=tables, evs=evs, reference=reference, occluded=occluded, threads=threads
         )
         height, width, _ = codes[0].shape
         seen = np.full((height, width), 0.5, np.float32)
@@ -154,10 +154,10 @@ def test_the_merger_gets_the_stack_darkest_first(bracketed):
     done = merge_files(made.paths[::-1], made.out, lambda: merger, align=False, reference_ev=2, threads=3)
     given = merger.given
     assert (given.evs, given.reference, given.occluded, given.threads) == (EVS, 2, None, 3)
-    for code, cell, path in zip(given.codes, given.cells, made.paths, strict=True):
+    for code, table, path in zip(given.codes, given.tables, made.paths, strict=True):
         np.testing.assert_array_equal(code, read_code(path).code)
-        assert len(cell.log2) == 256
-    assert given.cells[0].log2[255] == pytest.approx(np.log2(4 * LOGC4_CEILING + 0.01), abs=1e-3)
+        assert len(table.log2) == 256
+    assert given.tables[0].log2[255] == pytest.approx(np.log2(4 * LOGC4_CEILING + 0.01), abs=1e-3)
     image = read_exr(made.out)
     np.testing.assert_allclose(image.rgb, 12.5, rtol=2e-3)
     assert image.attributes["hdrgenWeights"] == "feedfacebeef"
@@ -177,14 +177,15 @@ def test_what_moved_is_aligned_with_the_reference(tmp_path):
     merge_files(paths, tmp_path / "out.exr", lambda: merger)
     given = merger.given
     assert [code.dtype for code in given.codes] == [np.uint8, np.uint16]
-    assert [len(cell.log2) for cell in given.cells] == [256, 65536]
-    level = [cell.log2[code][:, 30:170] for code, cell in zip(given.codes, given.cells, strict=True)]
-    assert np.median(np.abs(level[0] - level[1])) < 0.1
+    assert [len(table.log2) for table in given.tables] == [256, 65536]
+    log2 = [table.log2[code][:, 30:170] for code, table in zip(given.codes, given.tables, strict=True)]
+    assert np.median(np.abs(log2[0] - log2[1])) < 0.1
     merge_files(paths, tmp_path / "out.exr", lambda: merger, align=False)
-    level = [
-        cell.log2[code][:, 30:170] for code, cell in zip(merger.given.codes, merger.given.cells, strict=True)
+    log2 = [
+        table.log2[code][:, 30:170]
+        for code, table in zip(merger.given.codes, merger.given.tables, strict=True)
     ]
-    assert np.median(np.abs(level[0] - level[1])) > 0.3
+    assert np.median(np.abs(log2[0] - log2[1])) > 0.3
 
 
 @pytest.mark.parametrize("name", ["seen.exr", "seen.png"])

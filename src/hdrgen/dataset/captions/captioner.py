@@ -22,7 +22,7 @@ class Answered:
     retries: int = 0
     """Attempts before the one that was answered."""
     invalid: int = 0
-    """Those of them whose answer was of no use."""
+    """Attempts before it whose answer was of no use."""
 
 
 @dataclass(frozen=True)

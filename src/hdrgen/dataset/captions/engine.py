@@ -15,7 +15,7 @@ from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
 STRUCTURED_OUTPUTS = {"backend": "guidance", "disable_any_whitespace": True}
-"""Of the engine: with other backends, or with whitespace, a small model never comes to the end of its JSON."""
+"""Settings of the engine: with other backends, or with whitespace, a small model never comes to the end of its JSON."""
 
 
 class EngineSettings(Section):

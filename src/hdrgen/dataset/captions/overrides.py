@@ -23,7 +23,7 @@ class Override(Section):
 
 
 Overrides = Mapping[str, Override]
-"""By the frame's name."""
+"""Overrides by the frame's name."""
 
 
 def read_overrides(path: Path) -> Overrides:

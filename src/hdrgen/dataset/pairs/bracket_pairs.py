@@ -66,7 +66,7 @@ class BracketMotion(Section):
     object_share: float = Field(0.5, ge=0, le=1)
     """Share of crops in which an object moves."""
     judged_objects: int = Field(3, ge=0)
-    """Objects that move in a judged picture."""
+    """Objects that move in an evaluated picture."""
     object_radius_pixels: tuple[float, float] = (6.0, 28.0)
     """Range of an object's radius."""
     object_step_pixels: tuple[float, float] = (3.0, 24.0)
@@ -87,7 +87,7 @@ class MakeBracketPairs(PairSettings):
     evs: tuple[float, ...] = Field(DEFAULT_EVS, min_length=2, max_length=9)
     """Exposure values of the brackets: each shows ``linear * 2**ev``."""
     srgb_share: float = Field(0.25, ge=0, le=1)
-    """Share of crops with sRGB brackets; the others, and all judged pictures, are LogC4."""
+    """Share of crops with sRGB brackets; the others, and all evaluated pictures, are LogC4."""
     generated_like: GeneratedBrackets = GeneratedBrackets()
     """Damage of the generated-like stacks; strengths are assumptions, no real generator was measured."""
     motion: BracketMotion = BracketMotion()

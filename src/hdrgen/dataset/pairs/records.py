@@ -55,7 +55,7 @@ class PairSettings(FrameWork):
     exposure_spread_stops: float = Field(1.0, ge=0)
     """Standard deviation of the exposure a crop is shown at, over its frame's own."""
     judged_size: int = Field(768, ge=64)
-    """Largest side of the centre crop of a test frame that is judged."""
+    """Largest side of the centre crop of a test frame that is evaluated."""
     timeout_s: float = Field(600.0, gt=0)
     memory_gib: float = Field(8.0, gt=0)
 

@@ -28,7 +28,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def decimals(value: float | None, places: int, factor: float = 1) -> str:
-    """Return a figure with so many places behind the point; nothing where there is none.
+    """Return a figure with ``places`` digits behind the point; nothing where there is none.
 
     Examples
     --------

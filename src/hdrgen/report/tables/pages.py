@@ -60,7 +60,7 @@ def with_tables(text: str, root: Path) -> str:
     HdrgenError
         There is no such table, one has no end, or its figures cannot be read.
     """
-    written, count = _TABLE.subn(lambda found: _written(found["name"], root), text)
+    written, count = _TABLE.subn(lambda match: _written(match["name"], root), text)
     if count != len(_BEGIN.findall(text)):
         raise HdrgenError(f"a table has no end: {', '.join(_BEGIN.findall(text))}")
     return written
