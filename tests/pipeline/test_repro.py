@@ -205,7 +205,7 @@ def test_a_misspelt_parameter_is_one_clear_line_and_another_value_reruns_that_st
     assert "Traceback" not in done.stdout + done.stderr
     run(pipeline, "git", "add", ".")
     run(pipeline, "git", "-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "-qm", "before")
-    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=1e-4))
+    edit(pipeline, lambda p: p["train_tone_fusion"]["fuser"].update(learning_rate=0.05))
     assert ran(run(pipeline, "dvc", "repro").stdout) == [
         "train_tone_fusion",
         "evaluate_tone_fusion",
@@ -214,7 +214,7 @@ def test_a_misspelt_parameter_is_one_clear_line_and_another_value_reruns_that_st
     ]
     # What it changed is read at a glance.
     changed = run(pipeline, "dvc", "metrics", "diff").stdout.splitlines()
-    assert any("simulated.generated.margin" in line for line in changed)
+    assert any(line.startswith("metrics/evaluate_tone_fusion.json") for line in changed), changed
     assert len(changed) <= 40
     assert max(map(len, changed)) <= 100
 
