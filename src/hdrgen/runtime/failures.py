@@ -1,7 +1,6 @@
 """Why something failed, in one line. A bug also leaves its traceback in a file for whoever mends it."""
 
 import os
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -59,6 +58,8 @@ def describe_bug(error: BaseException) -> str:
 
 
 def _write(trace: str) -> str:
+    import tempfile  # noqa: PLC0415 - every command imports this module, and bugs are rare
+
     handle, path = tempfile.mkstemp(prefix="hdrgen-bug-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(trace)

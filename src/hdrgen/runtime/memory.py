@@ -1,6 +1,5 @@
 """How this process's memory is handed out, and whether it ran out."""
 
-import ctypes
 import sys
 
 KEPT_BYTES = (1 << 31) - 1
@@ -27,6 +26,8 @@ def keep_freed_memory() -> bool:
     """
     if not sys.platform.startswith("linux"):
         return False
+    import ctypes  # noqa: PLC0415 - every command imports this module, and few ask for this
+
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library

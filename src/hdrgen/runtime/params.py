@@ -17,10 +17,10 @@ from hdrgen.runtime.errors import HdrgenError
 class Section(BaseModel):
     """Base of every section: immutable, and refusing keys it does not know.
 
-    The docstring under each setting is its description, which `hdrgen params` shows.
+    `hdrgen params` shows the docstring under each setting, see `params_reference`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 SectionT = TypeVar("SectionT", bound=Section)

@@ -1,7 +1,12 @@
 """What can be set in ``params.yaml``: the settings of a section, as its class declares them."""
 
+import ast
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any, get_args, get_origin
 
 from hdrgen.runtime.params import Section
@@ -74,9 +79,21 @@ def _section(annotation: Any) -> type[Section] | None:
 
 def _about(section: type[Section], key: str) -> str:
     """Return the sentence under a setting; one that is declared anew with another default has that of the base."""
-    bases = [base for base in section.__mro__ if issubclass(base, Section)]
-    fields = [base.model_fields[key] for base in bases if key in base.model_fields]
-    return next((field.description for field in fields if field.description), "").replace("\n", " ")
+    bases = [base for base in section.__mro__ if issubclass(base, Section) and base is not Section]
+    return next((sentence for base in bases if (sentence := _sentences(base).get(key))), "")
+
+
+@cache
+def _sentences(section: type[Section]) -> dict[str, str]:
+    """Return the docstring under each setting that a class itself declares."""
+    (body,) = ast.parse(dedent(inspect.getsource(section))).body
+    assert isinstance(body, ast.ClassDef)
+    sentences = {}
+    for setting, below in pairwise(body.body):
+        match setting, below:
+            case ast.AnnAssign(target=ast.Name(id=key)), ast.Expr(value=ast.Constant(value=str() as text)):
+                sentences[key] = inspect.cleandoc(text).replace("\n", " ")
+    return sentences
 
 
 def _kind(field: Mapping[str, Any]) -> str:
