@@ -1,5 +1,6 @@
 """Make one kind of paired samples, clean and generated-like."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,8 +9,10 @@ import typer
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
+from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs, make_display_pairs
 from hdrgen.dataset.pairs.records import counts_by_split
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
+from hdrgen.flux.round_trip import RoundTrip
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
 from hdrgen.runtime.params import read_section
@@ -18,16 +21,19 @@ KINDS = {
     "tone_map": (MakeToneMapPairs, make_tone_map_pairs),
     "bit_depth": (MakeBitDepthPairs, make_bit_depth_pairs),
     "brackets": (MakeBracketPairs, make_bracket_pairs),
+    "display": (MakeDisplayPairs, make_display_pairs),
 }
 
 
 def main(
-    kind: Annotated[Literal["tone_map", "bit_depth", "brackets"], typer.Option(help="A name in make_pairs.")],
+    kind: Annotated[Literal["tone_map", "bit_depth", "brackets", "display"], typer.Option(help="A name in make_pairs.")],
 ) -> None:
     """Make the pairs of every frame."""
     section, make = KINDS[kind]
     settings = read_section(Path("params.yaml"), f"make_pairs.{kind}", section)
     frames = read_index(Path("data/split"))
+    if isinstance(settings, MakeDisplayPairs) and settings.autoencoder:
+        make = partial(make, round_trip=RoundTrip(settings.autoencoder))
     with progress_bar(f"make {kind} pairs") as on_progress:
         index = make(frames, Path("data/sanitize"), settings, Path("data/make_pairs") / kind, on_progress)
     figures = counts_by_split(index)

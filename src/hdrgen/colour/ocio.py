@@ -8,13 +8,14 @@ configuration also says what its spaces are called in others, so that names of o
 import os
 from difflib import get_close_matches
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import PyOpenColorIO as ocio
 from numpy.typing import NDArray
 
 from hdrgen.colour.half_floats import to_single
-from hdrgen.colour.primaries import AP0, AP1, Chromaticities, rgb_to_rgb
+from hdrgen.colour.primaries import AP0, AP1, REC709, Chromaticities, rgb_to_rgb, rgb_to_xyz
 from hdrgen.runtime.bands import each_band
 from hdrgen.runtime.errors import HdrgenError
 
@@ -278,6 +279,52 @@ def _aces_processor(peak_nits: float, limiting: Chromaticities, exposure_stops: 
     steps.appendTransform(_aces_core(peak_nits, limiting))
     steps.appendTransform(ocio.RangeTransform(0.0, peak_nits / 100, 0.0, peak_nits / 100))
     steps.appendTransform(ocio.MatrixTransform.Scale([100.0, 100.0, 100.0, 1.0]))
+    return ocio.Config.CreateRaw().getProcessor(steps).getDefaultCPUProcessor()
+
+
+_ACES_SDR = {
+    "1.3": "ACES-OUTPUT - ACES2065-1_to_CIE-XYZ-D65 - SDR-VIDEO_1.0",
+    "2.0": "ACES-OUTPUT - ACES2065-1_to_CIE-XYZ-D65 - SDR-100nit-REC709_2.0",
+}
+AcesVersion = Literal["1.3", "2.0"]
+
+
+def aces_sdr(
+    linear_rec709: NDArray[np.floating], version: AcesVersion, *, inverse: bool = False, threads: int = 2
+) -> NDArray[np.float32]:
+    """Return what an ACES SDR view shows on a Rec.709 display, or with ``inverse`` the light it was shown for.
+
+    Parameters
+    ----------
+    linear_rec709
+        Shape ``(H, W, 3)``: scene-linear Rec.709, or display-linear Rec.709 0 to 1 for the inverse.
+    version
+        Of ACES; the SDR video transform of each, whatever configuration is in use.
+    inverse
+        Undo it. Display white is some light at the end of the curve, which is all that the transform knows of it.
+    threads
+        Bands of rows worked on at once.
+
+    Returns
+    -------
+    array
+        Shape ``(H, W, 3)``; display-linear 0 to 1 where the light is shown.
+    """
+    light = _applied(_aces_sdr_processor(version, inverse), linear_rec709, threads)
+    return light if inverse else np.clip(light, 0, 1, out=light)
+
+
+@cache
+def _aces_sdr_processor(version: AcesVersion, inverse: bool) -> ocio.CPUProcessor:
+    to_ap0, from_xyz = np.eye(4), np.eye(4)
+    to_ap0[:3, :3] = rgb_to_rgb(REC709, AP0)
+    from_xyz[:3, :3] = np.linalg.inv(rgb_to_xyz(REC709))
+    steps = ocio.GroupTransform()
+    steps.appendTransform(ocio.MatrixTransform(to_ap0.ravel().tolist()))
+    steps.appendTransform(ocio.BuiltinTransform(_ACES_SDR[version]))
+    steps.appendTransform(ocio.MatrixTransform(from_xyz.ravel().tolist()))
+    if inverse:
+        steps.setDirection(ocio.TRANSFORM_DIR_INVERSE)
     return ocio.Config.CreateRaw().getProcessor(steps).getDefaultCPUProcessor()
 
 

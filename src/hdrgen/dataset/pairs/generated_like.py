@@ -106,7 +106,7 @@ def redraw(code: Code, settings: DecoderLike, rng: np.random.Generator) -> NDArr
     code = code + _decoder_noise(code, settings, rng)
     code8 = (np.clip(code, 0, 1) * 255 + 0.5).astype(np.uint8)
     if rng.random() < settings.jpeg_share:
-        code8 = _through_jpeg(code8, int(rng.integers(*settings.jpeg_quality, endpoint=True)))
+        code8 = through_jpeg(code8, int(rng.integers(*settings.jpeg_quality, endpoint=True)))
     return code8
 
 
@@ -145,13 +145,12 @@ def _decoder_noise(code: Code, settings: DecoderLike, rng: np.random.Generator) 
     return (noise * strength[..., None] * sd_code).astype(np.float32)
 
 
-def _through_jpeg(code8: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        quality,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]
+def through_jpeg(code8: NDArray[np.uint8], quality: int, *, full_chroma: bool = True) -> NDArray[np.uint8]:
+    """Return 8-bit RGB after a JPEG of this quality, 0 to 100; without full chroma at half its size, as cameras save it."""
+    sampling = (
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_chroma else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    )
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, encoded = cv2.imencode(".jpg", code8[..., ::-1], options)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was encoded a line ago

@@ -63,6 +63,13 @@ class PairSettings(FrameWork):
 SettingsT = TypeVar("SettingsT", bound=PairSettings)
 
 
+def evaluation_crop(linear: NDArray[np.floating], largest_side: int) -> NDArray[np.floating]:
+    """Return the centre of a picture, no side longer than this."""
+    height, width, _ = linear.shape
+    top, left = max(0, height - largest_side) // 2, max(0, width - largest_side) // 2
+    return linear[top : top + largest_side, left : left + largest_side]
+
+
 @dataclass(frozen=True)
 class PairFrame:
     """A frame that pairs are cut out of.
@@ -98,6 +105,10 @@ class PairMaker(Generic[SettingsT]):
         [NDArray[np.floating], SettingsT, np.random.Generator], Mapping[str, NDArray[np.uint8]]
     ]
     """Returns 8-bit pictures ``(H, W, 3)`` of a test frame's light, one for each suffix."""
+    judged: Callable[[NDArray[np.floating], int], NDArray[np.floating]] = evaluation_crop
+    """Returns what is judged of a test frame's light, no side longer than so many pixels."""
+    resizes: bool = False
+    """Whether crops are views at another size: then no frame is too small."""
 
 
 def stored_frames(frames: pl.DataFrame, frames_dir: Path) -> list[PairFrame]:
@@ -193,13 +204,6 @@ def counts_by_split(index: pl.DataFrame) -> dict[str, dict[str, int]]:
 def frame_rng(seed: int, frame: str) -> np.random.Generator:
     """Return the generator for one frame: the same whatever other frames there are."""
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(frame.encode()).digest()[:8], "big")])
-
-
-def evaluation_crop(linear: NDArray[np.floating], largest_side: int) -> NDArray[np.floating]:
-    """Return the centre of a picture, no side longer than this."""
-    height, width, _ = linear.shape
-    top, left = max(0, height - largest_side) // 2, max(0, width - largest_side) // 2
-    return linear[top : top + largest_side, left : left + largest_side]
 
 
 def crop_corner(
@@ -341,7 +345,7 @@ def _pairs_of_frame(task: _Task[Any]) -> dict[str, Any]:
 
 def _write_pictures(task: _Task[Any], linear_awg4: NDArray[np.floating]) -> int:
     settings = task.settings
-    crop = evaluation_crop(linear_awg4, settings.judged_size)
+    crop = task.maker.judged(linear_awg4, settings.judged_size)
     if min(crop.shape[:2]) < SMALLEST_EVALUATED:
         return 0
     pictures = task.maker.pictures(crop, settings, frame_rng(settings.seed, task.frame.frame))
@@ -352,7 +356,8 @@ def _write_pictures(task: _Task[Any], linear_awg4: NDArray[np.floating]) -> int:
 
 def _write_records(task: _Task[Any], linear_awg4: NDArray[np.floating]) -> int:
     settings = task.settings
-    if min(linear_awg4.shape[:2]) < settings.crop_size:
+    smallest = SMALLEST_EVALUATED if task.maker.resizes else settings.crop_size
+    if min(linear_awg4.shape[:2]) < smallest:
         return 0
     rng = frame_rng(settings.seed, task.frame.frame)
     records = np.zeros(settings.crops_per_frame, task.maker.record(settings))

@@ -1,0 +1,277 @@
+"""An ordinary picture of any size to its light: what ``hdrgen recover`` runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hdrgen.colour import ocio
+from hdrgen.colour.display import srgb_decode
+from hdrgen.models.highlights import (
+    FIRST_INVENTED_CODE,
+    GREY_CODE,
+    MODEL,
+    SRGB_STOPS,
+    HighlightsNet,
+    curve_stops,
+    histogram_of_counts,
+    invented_weight,
+    load_highlights,
+    rendered_slopes,
+)
+from hdrgen.models.pixel_unshuffled_unet import stride
+from hdrgen.models.runtime_network import Network, torch_threads
+from hdrgen.models.tiles import padded
+from hdrgen.runtime.bands import each_band
+
+Curve = Literal["auto", "srgb", "film", "aces13", "aces2"]
+CURVES: tuple[Curve, ...] = get_args(Curve)
+
+LONGEST_SIDE = 384
+"""Of the small picture that the network sees, in pixels: what it was judged at."""
+
+_ACES: dict[str, ocio.AcesVersion] = {"aces13": "1.3", "aces2": "2.0"}
+_SURELY_PLAIN = 0.5
+_STEPS_PER_CODE = 16
+_LAST_OF_ACES = 254.5
+"""Code that stands for 255 in the inverse of an ACES view, where white is all light from some value on."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the network says of a picture.
+
+    Parameters
+    ----------
+    stops
+        log2 of the light of codes 0 to 255, ``(256,)``, rising; 18 % grey is where sRGB has it.
+    film_stops
+        The same, supposing that there is a curve but sRGB's.
+    is_plain
+        Probability of there being no curve but sRGB's, 0 to 1.
+    missing_stops
+        Light that is missing where codes are at their end, ``(h, w, 3)``, for a picture of about `LONGEST_SIDE`.
+    """
+
+    stops: NDArray[np.float32]
+    film_stops: NDArray[np.float32]
+    is_plain: float
+    missing_stops: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Light ``(H, W, 3)`` in the codes' primaries, and what it was made by.
+
+    Parameters
+    ----------
+    linear
+        Scene-linear; 18 % grey of the picture is 0.18 but under an ACES curve, which has its own.
+    observed
+        ``(H, W)``: 1 where the picture shows the light, 0 where it is invented, between where both have a share.
+    curve
+        The curve that was undone: as asked for, ``auto`` made ``srgb`` or ``film``.
+    white_linear
+        Light of display white before anything was invented.
+    is_plain
+        As of `Estimate`.
+    """
+
+    linear: NDArray[np.float32]
+    observed: NDArray[np.float32]
+    curve: Curve
+    white_linear: float
+    is_plain: float
+
+
+class Recoverer(Network[HighlightsNet]):
+    """The network with its weights. See `Network`."""
+
+    model = MODEL
+    load_net = staticmethod(load_highlights)
+
+    def estimate(self, code: NDArray[np.float32], *, threads: int = 2) -> Estimate:
+        """Return what a picture's small version says of its curve and of what is missing.
+
+        Parameters
+        ----------
+        code
+            Codes of sRGB's curve, 0 to 255, float, ``(H, W, 3)``.
+        threads
+            Threads to work with.
+        """
+        small = _small(code)
+        with torch_threads(threads), torch.inference_mode():
+            counts = histogram_of_counts(torch.from_numpy(_counts(code)), code.shape[0] * code.shape[1])
+            slopes, plain, missing = self._run(padded(small, stride(self._net.settings.widths)), counts[None])
+            stops, film_stops = curve_stops(torch.cat([rendered_slopes(slopes, plain), slopes])).numpy()
+            is_plain = float(torch.sigmoid(plain)[0])
+        missing_stops = missing[0, : small.shape[0], : small.shape[1]].float().contiguous().numpy()
+        return Estimate(stops, film_stops, is_plain, missing_stops)
+
+    def _run(self, small: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        with self._autocast():
+            result: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self._net(small, counts)
+        return result
+
+    def recover(
+        self,
+        code: NDArray[np.float32],
+        *,
+        curve: Curve = "auto",
+        strength: float = 1.0,
+        peak_linear: float | None = None,
+        threads: int = 2,
+    ) -> Recovered:
+        """Return the light of a picture.
+
+        Parameters
+        ----------
+        code
+            Codes of sRGB's curve, 0 to 255, float, ``(H, W, 3)``; its memory is used for the light, so it is lost.
+        curve
+            What the picture was rendered with. ``auto`` is estimated. Under ``srgb`` only code 255 is not believed, and
+            all others come back exactly.
+        strength
+            Share of the missing stops that is added, 0 to 1 and above.
+        peak_linear
+            Invented light ends there, before any exposure; None is no end but that of half floats.
+        threads
+            Threads to work with.
+        """
+        found = self.estimate(code, threads=threads)
+        known = _known_curve(curve, found)
+        # What the network says of the end of the codes stands, whatever curve is undone.
+        ends = [stops[-1] - stops[GREY_CODE] for stops in (found.stops, known.stops)]
+        more = max(0.0, float(ends[0] - ends[1])) if curve != "auto" else 0.0
+        height, width, _ = code.shape
+        observed = np.ones((height, width), np.float32)
+        field = _filled(found.missing_stops, _small(code)) + np.float32(more)
+        scale = np.float32([found.missing_stops.shape[0] / height, found.missing_stops.shape[1] / width])
+
+        def work(rows: slice) -> None:
+            band = code[rows]
+            ends = band.max(-1) > known.first_invented_code
+            y, x = np.nonzero(ends)
+            codes = band[y, x]
+            known.decode(band)
+            if not y.size:
+                return
+            weight = known.invented_weight(codes)
+            missing = _sampled(field, y + rows.start, x, scale)
+            seen = band[y, x]
+            light = seen * np.exp2(np.float32(strength) * weight * missing)
+            if peak_linear is not None:
+                light = np.maximum(seen, np.minimum(light, np.float32(peak_linear)))
+            band[y, x] = light
+            observed[rows][y, x] = 1 - weight.max(-1) if strength else 1
+
+        each_band(height, work, threads=threads)
+        return Recovered(code, observed, known.name, known.white_linear, found.is_plain)
+
+
+@dataclass(frozen=True)
+class _KnownCurve:
+    """The curve that is undone; codes above the first invented one are believed less and less."""
+
+    name: Curve
+    stops: NDArray[np.float32]
+    first_invented_code: float
+    decode: Callable[[NDArray[np.float32]], None]
+    """Makes light of codes, in place."""
+
+    @property
+    def white_linear(self) -> float:
+        return float(np.exp2(self.stops[-1]))
+
+    def invented_weight(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = np.clip((code - self.first_invented_code) / (255 - self.first_invented_code), 0, 1)
+        return x * x * (3 - 2 * x)
+
+
+def _known_curve(curve: Curve, found: Estimate) -> _KnownCurve:
+    if curve == "auto" and found.is_plain > _SURELY_PLAIN:
+        return _table_curve("srgb", SRGB_STOPS, FIRST_INVENTED_CODE)
+    if curve == "srgb":
+        return _table_curve("srgb", SRGB_STOPS, 254.5)
+    if curve in _ACES:
+        return _aces_curve(curve)
+    return _table_curve("film", found.film_stops, FIRST_INVENTED_CODE)
+
+
+def _table_curve(name: Curve, stops: NDArray[np.float32], first_invented_code: float) -> _KnownCurve:
+    fine = np.exp2(np.interp(np.arange(255 * _STEPS_PER_CODE + 1) / _STEPS_PER_CODE, np.arange(256), stops))
+    if name == "srgb":
+        fine = srgb_decode(np.arange(len(fine)) / (len(fine) - 1))
+    table = fine.astype(np.float32)
+    rises = np.append(np.diff(table), np.float32(0))
+
+    def decode(code: NDArray[np.float32]) -> None:
+        code *= _STEPS_PER_CODE
+        below = code.astype(np.int16)
+        code -= below
+        code *= rises[below]
+        code += table[below]
+
+    return _KnownCurve(name, stops, first_invented_code, decode)
+
+
+def _aces_curve(name: Curve) -> _KnownCurve:
+    def decode(code: NDArray[np.float32]) -> None:
+        shown = srgb_decode(np.minimum(code, np.float32(_LAST_OF_ACES)) / 255)
+        code[...] = np.maximum(ocio.aces_sdr(shown, _ACES[name], inverse=True, threads=1), 0)
+
+    grey = np.arange(256, dtype=np.float32)[:, None, None].repeat(3, 2)
+    decode(grey)
+    stops = np.log2(np.maximum(grey[:, 0, 1], np.float32(1e-6)))
+    return _KnownCurve(name, stops, FIRST_INVENTED_CODE, decode)
+
+
+def _small(code: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture averaged until no side is longer than `LONGEST_SIDE`."""
+    height, width, _ = code.shape
+    scale = LONGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return code.copy()
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(code, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _counts(code: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return how many pixels have each code in red, green, blue and the largest component, ``(4, 256)``."""
+    code8 = np.rint(code).astype(np.uint8)
+    planes = (*np.moveaxis(code8, -1, 0), code8.max(-1))
+    return np.stack([np.bincount(plane.ravel(), minlength=256) for plane in planes])
+
+
+def _filled(missing_stops: NDArray[np.float32], small: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return missing light that goes on where the small picture is not at its end: a larger one may be there."""
+    weight = np.minimum(4 * invented_weight(torch.from_numpy(small)).numpy(), 1)
+    total = weight.sum((0, 1), keepdims=True)
+    filled = np.broadcast_to(
+        (missing_stops * weight).sum((0, 1), keepdims=True) / np.maximum(total, 1e-6), small.shape
+    )
+    for sigma in (16, 4, 1):
+        near, weights = (cv2.GaussianBlur(p, (0, 0), sigma) for p in (missing_stops * weight, weight))
+        trust = np.minimum(8 * weights, 1)
+        filled = filled + trust * (near / np.maximum(weights, 1e-6) - filled)
+    return np.asarray(filled + weight * (missing_stops - filled), np.float32)
+
+
+def _sampled(
+    field: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the small field at pixels of the large picture, bilinear, ``(N, 3)``."""
+    rows, columns = field.shape[:2]
+    at_y = np.clip((y + np.float32(0.5)) * scale[0] - np.float32(0.5), 0, rows - 1).astype(np.float32)
+    at_x = np.clip((x + np.float32(0.5)) * scale[1] - np.float32(0.5), 0, columns - 1).astype(np.float32)
+    top, left = at_y.astype(np.intp), at_x.astype(np.intp)
+    below, right = np.minimum(top + 1, rows - 1), np.minimum(left + 1, columns - 1)
+    down, across = (at_y - top)[:, None], (at_x - left)[:, None]
+    upper = field[top, left] + across * (field[top, right] - field[top, left])
+    lower = field[below, left] + across * (field[below, right] - field[below, left])
+    return np.asarray(upper + down * (lower - upper), np.float32)

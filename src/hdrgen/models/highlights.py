@@ -1,0 +1,195 @@
+"""The light of an ordinary picture: the curve it was rendered with, and what was clipped.
+
+Two parts, both of which see the whole picture, made small. One estimates the rendering: a rising curve from codes to
+light, one for all components, or that there was none but sRGB's. The other says how many stops of light are missing where
+codes are at their end, for each pixel and component; with enough around to tell a lamp from a white wall. Everything at full
+size is a closed form: ``light = curve(code) * 2^(weight(code) * missing)``, where the weight is 0 below `FIRST_INVENTED_CODE`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdrgen.colour.display import srgb_decode
+from hdrgen.models.pixel_unshuffled_unet import (
+    UNSHUFFLED_CHANNELS,
+    PixelUnshuffledUNet,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from hdrgen.models.weights import load_model, save_model
+from hdrgen.runtime.params import Section
+
+MODEL = "highlights"
+"""The name in the header of its weights."""
+
+FIRST_INVENTED_CODE = 235.0
+"""Up to this 8-bit code the light is the curve's alone; above, more and more of what is missing is added."""
+
+GREY_CODE = 118
+"""8-bit sRGB code of 18 % grey; every curve passes through it, so that what was grey stays grey."""
+
+KNOTS = 17
+"""Codes 0, 16, ... 240, 255 at which the curve's slope is estimated."""
+
+MAX_MISSING_STOPS = 14.0
+"""Most light that can be missing: 1.0 times this is 16384."""
+
+BINS = 64
+"""Of the histograms of red, green, blue and the largest component."""
+TOP_CODES = 8
+"""Codes 248 to 255 are counted each by itself: how they pile up tells clipping from a shoulder."""
+COUNTS = 4 * BINS + TOP_CODES
+_SMALLEST_SHARE = 1e-4
+_EMBEDDING = 32
+_FEATURES = 2 * UNSHUFFLED_CHANNELS + _EMBEDDING
+
+
+class Highlights(Section):
+    """Size of the network."""
+
+    widths: tuple[int, ...] = (48, 80, 112, 128, 144)
+    """Channels at a quarter of the picture's size, an eighth, and so on; lamps are told by what is far around them."""
+    blocks: tuple[int, ...] = (1, 1, 1, 1, 2)
+    """Residual blocks at each of these sizes, going down; as many come back up at all but the last."""
+    curve_widths: tuple[int, ...] = (32, 64, 96, 96)
+    """Channels of the part that estimates the curve, at an eighth of the picture's size, a sixteenth, and so on."""
+
+
+def invented_weight(code8: Tensor) -> Tensor:
+    """Return the share of the missing light that codes 0 to 255 are given: 0 to `FIRST_INVENTED_CODE`, 1 at 255, smoothly."""
+    x = ((code8 - FIRST_INVENTED_CODE) / (255 - FIRST_INVENTED_CODE)).clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def histogram(code8: Tensor) -> Tensor:
+    """Return `histogram_of_counts` of pictures of 8-bit codes ``(N, H, W, 3)``, ``(N, COUNTS)``."""
+    flat = torch.cat([code8, code8.amax(-1, keepdim=True)], -1).flatten(1, 2).long()
+    counts = [torch.stack([torch.bincount(plane, minlength=256) for plane in picture.T]) for picture in flat]
+    return histogram_of_counts(torch.stack(counts), flat.shape[1])
+
+
+def histogram_of_counts(counts: Tensor, pixels: int) -> Tensor:
+    """Return what the curve is told by: logarithms of the shares of codes.
+
+    Parameters
+    ----------
+    counts
+        Pixels with each code in red, green, blue and the largest component, ``(..., 4, 256)``.
+    pixels
+        In all.
+
+    Returns
+    -------
+    Tensor
+        ``(..., COUNTS)``.
+    """
+    bins = counts.reshape(*counts.shape[:-1], BINS, -1).sum(-1).flatten(-2)
+    shares = torch.cat([bins, counts[..., 3, -TOP_CODES:]], -1).float() / pixels
+    return (shares + _SMALLEST_SHARE).log10() + 2
+
+
+class HighlightsNet(nn.Module):
+    """Small pictures of codes to a curve and missing light; sides are multiples of the stride."""
+
+    def __init__(self, settings: Highlights) -> None:
+        super().__init__()
+        self.settings = settings
+        widths = (2 * UNSHUFFLED_CHANNELS, *settings.curve_widths)
+        self.look = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.count = nn.Sequential(nn.Linear(COUNTS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
+        self.judge = nn.Sequential(nn.Linear(2 * widths[-1] + 128, 192), nn.ReLU())
+        self.embed = nn.Linear(192, _EMBEDDING)
+        self.slopes = nn.Linear(192, KNOTS + 1)
+        self.unet = PixelUnshuffledUNet(_FEATURES, UNSHUFFLED_CHANNELS, settings.widths, settings.blocks)
+        nn.init.zeros_(self.slopes.weight)
+        nn.init.zeros_(self.slopes.bias)
+
+    def forward(self, code: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the curve and the missing light.
+
+        Parameters
+        ----------
+        code
+            Codes 0 to 255, float, ``(N, H, W, 3)``.
+        counts
+            Of `histogram`, of the picture at its full size.
+
+        Returns
+        -------
+        tuple
+            Logarithms of the curve's slopes at its knots over those of sRGB, ``(N, KNOTS)``; the logit of there being no
+            curve but sRGB's, ``(N,)``; stops of missing light ``(N, H, W, 3)``, not negative.
+        """
+        unshuffled = pixel_unshuffle(code)
+        features = torch.cat([unshuffled / 64 - 2, 2 * invented_weight(unshuffled)], -1)
+        x = features.permute(0, 3, 1, 2)
+        for layer in self.look:
+            x = F.relu(layer(x))
+        seen = torch.cat([x.mean((2, 3)), x.amax((2, 3)), self.count(counts)], -1)
+        judged = self.judge(seen)
+        slopes = self.slopes(judged).float()
+        embedded = self.embed(judged)[:, None, None].expand(-1, *features.shape[1:3], -1)
+        output = self.unet(torch.cat([features, embedded.to(features.dtype)], -1)).float()
+        missing = F.softplus(4 * pixel_shuffle(output) - 2).clamp(max=MAX_MISSING_STOPS)
+        return slopes[:, :KNOTS], slopes[:, KNOTS], missing
+
+
+def _knot_weights() -> np.ndarray:
+    """Return how much of each knot's slope a code has, ``(256, KNOTS)``: linear between them."""
+    knots = np.append(np.arange(0, 255, 16), 255)
+    codes = np.arange(256)
+    return np.stack([np.interp(codes, knots, row) for row in np.eye(KNOTS)], 1).astype(np.float32)
+
+
+def _srgb_stops() -> np.ndarray:
+    codes = np.maximum(np.arange(256), 0.5) / 255
+    return np.log2(srgb_decode(codes)).astype(np.float32)
+
+
+_KNOT_WEIGHTS = torch.from_numpy(_knot_weights())
+SRGB_STOPS = _srgb_stops()
+"""log2 of the light of 8-bit sRGB codes, ``(256,)``; code 0 is taken for half a code."""
+
+
+def curve_stops(log_slopes: Tensor) -> Tensor:
+    """Return log2 of the light of codes 0 to 255, ``(N, 256)``, rising; 18 % grey is where sRGB has it.
+
+    Parameters
+    ----------
+    log_slopes
+        Natural logarithms of the slope in stops over that of sRGB at each knot, ``(N, KNOTS)``; 0 is sRGB.
+    """
+    srgb = torch.from_numpy(SRGB_STOPS).to(log_slopes.device)
+    slopes = (log_slopes @ _KNOT_WEIGHTS.T.to(log_slopes.device)).exp()
+    steps = (slopes[:, 1:] + slopes[:, :-1]) / 2 * srgb.diff()
+    stops = F.pad(steps.cumsum(1), (1, 0))
+    return stops - stops[:, GREY_CODE : GREY_CODE + 1] + srgb[GREY_CODE]
+
+
+def rendered_slopes(log_slopes: Tensor, plain: Tensor) -> Tensor:
+    """Return the slopes that are used: the surer it is that codes are plain sRGB, the less they differ from it."""
+    return log_slopes * torch.sigmoid(-plain)[:, None]
+
+
+def save_highlights(path: Path, net: HighlightsNet) -> None:
+    """Write the weights with all that `load_highlights` needs to know."""
+    settings = net.settings.model_dump(mode="json")
+    save_model(path, net, model=MODEL, settings=settings, dtype=torch.float16)
+
+
+def load_highlights(path: Path) -> HighlightsNet:
+    """Read what `save_highlights` wrote, ready for inference.
+
+    Raises
+    ------
+    HdrgenError
+        The file is missing, damaged, or holds another model.
+    """
+    return load_model(path, MODEL, lambda settings: HighlightsNet(Highlights.model_validate(settings)))
