@@ -30,6 +30,7 @@ from hdrgen.cli import (
     merge,
     params,
     preview,
+    recover,
     serve,
     tonemap,
 )
@@ -53,6 +54,7 @@ for command in (
     caption,
     inspect,
     check,
+    recover,
     expand,
     merge,
     bracket,

@@ -83,6 +83,7 @@ def encoding_of(
     wanted: str | None,
     *,
     option: str = "--encoding",
+    otherwise: str | None = None,
 ) -> Decided:
     """Return the one encoding of some pictures.
 
@@ -94,6 +95,8 @@ def encoding_of(
         A key of `CODE_ENCODINGS`, or None for what the pictures say.
     option
         The option that messages name where that is not enough.
+    otherwise
+        What pictures are taken for that say nothing, a key of `CODE_ENCODINGS`; None looks at their codes.
 
     Raises
     ------
@@ -115,7 +118,8 @@ def encoding_of(
     decisions = [one and _decided(path, one, option) for path, one in zip(paths, statements, strict=True)]
     guess_notes: tuple[str, ...] = ()
     if unstated:
-        usual, why = _guess(paths[statements.index(None)], unstated, option)
+        path = paths[statements.index(None)]
+        usual, why = (otherwise, "") if otherwise else _guess(path, unstated, option)
         guess_notes = (f"nothing says the encoding, so {usual}{why}; say {option} if not",)
         guess = Decided(usual, encoding_named(usual), CODE_ENCODINGS[usual], ())
         decisions = [one or guess for one in decisions]

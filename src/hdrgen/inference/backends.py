@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hdrgen import __version__
-from hdrgen.inference import bit_depth, exposure_fusion, tone_fusion
+from hdrgen.inference import bit_depth, exposure_fusion, highlights, tone_fusion
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
 from hdrgen.models.bit_depth import BitDepthUNet
 from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots
+from hdrgen.models.highlights import HighlightsNet
 from hdrgen.models.runtime_network import Network, weights_file_digest
 from hdrgen.models.tiles import Tile
 from hdrgen.models.tone_fusion import ToneFuser
@@ -32,7 +34,7 @@ from hdrgen.runtime.choices import Backend
 if TYPE_CHECKING:
     from hdrgen.inference.onnx_graphs import Graph
 
-Model = Literal["tone_fusion", "bit_depth", "exposure_fusion"]
+Model = Literal["tone_fusion", "bit_depth", "exposure_fusion", "highlights"]
 FASTEST = "fastest_backends.json"
 
 
@@ -55,13 +57,18 @@ def load_network(
 def load_network(
     model: Literal["exposure_fusion"], weights: Path | None = ..., backend: Backend = ...
 ) -> exposure_fusion.StackMerger: ...
+@overload
+def load_network(
+    model: Literal["highlights"], weights: Path | None = ..., backend: Backend = ...
+) -> highlights.Recoverer: ...
 def load_network(model: Model, weights: Path | None = None, backend: Backend = "auto") -> Network[Any]:
     """Load a model, once for each content of its weights and each backend.
 
     Parameters
     ----------
     model
-        ``tone_fusion`` of `hdrgen fuse`, ``bit_depth`` of `hdrgen expand`, or ``exposure_fusion`` of `hdrgen merge`.
+        ``tone_fusion`` of `hdrgen fuse`, ``bit_depth`` of `hdrgen expand`, ``exposure_fusion`` of `hdrgen merge`, or
+        ``highlights`` of `hdrgen recover`.
     weights
         Its weights; None are the released ones.
     backend
@@ -171,10 +178,23 @@ class ExportedMerger(exposure_fusion.StackMerger):
         linear[tile.kept] = light[0][tile.kept_of_input]
 
 
+class ExportedRecoverer(highlights.Recoverer):
+    """The network of the small picture by its graph."""
+
+    def __init__(self, net: HighlightsNet, digest: str, graph: OnnxGraph) -> None:
+        super().__init__(net, digest, torch.float32)
+        self._graph = graph
+
+    def _run(self, small: Tensor, counts: Tensor, threads: int) -> tuple[Tensor, ...]:
+        outputs = self._graph.outputs({"code": small.numpy(), "counts": counts.numpy()}, threads=threads)
+        return tuple(map(torch.from_numpy, outputs))
+
+
 _CLASSES: Mapping[Model, tuple[type[Network[Any]], Callable[[Any, str, OnnxGraph], Network[Any]]]] = {
     "tone_fusion": (tone_fusion.Fuser, ExportedFuser),
     "bit_depth": (bit_depth.Expander, ExportedExpander),
     "exposure_fusion": (exposure_fusion.StackMerger, ExportedMerger),
+    "highlights": (highlights.Recoverer, ExportedRecoverer),
 }
 """What runs each model in torch, and by its graph."""
 

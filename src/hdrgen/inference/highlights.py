@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hdrgen.colour import ocio
 from hdrgen.colour.display import srgb_decode
+from hdrgen.images.exr import HALF_MAX
 from hdrgen.models.highlights import (
     FIRST_INVENTED_CODE,
     GREY_CODE,
@@ -27,9 +28,7 @@ from hdrgen.models.pixel_unshuffled_unet import stride
 from hdrgen.models.runtime_network import Network, torch_threads
 from hdrgen.models.tiles import padded
 from hdrgen.runtime.bands import each_band
-
-Curve = Literal["auto", "srgb", "film", "aces13", "aces2"]
-CURVES: tuple[Curve, ...] = get_args(Curve)
+from hdrgen.runtime.choices import DisplayCurve
 
 LONGEST_SIDE = 384
 """Of the small picture that the network sees, in pixels: what it was judged at."""
@@ -64,28 +63,31 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Recovered:
+class Light:
     """Light ``(H, W, 3)`` in the codes' primaries, and what it was made by.
 
     Parameters
     ----------
     linear
-        Scene-linear; 18 % grey of the picture is 0.18 but under an ACES curve, which has its own.
+        Scene-linear. Before any exposure, 18 % grey of the picture is 0.18 but under an ACES curve, which has its own.
     observed
         ``(H, W)``: 1 where the picture shows the light, 0 where it is invented, between where both have a share.
     curve
         The curve that was undone: as asked for, ``auto`` made ``srgb`` or ``film``.
-    white_linear
-        Light of display white before anything was invented.
     is_plain
         As of `Estimate`.
+    exposure_stops
+        Of all light.
+    white_linear
+        Where display white landed, exposure and all, before anything was invented.
     """
 
     linear: NDArray[np.float32]
     observed: NDArray[np.float32]
-    curve: Curve
-    white_linear: float
+    curve: DisplayCurve
     is_plain: float
+    exposure_stops: float
+    white_linear: float
 
 
 class Recoverer(Network[HighlightsNet]):
@@ -105,28 +107,30 @@ class Recoverer(Network[HighlightsNet]):
             Threads to work with.
         """
         small = _small(code)
-        with torch_threads(threads), torch.inference_mode():
-            counts = histogram_of_counts(torch.from_numpy(_counts(code)), code.shape[0] * code.shape[1])
-            slopes, plain, missing = self._run(padded(small, stride(self._net.settings.widths)), counts[None])
-            stops, film_stops = curve_stops(torch.cat([rendered_slopes(slopes, plain), slopes])).numpy()
-            is_plain = float(torch.sigmoid(plain)[0])
+        counts = histogram_of_counts(torch.from_numpy(_counts(code)), code.shape[0] * code.shape[1])
+        multiple = stride(self._net.settings.widths)
+        slopes, plain, missing = self._run(padded(small, multiple), counts[None], threads)
+        stops, film_stops = curve_stops(torch.cat([rendered_slopes(slopes, plain), slopes])).numpy()
+        is_plain = float(torch.sigmoid(plain)[0])
         missing_stops = missing[0, : small.shape[0], : small.shape[1]].float().contiguous().numpy()
         return Estimate(stops, film_stops, is_plain, missing_stops)
 
-    def _run(self, small: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        with self._autocast():
-            result: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self._net(small, counts)
-        return result
+    def _run(self, small: Tensor, counts: Tensor, threads: int) -> tuple[Tensor, ...]:
+        """Return what the network gives for a padded small picture and its histogram."""
+        with torch_threads(threads), torch.inference_mode(), self._autocast():
+            return tuple(self._net(small, counts))
 
     def recover(
         self,
         code: NDArray[np.float32],
         *,
-        curve: Curve = "auto",
+        curve: DisplayCurve = "auto",
+        exposure_stops: float = 0.0,
+        anchor_linear: float | None = None,
         strength: float = 1.0,
         peak_linear: float | None = None,
         threads: int = 2,
-    ) -> Recovered:
+    ) -> Light:
         """Return the light of a picture.
 
         Parameters
@@ -136,10 +140,12 @@ class Recoverer(Network[HighlightsNet]):
         curve
             What the picture was rendered with. ``auto`` is estimated. Under ``srgb`` only code 255 is not believed, and
             all others come back exactly.
+        exposure_stops, anchor_linear
+            Exposure of all light; or where display white is to land before anything is invented, None where it lands.
         strength
             Share of the missing stops that is added, 0 to 1 and above.
         peak_linear
-            Invented light ends there, before any exposure; None is no end but that of half floats.
+            Invented light ends there; None is no end but that of half floats. What is seen stays, however bright.
         threads
             Threads to work with.
         """
@@ -148,6 +154,9 @@ class Recoverer(Network[HighlightsNet]):
         # What the network says of the end of the codes stands, whatever curve is undone.
         ends = [stops[-1] - stops[GREY_CODE] for stops in (found.stops, known.stops)]
         more = max(0.0, float(ends[0] - ends[1])) if curve != "auto" else 0.0
+        if anchor_linear is not None:
+            exposure_stops = float(np.log2(anchor_linear) - known.stops[-1])
+        gain, peak = np.float32(2.0**exposure_stops), np.float32(peak_linear or HALF_MAX)
         height, width, _ = code.shape
         observed = np.ones((height, width), np.float32)
         field = _filled(found.missing_stops, _small(code)) + np.float32(more)
@@ -159,41 +168,38 @@ class Recoverer(Network[HighlightsNet]):
             y, x = np.nonzero(ends)
             codes = band[y, x]
             known.decode(band)
+            if gain != 1:
+                band *= gain
             if not y.size:
                 return
             weight = known.invented_weight(codes)
             missing = _sampled(field, y + rows.start, x, scale)
             seen = band[y, x]
             light = seen * np.exp2(np.float32(strength) * weight * missing)
-            if peak_linear is not None:
-                light = np.maximum(seen, np.minimum(light, np.float32(peak_linear)))
-            band[y, x] = light
+            band[y, x] = np.maximum(seen, np.minimum(light, peak))
             observed[rows][y, x] = 1 - weight.max(-1) if strength else 1
 
         each_band(height, work, threads=threads)
-        return Recovered(code, observed, known.name, known.white_linear, found.is_plain)
+        white_linear = float(np.exp2(known.stops[-1] + exposure_stops))
+        return Light(code, observed, known.name, found.is_plain, exposure_stops, white_linear)
 
 
 @dataclass(frozen=True)
 class _KnownCurve:
     """The curve that is undone; codes above the first invented one are believed less and less."""
 
-    name: Curve
+    name: DisplayCurve
     stops: NDArray[np.float32]
     first_invented_code: float
     decode: Callable[[NDArray[np.float32]], None]
     """Makes light of codes, in place."""
-
-    @property
-    def white_linear(self) -> float:
-        return float(np.exp2(self.stops[-1]))
 
     def invented_weight(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         x = np.clip((code - self.first_invented_code) / (255 - self.first_invented_code), 0, 1)
         return x * x * (3 - 2 * x)
 
 
-def _known_curve(curve: Curve, found: Estimate) -> _KnownCurve:
+def _known_curve(curve: DisplayCurve, found: Estimate) -> _KnownCurve:
     if curve == "auto" and found.is_plain > _SURELY_PLAIN:
         return _table_curve("srgb", SRGB_STOPS, FIRST_INVENTED_CODE)
     if curve == "srgb":
@@ -203,7 +209,7 @@ def _known_curve(curve: Curve, found: Estimate) -> _KnownCurve:
     return _table_curve("film", found.film_stops, FIRST_INVENTED_CODE)
 
 
-def _table_curve(name: Curve, stops: NDArray[np.float32], first_invented_code: float) -> _KnownCurve:
+def _table_curve(name: DisplayCurve, stops: NDArray[np.float32], first_invented_code: float) -> _KnownCurve:
     fine = np.exp2(np.interp(np.arange(255 * _STEPS_PER_CODE + 1) / _STEPS_PER_CODE, np.arange(256), stops))
     if name == "srgb":
         fine = srgb_decode(np.arange(len(fine)) / (len(fine) - 1))
@@ -220,7 +226,7 @@ def _table_curve(name: Curve, stops: NDArray[np.float32], first_invented_code: f
     return _KnownCurve(name, stops, first_invented_code, decode)
 
 
-def _aces_curve(name: Curve) -> _KnownCurve:
+def _aces_curve(name: DisplayCurve) -> _KnownCurve:
     def decode(code: NDArray[np.float32]) -> None:
         shown = srgb_decode(np.minimum(code, np.float32(_LAST_OF_ACES)) / 255)
         code[...] = np.maximum(ocio.aces_sdr(shown, _ACES[name], inverse=True, threads=1), 0)

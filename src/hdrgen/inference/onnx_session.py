@@ -47,11 +47,15 @@ class OnnxGraph:
             raise HdrgenError(why)
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]], *, threads: int = 2) -> NDArray[np.float32]:
-        """Return the graph's output for inputs by name."""
-        output: NDArray[np.float32] = _session(self.path, self.runtime, threads).run(
-            None, {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        )[0]
-        return output
+        """Return the graph's first output for inputs by name."""
+        return self.outputs(inputs, threads=threads)[0]
+
+    def outputs(
+        self, inputs: Mapping[str, NDArray[Any]], *, threads: int = 2
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Return all outputs of the graph, in its contract's order."""
+        given = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        return tuple(_session(self.path, self.runtime, threads).run(None, given))
 
 
 def present_runtimes() -> list[Runtime]:

@@ -12,6 +12,10 @@ ROUTES: tuple[Route, ...] = get_args(Route)
 MergeMethod = Literal["learned", "closed", "debevec", "robertson"]
 """What merges exposures: the network, inverse variance, or one of OpenCV's."""
 
+DisplayCurve = Literal["auto", "srgb", "film", "aces13", "aces2"]
+"""How an ordinary picture was rendered: estimated; sRGB's curve alone; a filmic shoulder, which is estimated; ACES's SDR views."""
+DISPLAY_CURVES: tuple[DisplayCurve, ...] = get_args(DisplayCurve)
+
 Backend = Literal["auto", "torch", "onnx", "tensorrt"]
 """What runs a network; ``auto`` is what `hdrgen bench` found to be fastest on this machine, else torch."""
 

@@ -132,8 +132,8 @@ def random_picture(
     return DisplayPicture(code8, light, is_plain)
 
 
-def judged_picture(linear_awg4: NDArray[np.floating], kind: Kind, round_trip: RoundTrip | None = None) -> DisplayPicture:
-    """Return one of the pictures that models are judged on; nothing in it is random.
+def judged_picture(linear_awg4: NDArray[np.floating], kind: Kind) -> DisplayPicture:
+    """Return one of the pictures that models are judged on, before a JPEG or an autoencoder; nothing in it is random.
 
     Parameters
     ----------
@@ -141,25 +141,24 @@ def judged_picture(linear_awg4: NDArray[np.floating], kind: Kind, round_trip: Ro
         A frame, ``(H, W, 3)``, as `judged_light` returns it.
     kind
         What is done to it.
-    round_trip
-        Of the autoencoder, for ``autoencoder``.
     """
-    reached = 1.0 if kind == "clip" else _TEST_REACHED_LINEAR
-    light = exposed(to_rec709(linear_awg4), _TEST_CLIPPED, white_linear=reached)
-    match kind:
-        case "clip":
-            return DisplayPicture(quantise8(srgb_encode(np.clip(light, 0, 1))), light, is_plain=True)
-        case "film":
-            code8 = quantise8(srgb_encode(_TEST_FILM.display_linear(light)))
-        case "camera":
-            code8 = quantise8(srgb_encode(_TEST_CAMERA.display_linear(light)))
-            code8 = through_jpeg(code8, _TEST_JPEG_QUALITY, full_chroma=False)
-        case "autoencoder":
-            if round_trip is None:
-                raise ValueError("an autoencoder's pictures need its round trip")
-            code8 = quantise8(srgb_encode(_TEST_FILM.display_linear(light)))
-            code8 = quantise8(round_trip(code8 / np.float32(255)))
-    return DisplayPicture(code8, light, is_plain=False)
+    plain = kind == "clip"
+    light = exposed(
+        to_rec709(linear_awg4), _TEST_CLIPPED, white_linear=1.0 if plain else _TEST_REACHED_LINEAR
+    )
+    if plain:
+        shown = np.clip(light, 0, 1)
+    else:
+        shown = (_TEST_CAMERA if kind == "camera" else _TEST_FILM).display_linear(light)
+    return DisplayPicture(quantise8(srgb_encode(shown)), light, plain)
+
+
+def _damaged(code8: Code8, kind: Kind, round_trip: RoundTrip | None) -> Code8:
+    if kind == "camera":
+        return through_jpeg(code8, _TEST_JPEG_QUALITY, full_chroma=False)
+    if kind == "autoencoder" and round_trip is not None:
+        return quantise8(round_trip(code8 / np.float32(255)))
+    return code8
 
 
 def judged_light(linear_awg4: NDArray[np.floating], largest_side: int) -> NDArray[np.float32]:
@@ -265,5 +264,6 @@ def _pictures(
     round_trip: RoundTrip | None,
 ) -> Mapping[str, Code8]:
     return {
-        f"_{kind}.png": judged_picture(linear_awg4, kind, round_trip).code8 for kind in judged_kinds(settings)
+        f"_{kind}.png": _damaged(judged_picture(linear_awg4, kind).code8, kind, round_trip)
+        for kind in judged_kinds(settings)
     }

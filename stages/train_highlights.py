@@ -1,0 +1,27 @@
+"""Train the network that finds the light of ordinary pictures."""
+
+from pathlib import Path
+
+from hdrgen.runtime.console import progress_bar, run_stage
+from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.params import read_section
+from hdrgen.training.highlights import TrainHighlights, train_highlights
+
+
+def main() -> None:
+    """Train the curve and the missing light on display pairs."""
+    settings = read_section(Path("params.yaml"), "train_highlights", TrainHighlights)
+    with progress_bar("train highlights (steps)") as on_progress:
+        figures = train_highlights(
+            Path("data/make_pairs/display"),
+            settings,
+            Path("data/train_highlights/highlights.safetensors"),
+            Path("metrics/train_highlights/loss.tsv"),
+            on_progress,
+        )
+    write_metrics(Path("metrics/train_highlights.json"), picked(figures, "val_loss"))
+    write_figures(Path("metrics/train_highlights"), figures, ("figure",))
+
+
+if __name__ == "__main__":
+    run_stage(main)
