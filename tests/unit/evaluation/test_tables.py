@@ -11,11 +11,9 @@ from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pa
 from hdrgen.evaluation import bit_depth, exposure_fusion
 from hdrgen.evaluation.tables import (
     PictureFigures,
-    by_kind,
     decisive,
+    plots,
     summary,
-    table_by_band,
-    table_by_frame,
     write_evaluation,
 )
 from hdrgen.images.exr import write_exr
@@ -37,7 +35,7 @@ BRACKETS = MakeBracketPairs(seed=1, crop_size=32, crops_per_frame=1, judged_size
 
 
 def figures(model, value, kind="clean", source="a", frame="f", **more):
-    return PictureFigures(source, frame, kind, model, {"psnr": value, "stops_rmse_highlights": 0.1, **more})
+    return PictureFigures(source, frame, kind, model, {"psnr": value, "stops_rmse_above_16": 0.1, **more})
 
 
 def margins(models):
@@ -96,26 +94,32 @@ def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model(
         for frame in ("f", "g")
         for model, value in (("base", 1.0 + (frame == "g")), ("net", 3.0 + (kind == "noisy")))
     ]
-    by_frame = table_by_frame(rows, "psnr")
-    assert by_frame.columns == ["kind", "frame", "base", "net"]
-    assert by_frame.rows()[:2] == [("clean", "a/f", 1.0, 3.0), ("clean", "a/g", 2.0, 3.0)]
-    assert by_frame.filter(pl.col("kind") == "noisy")["net"].to_list() == [4.0, 4.0]
-    noisy = by_kind({"psnr_by_frame": by_frame})["psnr_by_frame_noisy"]
-    assert noisy.columns == ["frame", "base", "net"]
-    assert noisy["net"].to_list() == [4.0, 4.0]
+    tables = plots(rows, "psnr", spread=pl.DataFrame({"kind": ["noisy"], "stops": [3]}))
+    assert list(tables) == [
+        "psnr_by_frame_clean",
+        "psnr_by_frame_noisy",
+        "stops_rmse_by_band_clean",
+        "stops_rmse_by_band_noisy",
+        "spread_noisy",
+    ]
+    clean = tables["psnr_by_frame_clean"]
+    assert clean.columns == ["frame", "base", "net"]
+    assert clean.rows() == [("a/f", 1.0, 3.0), ("a/g", 2.0, 3.0)]
+    assert tables["psnr_by_frame_noisy"]["net"].to_list() == [4.0, 4.0]
+    assert tables["spread_noisy"].rows(named=True) == [{"stops": 3}]
 
 
 def test_errors_by_band_are_means_over_the_frames_that_have_it():
     band = next(iter(LUMINANCE_BANDS))
     rows = [
-        PictureFigures("a", frame, "clean", "net", figures)
+        PictureFigures("a", frame, "clean", "net", {"pu21_psnr": 40.0, **figures})
         for frame, figures in [
             ("f", {f"stops_rmse_{band}": 0.2}),
             ("g", {f"stops_rmse_{band}": 0.4}),
             ("h", {}),
         ]
     ]
-    assert table_by_band(rows).rows() == [("clean", band, pytest.approx(0.3))]
+    assert plots(rows)["stops_rmse_by_band_clean"].rows() == [(band, pytest.approx(0.3))]
 
 
 def test_dequantised_8_bits_have_the_psnr_that_the_design_states():
@@ -166,7 +170,8 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
     )
     generated = figures_of["s"]["generated"]
     assert generated["bilateral"]["code_psnr"]["mean"] > generated["dequantised"]["code_psnr"]["mean"]
-    write_evaluation(tmp_path / "plots", figures_of, decisive(figures_of, "net"), bit_depth.plots(rows))
+    tables = plots(rows, "code_psnr")
+    write_evaluation(tmp_path / "plots", figures_of, decisive(figures_of, "net"), tables)
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(
         ["figures.tsv"]
         + [
@@ -206,7 +211,7 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
     assert "pu21_psnr_moving" not in clean["net"]
     metrics = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
     assert margins(figures_of["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
-    assert len(exposure_fusion.plots(rows)) == 6
+    assert len(plots(rows)) == 6
 
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):
