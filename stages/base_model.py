@@ -8,7 +8,7 @@ from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.evaluation.base_model import evaluate_tiny_klein
 from hdrgen.flux.checkpoint import available_memory, check_memory
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.base_model import TINY, BaseModelSettings, make_base_model
 
@@ -26,11 +26,12 @@ def main() -> None:
         figures["prompts"] = evaluate_tiny_klein(
             checkpoint, frames, index, settings.tiny, settings.samples, out / "samples.png"
         )
-    write_metrics(
-        Path("metrics/base_model.json"),
+    write_measured(
+        Path("metrics/base_model"),
         picked(figures, "vae/val_code_psnr", "flow/val_loss", "prompts/prompt_accuracy"),
+        figures,
+        ("part", "figure"),
     )
-    write_figures(Path("metrics/base_model"), figures, ("part", "figure"))
     if note := check_memory(checkpoint, available_memory()):
         log.warning(note)
 

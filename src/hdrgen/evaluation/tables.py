@@ -9,7 +9,7 @@ import polars as pl
 
 from hdrgen.metrics.quality import LUMINANCE_BANDS, summarise
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.metrics_file import Figures, mean_of, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import Figures, mean_of, write_measured
 
 KEYS = ("source", "kind", "model", "figure")
 """What the tables of figures are keyed by."""
@@ -92,8 +92,7 @@ def write_evaluation(
     folder: Path, figures: Figures, decides: Figures, tables: Mapping[str, pl.DataFrame]
 ) -> None:
     """Write what decides as ``<folder>.json``, and into the folder all figures and the tables that are plotted."""
-    write_metrics(folder.with_suffix(".json"), decides)
-    write_figures(folder, figures, KEYS)
+    write_measured(folder, decides, figures, KEYS)
     write_tables(folder, tables)
 
 
