@@ -324,10 +324,6 @@ def test_text_to_exr_is_in_how_it_stands(run):
     assert "ev-2" not in standing
 
 
-def test_routes_are_named_as_they_are_written():
-    assert (evaluations.BASE, evaluations.FRAMES) == (text_to_exr_tables.BASE, text_to_exr_tables.FRAMES)
-
-
 def test_the_page_says_how_fast_it_is(run):
     speed = written(run).read_text().split('id="speed"')[1].split("</section>")[0]
     for text in (
