@@ -8,7 +8,9 @@ import torch
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.pairs.bit_depth_pairs import Gradients, MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
-from hdrgen.evaluation import bit_depth, exposure_fusion
+from hdrgen.dataset.pairs.generated_like import GeneratedLike
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
+from hdrgen.evaluation import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.evaluation.tables import (
     PictureFigures,
     decisive,
@@ -30,6 +32,9 @@ BIT_DEPTH = MakeBitDepthPairs(
     judged_size=64,
     gradients=Gradients(train=0, val=0, test=1, size=64),
     workers=1,
+)
+TONE_MAP = MakeToneMapPairs(
+    seed=1, crop_size=32, crops_per_frame=1, judged_size=96, generated_like=GeneratedLike(), workers=1
 )
 BRACKETS = MakeBracketPairs(seed=1, crop_size=32, crops_per_frame=1, judged_size=96, workers=1)
 
@@ -212,6 +217,29 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
     metrics = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
     assert margins(figures_of["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
     assert len(plots(rows)) == 6
+
+
+def test_tone_fusion_is_judged_with_how_its_estimates_spread(tmp_path):
+    index = frames(tmp_path, {"a": "train", "b": "test"})
+    pairs = make_tone_map_pairs(index, tmp_path, TONE_MAP, tmp_path / "pairs")
+    models = tone_fusion.closed_forms(TONE_MAP.log_ceiling_linear, noise_codes=3.0)
+    rows, reliability = tone_fusion.evaluate_tone_fusion(
+        tmp_path / "pairs", pairs, index, tmp_path, TONE_MAP, models
+    )
+    tables = plots(rows, reliability=reliability)
+    assert {name.removesuffix("_clean") for name in tables if name.endswith("_clean")} == {
+        "pu21_psnr_by_frame",
+        "stops_rmse_by_band",
+        "reliability",
+    }
+    table = tables["reliability_clean"]
+    assert table["reference_stops"].is_sorted()
+    estimates = [f"estimate_p{q}_interval_intersection" for q in (10, 50, 90)]
+    assert {"reference_stops", *estimates} <= set(table.columns)
+    low, middle, high = (table[name].to_numpy() for name in estimates)
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    np.testing.assert_allclose(middle, table["reference_stops"], atol=0.5)
 
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):
