@@ -18,16 +18,16 @@ log = logging.getLogger("base_model")
 def main() -> None:
     """Make or find it, and say what it is made of."""
     settings = read_section(Path("params.yaml"), "base_model", BaseModelSettings)
-    frames, out = Path("data/sanitize"), Path("data/base_model")
+    frames, out, measured = Path("data/sanitize"), Path("data/base_model"), Path("metrics/base_model")
     index = with_prompts(read_index(Path("data/split")), Path("data/caption/captions.jsonl"))
     with progress_bar("base model (steps)") as on_progress:
-        checkpoint, figures = make_base_model(settings, frames, index, out, on_progress)
+        checkpoint, figures = make_base_model(settings, frames, index, out, measured, on_progress)
     if settings.checkpoint == TINY:
         figures["prompts"] = evaluate_tiny_klein(
             checkpoint, frames, index, settings.tiny, settings.samples, out / "samples.png"
         )
     write_measured(
-        Path("metrics/base_model"),
+        measured,
         picked(figures, "vae/val_code_psnr", "flow/val_loss", "prompts/prompt_accuracy"),
         figures,
         ("part", "figure"),
