@@ -98,6 +98,21 @@ def test_help_is_quick_and_imports_nothing_heavy():
         assert f"\n  {command} " in done.stdout
 
 
+@pytest.mark.parametrize("missing", [".", "base_model/checkpoint.json"])
+def test_models_that_are_missing_are_said_before_torch_is_loaded(tmp_path, missing):
+    """Torch takes seconds to load."""
+    models = tmp_path / "models"
+    if missing != ".":
+        models.mkdir()
+    script = (
+        "import sys; sys.modules['torch'] = None; from hdrgen.cli import run;"
+        f"sys.exit(run(['generate', 'a street', '-o', 'a.exr', '--models', {str(models)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {models / missing}: ")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_shows_examples(cli, command):
     """Help ends with lines that can be copied."""
