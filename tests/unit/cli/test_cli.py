@@ -192,7 +192,7 @@ def test_check_follows_the_rules_of_a_show(cli):
     said = cli("check", "in", "--quiet")
     assert said.code == 1
     assert "1001-1003 missing: 1002" in said.out
-    assert said.out.splitlines()[-2:] == ["2 of 3 fit for delivery", "  FAIL  sequence: 1"]
+    assert said.out.splitlines()[-2:] == ["2 of 2 files fit for delivery", "  FAIL  sequence: 1"]
     rules = cli("check", "--show-rules")
     assert rules.code == 0
     Path("show.yaml").write_text(rules.out.replace("required: []", "required: [owner]"))
