@@ -8,7 +8,7 @@ from hdrgen.dataset.captions.overrides import read_overrides
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.evaluation.captions import caption_figures, write_tag_frequencies
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -22,8 +22,12 @@ def main() -> None:
         done = caption_frames(frames, settings, out / "records", overrides, on_progress)
     write_captions(out / "captions.jsonl", done)
     figures = caption_figures(done)
-    write_metrics(Path("metrics/caption.json"), picked(figures, "captions", "failures", "contradicted_share"))
-    write_figures(Path("metrics/caption"), figures, ("section", "figure"))
+    write_measured(
+        Path("metrics/caption"),
+        picked(figures, "captions", "failures", "contradicted_share"),
+        figures,
+        ("section", "figure"),
+    )
     write_tag_frequencies(Path("metrics/caption/tags.tsv"), done.captions.values())
     check_all(done, "caption_overrides.yaml")
 

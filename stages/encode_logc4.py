@@ -5,7 +5,7 @@ from pathlib import Path
 from hdrgen.dataset.encode import EncodeParams, encode_logc4, saturation_in_all
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -18,8 +18,9 @@ def main() -> None:
             index, Path("data/sanitize"), params, Path("data/encode_logc4"), on_progress=on_progress
         )
     figures = saturation_in_all(encoded)
-    write_metrics(Path("metrics/encode_logc4.json"), picked(figures, "frames_above_ceiling"))
-    write_figures(Path("metrics/encode_logc4"), figures, ("figure",))
+    write_measured(
+        Path("metrics/encode_logc4"), picked(figures, "frames_above_ceiling"), figures, ("figure",)
+    )
 
 
 if __name__ == "__main__":

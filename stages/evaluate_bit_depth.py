@@ -10,9 +10,8 @@ from hdrgen.evaluation.bit_depth import (
     EvaluateBitDepth,
     evaluate_bit_depth,
     expanders,
-    plots,
 )
-from hdrgen.evaluation.tables import decisive, summary, write_evaluation
+from hdrgen.evaluation.tables import decisive, plots, summary, write_evaluation
 from hdrgen.models.bit_depth import MODEL
 from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage
@@ -37,7 +36,7 @@ def main() -> None:
         )
     figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
     decides = decisive(figures, "bit_depth", "released_bit_depth")
-    write_evaluation(Path("metrics/evaluate_bit_depth"), figures, decides, plots(rows))
+    write_evaluation(Path("metrics/evaluate_bit_depth"), figures, decides, plots(rows, "code_psnr"))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from hdrgen.evaluation.exposure_fusion import (
     MARGIN_METRICS,
     EvaluateExposureFusion,
     evaluate_exposure_fusion,
-    plots,
 )
-from hdrgen.evaluation.tables import decisive, summary, write_evaluation
+from hdrgen.evaluation.tables import decisive, plots, summary, write_evaluation
 from hdrgen.models.exposure_fusion import MODEL
 from hdrgen.models.weights import released_weights
 from hdrgen.runtime.console import progress_bar, run_stage

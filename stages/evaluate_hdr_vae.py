@@ -11,10 +11,9 @@ from hdrgen.evaluation.hdr_vae import (
     decisive_hdr_vae,
     evaluate_hdr_vae,
     hdr_vae_summary,
-    plots,
     round_trips,
 )
-from hdrgen.evaluation.tables import write_evaluation
+from hdrgen.evaluation.tables import plots, write_evaluation
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.params import read_section

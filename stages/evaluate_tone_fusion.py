@@ -4,14 +4,13 @@ from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
-from hdrgen.evaluation.tables import decisive, summary, write_evaluation
+from hdrgen.evaluation.tables import decisive, plots, summary, write_evaluation
 from hdrgen.evaluation.tone_fusion import (
     CLOSED_FORMS,
     MARGIN_METRICS,
     EvaluateToneFusion,
     estimators,
     evaluate_tone_fusion,
-    plots,
 )
 from hdrgen.models.tone_fusion import MODEL as TONE_FUSION
 from hdrgen.models.weights import released_weights
@@ -42,7 +41,9 @@ def main() -> None:
         )
     figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
     decides = decisive(figures, "fuser", "released_fuser")
-    write_evaluation(Path("metrics/evaluate_tone_fusion"), figures, decides, plots(rows, reliability))
+    write_evaluation(
+        Path("metrics/evaluate_tone_fusion"), figures, decides, plots(rows, reliability=reliability)
+    )
 
 
 if __name__ == "__main__":

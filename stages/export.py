@@ -11,7 +11,7 @@ from hdrgen.evaluation.export_parity import (
     trained_models,
 )
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_figures, write_metrics
+from hdrgen.runtime.metrics_file import write_figures, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -28,8 +28,9 @@ def main() -> None:
     scenes = light_of_test_frames(Path("data/sanitize"), read_index(Path("data/split")))
     with progress_bar("export (models)") as on_progress:
         figures = export_models(models, scenes, settings, Path("data/export"), on_progress)
-    write_metrics(Path("metrics/export.json"), decisive_export(figures))
-    write_figures(Path("metrics/export"), figures["models"], ("model", "runtime", "figure"))
+    write_measured(
+        Path("metrics/export"), decisive_export(figures), figures["models"], ("model", "runtime", "figure")
+    )
     errors, keys = figures["relative_error"], ("runtime", "model", "size")
     write_figures(Path("metrics/export"), errors, keys, "relative_error")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hdrgen.routes.evaluation_prompts import GenerateSettings, generate_evaluation
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -13,8 +13,9 @@ def main() -> None:
     settings = read_section(Path("params.yaml"), "generate", GenerateSettings)
     with progress_bar("generate (steps)") as on_progress:
         figures = generate_evaluation(Path("data"), settings, Path("data/generate"), on_progress)
-    write_metrics(Path("metrics/generate.json"), picked(figures, "*/peak_linear"))
-    write_figures(Path("metrics/generate"), figures, ("route", "prompt", "figure"))
+    write_measured(
+        Path("metrics/generate"), picked(figures, "*/peak_linear"), figures, ("route", "prompt", "figure")
+    )
 
 
 if __name__ == "__main__":

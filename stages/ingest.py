@@ -8,7 +8,7 @@ import typer
 from hdrgen.dataset.ingest import ingest, taken_in
 from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -18,8 +18,9 @@ def main(source: Annotated[str, typer.Option(help="A name in ingest.sources.")])
     with progress_bar(f"ingest {source}") as on_progress:
         index = ingest(source, params, Path("data/ingest") / source, on_progress=on_progress)
     figures = taken_in(index)
-    write_metrics(Path(f"metrics/ingest_{source}.json"), picked(figures, "frames", "quarantined"))
-    write_figures(Path(f"metrics/ingest_{source}"), figures, ("figure",))
+    write_measured(
+        Path(f"metrics/ingest_{source}"), picked(figures, "frames", "quarantined"), figures, ("figure",)
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hdrgen.dataset.pairs.records import counts_by_split
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
 from hdrgen.flux.round_trip import RoundTrip
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 KINDS = {
@@ -37,8 +37,12 @@ def main(
     with progress_bar(f"make {kind} pairs") as on_progress:
         index = make(frames, Path("data/sanitize"), settings, Path("data/make_pairs") / kind, on_progress)
     figures = counts_by_split(index)
-    write_metrics(Path(f"metrics/make_pairs_{kind}.json"), picked(figures, "train/crops", "test/frames"))
-    write_figures(Path(f"metrics/make_pairs_{kind}"), figures, ("split", "figure"))
+    write_measured(
+        Path(f"metrics/make_pairs_{kind}"),
+        picked(figures, "train/crops", "test/frames"),
+        figures,
+        ("split", "figure"),
+    )
 
 
 if __name__ == "__main__":

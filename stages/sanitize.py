@@ -6,7 +6,7 @@ from hdrgen.dataset.ingest_settings import IngestParams
 from hdrgen.dataset.repair import SanitizeParams
 from hdrgen.dataset.sanitize import repairs_in_all, sanitize
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -18,8 +18,7 @@ def main() -> None:
     with progress_bar("sanitize") as on_progress:
         index = sanitize(folders, params, Path("data/sanitize"), on_progress=on_progress)
     figures = repairs_in_all(index)
-    write_metrics(Path("metrics/sanitize.json"), picked(figures, "frames", "quarantined"))
-    write_figures(Path("metrics/sanitize"), figures, ("figure",))
+    write_measured(Path("metrics/sanitize"), picked(figures, "frames", "quarantined"), figures, ("figure",))
 
 
 if __name__ == "__main__":

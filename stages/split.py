@@ -5,7 +5,7 @@ from pathlib import Path
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.split import SplitParams, counts_by_split, split
 from hdrgen.runtime.console import run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -14,8 +14,7 @@ def main() -> None:
     params = read_section(Path("params.yaml"), "split", SplitParams)
     index = split(read_index(Path("data/sanitize")), params, Path("data/split"))
     figures = counts_by_split(index)
-    write_metrics(Path("metrics/split.json"), picked(figures, "*/frames"))
-    write_figures(Path("metrics/split"), figures, ("split", "figure"))
+    write_measured(Path("metrics/split"), picked(figures, "*/frames"), figures, ("split", "figure"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.bit_depth import TrainBitDepth, train_bit_depth
 
@@ -19,8 +19,7 @@ def main() -> None:
             Path("metrics/train_bit_depth/loss.tsv"),
             on_progress,
         )
-    write_metrics(Path("metrics/train_bit_depth.json"), picked(figures, "val_loss"))
-    write_figures(Path("metrics/train_bit_depth"), figures, ("figure",))
+    write_measured(Path("metrics/train_bit_depth"), picked(figures, "val_loss"), figures, ("figure",))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.exposure_fusion import TrainExposureFusion, train_exposure_fusion
 
@@ -22,8 +22,7 @@ def main() -> None:
             on_progress,
             evs=pairs.evs,
         )
-    write_metrics(Path("metrics/train_exposure_fusion.json"), picked(figures, "val_loss"))
-    write_figures(Path("metrics/train_exposure_fusion"), figures, ("figure",))
+    write_measured(Path("metrics/train_exposure_fusion"), picked(figures, "val_loss"), figures, ("figure",))
 
 
 if __name__ == "__main__":

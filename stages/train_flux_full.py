@@ -9,7 +9,7 @@ from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.prompts import with_prompts
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.flux_full import TrainFluxFull, train_flux_full
 from hdrgen.training.plan import Size, Workload, build, plan_training
@@ -44,8 +44,7 @@ def main(
             Path("metrics/train_flux_full/loss.tsv"),
             on_progress,
         )
-    write_metrics(Path("metrics/train_flux_full.json"), picked(figures, "val_loss"))
-    write_figures(Path("metrics/train_flux_full"), figures, ("figure",))
+    write_measured(Path("metrics/train_flux_full"), picked(figures, "val_loss"), figures, ("figure",))
 
 
 if __name__ == "__main__":

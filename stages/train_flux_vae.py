@@ -5,7 +5,7 @@ from pathlib import Path
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.flux.checkpoint import read_reference
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.flux_vae import TrainFluxVae, train_flux_vae
 
@@ -23,8 +23,7 @@ def main() -> None:
             Path("metrics/train_flux_vae/loss.tsv"),
             on_progress,
         )
-    write_metrics(Path("metrics/train_flux_vae.json"), picked(figures, "val_loss"))
-    write_figures(Path("metrics/train_flux_vae"), figures, ("figure",))
+    write_measured(Path("metrics/train_flux_vae"), picked(figures, "val_loss"), figures, ("figure",))
 
 
 if __name__ == "__main__":

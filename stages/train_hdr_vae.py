@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.hdr_vae import TrainHdrVae, train_hdr_vae
 
@@ -21,8 +21,7 @@ def main() -> None:
             Path("metrics/train_hdr_vae/loss.tsv"),
             on_progress,
         )
-    write_metrics(Path("metrics/train_hdr_vae.json"), picked(figures, "val_loss"))
-    write_figures(Path("metrics/train_hdr_vae"), figures, ("figure",))
+    write_measured(Path("metrics/train_hdr_vae"), picked(figures, "val_loss"), figures, ("figure",))
 
 
 if __name__ == "__main__":

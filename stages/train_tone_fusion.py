@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import picked, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
 from hdrgen.training.tone_fuser import TrainToneFusion, train_tone_fuser
 from hdrgen.training.tone_mlp import train_tone_mlp
@@ -33,8 +33,9 @@ def main() -> None:
             log_ceiling_linear=ceiling,
         )
     figures = {"published_mlp": mlp, "fuser": fuser}
-    write_metrics(Path("metrics/train_tone_fusion.json"), picked(figures, "*/val_loss"))
-    write_figures(Path("metrics/train_tone_fusion"), figures, ("model", "figure"))
+    write_measured(
+        Path("metrics/train_tone_fusion"), picked(figures, "*/val_loss"), figures, ("model", "figure")
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from hdrgen.evaluation.production_pictures import Models
 from hdrgen.evaluation.production_tables import KEYS, decisive, plots, summary, tables
 from hdrgen.evaluation.tables import write_tables
 from hdrgen.runtime.console import progress_bar, run_stage
-from hdrgen.runtime.metrics_file import write_figures, write_metrics
+from hdrgen.runtime.metrics_file import write_measured
 from hdrgen.runtime.params import read_section
 
 
@@ -25,8 +25,7 @@ def main() -> None:
             on_progress,
         )
     figures, beside = summary(validated), tables(validated)
-    write_metrics(Path("metrics/validate.json"), decisive(figures, beside["verdicts"]))
-    write_figures(Path("metrics/validate"), figures, KEYS)
+    write_measured(Path("metrics/validate"), decisive(figures, beside["verdicts"]), figures, KEYS)
     write_tables(Path("metrics/validate"), beside | plots(validated))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from hdrgen.bench.ceilings import Ceilings
 from hdrgen.bench.operations import OPERATIONS, Operation, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.bench.process import Run, RunProcess, run_process
+from hdrgen.bench.process import Run, RunProcess
 from hdrgen.inference.backends import Fastest
 from hdrgen.inference.onnx_session import PROVIDERS, Runtime, why_absent
 from hdrgen.routes.trained_models import find_trained
@@ -93,8 +93,8 @@ def measure(
     runs: int,
     ceilings: Ceilings,
     models: Path,
+    worker: RunProcess,
     on_start: Callable[[str], None] = lambda _: None,
-    worker: RunProcess = run_process,
 ) -> Iterator[Timing | Missing]:
     """Yield a timing for each operation, size, and way, as soon as it is there, or why there is none.
 
@@ -110,10 +110,10 @@ def measure(
         Best rates of this machine, with as many threads as the commands use.
     models
         Folder of what was trained, to generate with.
-    on_start
-        Called with what is about to be measured.
     worker
         What times calls.
+    on_start
+        Called with what is about to be measured.
     """
     for name in names:
         if name == GENERATE_STEP:

@@ -1,9 +1,5 @@
-"""One run of the benchmark in a process of its own, and what it takes, together with those that it started."""
+"""What a run of the benchmark in a process of its own takes, together with those that it started."""
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,26 +9,11 @@ from typing import Literal, Protocol
 
 import psutil
 
-from hdrgen.runtime.errors import HdrgenError
-
 Kind = Literal["hdrgen", "memory", "peer"]
-"""A command, a model alone, or someone else's way, see `timed_calls`."""
+"""A command, a model alone, or someone else's way: see `bench.in_memory` and `bench.peers`."""
 
 SAMPLED_EVERY_S = 0.1
 """How often the memory of all processes of a run is looked at."""
-
-WORKER = """
-import json, sys
-from hdrgen.cli.bench_worker import timed_calls
-from hdrgen.runtime.errors import HdrgenError
-kind, modules, calls, *arguments = sys.argv[1:]
-try:
-    code, figures = timed_calls(kind, modules.split(","), arguments, int(calls))
-except HdrgenError as error:
-    sys.exit(str(error))
-print("\\n" + json.dumps(figures))
-sys.exit(code)
-"""
 
 
 @dataclass(frozen=True)
@@ -46,50 +27,20 @@ class Run:
     stdout: str
 
 
-def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> Run:
-    """Time calls in a process of its own, see `hdrgen.cli.bench_worker.timed_calls`.
-
-    Raises
-    ------
-    HdrgenError
-        It failed; the last line of its stderr is the reason.
-    """
-    if hasattr(os, "sync"):
-        os.sync()  # or what was written before is still being written while this runs
-    start = time.perf_counter()
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            with sampled_peak(lambda: resident_bytes(process.pid)) as sampled_bytes:
-                out, err = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-    process_seconds = time.perf_counter() - start
-    if process.returncode:
-        reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
-        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
-    stdout, _, last = out.rstrip().rpartition("\n")
-    figures = json.loads(last)
-    return Run(
-        figures["seconds"],
-        figures["cpu_seconds"],
-        process_seconds,
-        max(figures["peak_mib"], sampled_bytes() / 2**20),
-        stdout,
-    )
-
-
 class RunProcess(Protocol):
-    """How calls are timed: `run_process`, or another way to the same."""
+    """How calls are timed: each time in a process of its own, which imports these modules first."""
 
-    def __call__(  # noqa: D102 - as `run_process`
+    def __call__(
         self, kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1
-    ) -> Run: ...
+    ) -> Run:
+        """Time so many calls in one process.
+
+        Raises
+        ------
+        HdrgenError
+            It failed.
+        """
+        ...
 
 
 def cpu_seconds() -> float:

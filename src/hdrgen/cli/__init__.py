@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import warnings
 
 import typer
 
@@ -36,6 +35,7 @@ from hdrgen.cli import (
 )
 from hdrgen.cli.batch import say_error
 from hdrgen.runtime.failures import describe_bug, failure, raises_bugs
+from hdrgen.runtime.library_words import silence_libraries
 
 INTERRUPTED = 130
 _INTERRUPTED_LINE = "interrupted; what was finished is whole, the rest was not written"
@@ -101,7 +101,7 @@ def main() -> None:
     """Run the command line and exit."""
     _open_closed_streams()
     if not raises_bugs():
-        _silence_libraries()
+        _keep_stderr()
     _keep_stdout()
     # A farm that stops a job leaves no half-written file either: what is under way is cleaned up as on Control-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -119,12 +119,9 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w"))
 
 
-def _silence_libraries() -> None:
+def _keep_stderr() -> None:
     """Keep our own stderr to ourselves: decoders speak of damaged files on file descriptor 2, line after line."""
-    warnings.simplefilter("ignore")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    for library in ("TRANSFORMERS", "DIFFUSERS"):
-        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    silence_libraries()
     sys.stderr.flush()
     ours = os.dup(2)
     sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="replace")

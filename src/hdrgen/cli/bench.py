@@ -60,6 +60,7 @@ def bench(
     pixels = _sizes(sizes)
     from hdrgen.bench.ceilings import measure_ceilings
     from hdrgen.bench.measure import Missing, Timing, measure
+    from hdrgen.cli.bench_worker import run_process
 
     timings: list[Timing] = []
     missing: list[Missing] = []
@@ -74,7 +75,7 @@ def bench(
                 + f"memory {ceilings.memory_bytes_per_s / 1e9:.1f} GB/s"
             )
         try:
-            for one in measure(wanted, pixels, runs, ceilings, models, on_start):
+            for one in measure(wanted, pixels, runs, ceilings, models, run_process, on_start):
                 if isinstance(one, Missing):
                     missing.append(one)
                     say("failed" if one.failed else "note", str(one))

@@ -1,13 +1,69 @@
-"""What a process of its own does for `bench.measure`: import what it needs, then call, timed."""
+"""How `bench.measure` times calls: in a process of its own, which imports what it needs, then calls."""
 
 import importlib
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hdrgen.bench.process import Kind, cpu_seconds
+from hdrgen.bench.process import Kind, Run, cpu_seconds, resident_bytes, sampled_peak
+from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.memory import keep_freed_memory
+
+WORKER = """
+import json, sys
+from hdrgen.cli.bench_worker import timed_calls
+from hdrgen.runtime.errors import HdrgenError
+kind, modules, calls, *arguments = sys.argv[1:]
+try:
+    code, figures = timed_calls(kind, modules.split(","), arguments, int(calls))
+except HdrgenError as error:
+    sys.exit(str(error))
+print("\\n" + json.dumps(figures))
+sys.exit(code)
+"""
+
+
+def run_process(kind: Kind, modules: Sequence[str], arguments: Sequence[str], *, calls: int = 1) -> Run:
+    """Time calls in a process of its own, see `timed_calls`.
+
+    Raises
+    ------
+    HdrgenError
+        It failed; the last line of its stderr is the reason.
+    """
+    if hasattr(os, "sync"):
+        os.sync()  # or what was written before is still being written while this runs
+    start = time.perf_counter()
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-c", WORKER, kind, ",".join(modules), str(calls), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            with sampled_peak(lambda: resident_bytes(process.pid)) as sampled_bytes:
+                out, err = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    process_seconds = time.perf_counter() - start
+    if process.returncode:
+        reason = (err.strip().splitlines() or [f"it ended with exit code {process.returncode}"])[-1]
+        raise HdrgenError(f"hdrgen {' '.join(arguments) if kind == 'hdrgen' else arguments[0]}: {reason}")
+    stdout, _, last = out.rstrip().rpartition("\n")
+    figures = json.loads(last)
+    return Run(
+        figures["seconds"],
+        figures["cpu_seconds"],
+        process_seconds,
+        max(figures["peak_mib"], sampled_bytes() / 2**20),
+        stdout,
+    )
 
 
 def timed_calls(

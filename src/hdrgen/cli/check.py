@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hdrgen.cli.batch import EXR_SUFFIXES, Job, Report, pictures, run_jobs
-from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
+from hdrgen.cli.options import JsonOption, LayerOption, PartOption, examples, threads
 
 if TYPE_CHECKING:
     from hdrgen.qc.check import CheckReport
@@ -27,7 +27,9 @@ def _show_rules(value: bool) -> None:
 
 
 def check(
-    inputs: ScenePictures,
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="OpenEXR files, or folders of them.")
+    ],
     rules_file: Annotated[
         Path | None, typer.Option("--rules", help="YAML with the rules of a show, see --show-rules.")
     ] = None,
@@ -73,8 +75,9 @@ def check(
 
 
 def _summary(checked: "Sequence[CheckReport]") -> str:
-    """Return what a supervisor reads last: how many are fit, and how many break which rule."""
-    fit = sum(delivery.fit for delivery in checked)
+    """Return what a supervisor reads last: how many files are fit, and how often which rule is broken, by folders too."""
+    files = [delivery for delivery in checked if not delivery.path.is_dir()]
+    fit = sum(delivery.fit for delivery in files)
     broken = Counter(
         (finding.verdict, finding.rule)
         for delivery in checked
@@ -82,7 +85,7 @@ def _summary(checked: "Sequence[CheckReport]") -> str:
         if finding.verdict != "pass"
     )
     rules = [f"  {verdict.upper()}  {rule}: {n}" for (verdict, rule), n in sorted(broken.items())]
-    return "\n".join([f"{fit} of {len(checked)} fit for delivery", *rules])
+    return "\n".join([f"{fit} of {len(files)} files fit for delivery", *rules])
 
 
 def _table(delivery: "CheckReport", *, quiet: bool) -> Any:

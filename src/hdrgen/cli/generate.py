@@ -83,9 +83,11 @@ def generate(
     writer = exr_writer(space, compression, clamp=clamp)
     jobs = _jobs(prompt, prompts, output, _seeds(seed, seeds))
     from hdrgen.routes.trained_models import find_trained
+
+    # What is missing is said before torch is loaded, which takes seconds.
+    trained = find_trained(models, route)
     from hdrgen.routes.write_generated import Batches, write_generated
 
-    trained = find_trained(models, route)
     sampling = _sampling(trained, size, steps, guidance, negative)
     count = threads()
 

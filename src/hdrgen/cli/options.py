@@ -1,6 +1,7 @@
 """Options that several commands share, and how their help looks. Imports nothing heavy."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -63,8 +64,9 @@ def exr_writer(space: str, compression: Compression, *, clamp: bool) -> "ExrWrit
 
 
 def network(model: str, weights: Path | None, backend: Backend) -> Callable[[], Any]:
-    """Return what loads a network when it is first needed, see `load_network`."""
+    """Return what loads a network when it is first needed, see `load_network`, and then returns the same."""
 
+    @cache
     def load() -> Any:
         from hdrgen.inference.backends import load_network
 

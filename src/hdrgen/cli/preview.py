@@ -86,7 +86,7 @@ def preview(
 
     What is shown is the display window, with square pixels.
 
-    Existing outputs are overwritten. AVIF and JPEG XL need the extra: pip install 'hdrgen[preview]'.
+    Existing outputs are overwritten. JPEG XL needs the extra: pip install 'hdrgen[preview]'.
     """
     written = _format(inputs, output, file_format)
     given = {

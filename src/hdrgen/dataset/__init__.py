@@ -1,1 +1,1 @@
-"""Frames: rendered or taken in, repaired, split, and encoded."""
+"""Frames: rendered or taken in, repaired, split, encoded, captioned, and made into pairs that models learn from."""

@@ -1,6 +1,6 @@
 """Evaluation of bit-depth expansion: the U-Net beside plain dequantisation and smoothers, on frames and on synthetic gradients."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hdrgen.colour.logc import logc4_decode
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, bit_depth_frames, logc4_code16
 from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
-from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
+from hdrgen.evaluation.tables import PictureFigures
 from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.images.code_image import read_code8
 from hdrgen.inference.bit_depth import Expander
@@ -105,12 +105,3 @@ def evaluate_bit_depth(
         if on_progress:
             on_progress(done, len(tests))
     return rows
-
-
-def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
-    """Return PSNR of codes by frame and errors by luminance band, a table for each kind of input."""
-    tables = {
-        "code_psnr_by_frame": table_by_frame(rows, "code_psnr"),
-        "stops_rmse_by_band": table_by_band(rows),
-    }
-    return by_kind(tables)

@@ -19,7 +19,7 @@ from hdrgen.dataset.pairs.bracket_pairs import (
     evaluation_scene,
     picture_suffix,
 )
-from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
+from hdrgen.evaluation.tables import PictureFigures
 from hdrgen.exposure.alignment import Aligned, align_stack
 from hdrgen.exposure.bracket_tables import Bits, BracketTables, bracket_tables
 from hdrgen.exposure.classical_merge import (
@@ -161,12 +161,3 @@ def evaluate_exposure_fusion(
         if on_progress:
             on_progress(done, len(tests))
     return rows
-
-
-def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
-    """Return PU21-PSNR by frame and errors by luminance band, a table for each kind of input."""
-    tables = {
-        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
-        "stops_rmse_by_band": table_by_band(rows),
-    }
-    return by_kind(tables)

@@ -15,7 +15,7 @@ from torch import Tensor
 from hdrgen.colour.logc import logc4_decode, logc4_encode
 from hdrgen.dataset.pairs.records import evaluation_crop
 from hdrgen.dataset.pairs.scene_crops import split_frames
-from hdrgen.evaluation.tables import PictureFigures, by_kind, decisive, summary, table_by_band, table_by_frame
+from hdrgen.evaluation.tables import PictureFigures, decisive, summary
 from hdrgen.flux.hdr_vae import HdrVae, LightCode, Vae, load_hdr_vae, load_vae
 from hdrgen.images.exr import read_exr
 from hdrgen.metrics.quality import LUMINANCE_BANDS, evaluate
@@ -163,15 +163,6 @@ def decisive_hdr_vae(figures: Figures) -> dict[str, Any]:
     """Return what decides about each trained VAE, by source and VAE; see `tables.decisive`."""
     by_model = {model: decisive(figures, model) for model in TRAINED}
     return {source: {model: by_model[model][source][KIND] for model in TRAINED} for source in figures}
-
-
-def plots(rows: Sequence[PictureFigures]) -> dict[str, pl.DataFrame]:
-    """Return PU21-PSNR by frame and errors by luminance band, a table for each kind of input."""
-    tables = {
-        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
-        "stops_rmse_by_band": table_by_band(rows),
-    }
-    return by_kind(tables)
 
 
 def _through(vae: Vae, curve: LightCode) -> RoundTrip:

@@ -9,7 +9,7 @@ import polars as pl
 
 from hdrgen.metrics.quality import LUMINANCE_BANDS, summarise
 from hdrgen.runtime.atomic import replacing
-from hdrgen.runtime.metrics_file import Figures, mean_of, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import Figures, mean_of, write_measured
 
 KEYS = ("source", "kind", "model", "figure")
 """What the tables of figures are keyed by."""
@@ -89,15 +89,45 @@ def decisive(figures: Figures, model: str, released: str = "") -> dict[str, Any]
 
 
 def write_evaluation(
-    folder: Path, figures: Figures, decides: Figures, plots: Mapping[str, pl.DataFrame]
+    folder: Path, figures: Figures, decides: Figures, tables: Mapping[str, pl.DataFrame]
 ) -> None:
-    """Write what decides as ``<folder>.json``, and into the folder all figures and the plots."""
-    write_metrics(folder.with_suffix(".json"), decides)
-    write_figures(folder, figures, KEYS)
-    write_tables(folder, plots)
+    """Write what decides as ``<folder>.json``, and into the folder all figures and the tables that are plotted."""
+    write_measured(folder, decides, figures, KEYS)
+    write_tables(folder, tables)
 
 
-def table_by_frame(rows: Sequence[PictureFigures], metric: str) -> pl.DataFrame:
+def plots(
+    rows: Sequence[PictureFigures], metric: str = "pu21_psnr", **others: pl.DataFrame
+) -> dict[str, pl.DataFrame]:
+    """Return a metric by frame and errors by luminance band, a column for each model, a table for each kind of input.
+
+    Parameters
+    ----------
+    rows
+        At least one.
+    metric
+        What is plotted by frame.
+    others
+        More tables with a column ``kind``, by name.
+    """
+    tables = {f"{metric}_by_frame": _by_frame(rows, metric), "stops_rmse_by_band": _by_band(rows), **others}
+    return {
+        f"{name}_{kind}": of_kind
+        for name, table in tables.items()
+        for (kind,), of_kind in table.partition_by(
+            "kind", as_dict=True, include_key=False, maintain_order=True
+        ).items()
+    }
+
+
+def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Write tables in full precision."""
+    for name, table in tables.items():
+        with replacing(folder / f"{name}.tsv") as temporary:
+            table.write_csv(temporary, separator="\t")
+
+
+def _by_frame(rows: Sequence[PictureFigures], metric: str) -> pl.DataFrame:
     """Return kind, frame, and a column of this metric for each model."""
     cells = [
         {
@@ -111,7 +141,7 @@ def table_by_frame(rows: Sequence[PictureFigures], metric: str) -> pl.DataFrame:
     return pl.DataFrame(cells).pivot("model", index=["kind", "frame"], values="value")
 
 
-def table_by_band(rows: Sequence[PictureFigures]) -> pl.DataFrame:
+def _by_band(rows: Sequence[PictureFigures]) -> pl.DataFrame:
     """Return kind, luminance band, and a column of the mean error in stops for each model."""
     cells = [
         {"kind": row.kind, "band": band, "model": row.model, "value": row.figures[f"stops_rmse_{band}"]}
@@ -122,21 +152,3 @@ def table_by_band(rows: Sequence[PictureFigures]) -> pl.DataFrame:
     return pl.DataFrame(cells).pivot(
         "model", index=["kind", "band"], values="value", aggregate_function="mean"
     )
-
-
-def by_kind(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return the rows of each kind as a table of their own, ``<name>_<kind>``."""
-    return {
-        f"{name}_{kind}": rows
-        for name, table in tables.items()
-        for (kind,), rows in table.partition_by(
-            "kind", as_dict=True, include_key=False, maintain_order=True
-        ).items()
-    }
-
-
-def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
-    """Write tables in full precision."""
-    for name, table in tables.items():
-        with replacing(folder / f"{name}.tsv") as temporary:
-            table.write_csv(temporary, separator="\t")

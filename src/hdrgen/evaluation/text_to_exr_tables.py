@@ -11,6 +11,7 @@ from hdrgen.metrics.quality import summarise
 from hdrgen.runtime.metrics_file import Figures, picked
 
 BASE, FRAMES = "base", "frames"
+"""Routes of text to EXR that are no trained route: the model before training, and the frames that it was trained on."""
 PLOTTED = ("adherence", "stops", "peak_linear", "clipped_fraction", "consistency_pu21_psnr")
 """Figures that are plotted by prompt."""
 KEYS: Mapping[str, tuple[str, ...]] = {

@@ -4,7 +4,7 @@ Every estimator sees the same 8-bit test pictures, clean and generated-like, and
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from hdrgen.colour.tone_maps import Log, Reinhard
 from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.dataset.pairs.records import KINDS, evaluation_crop
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
-from hdrgen.evaluation.tables import PictureFigures, by_kind, table_by_band, table_by_frame
+from hdrgen.evaluation.tables import PictureFigures
 from hdrgen.exposure.log2_encoding import log2_decode
 from hdrgen.exposure.tone_map_tables import reinhard_table, tone_map_tables
 from hdrgen.images.code_image import read_code8
@@ -83,7 +83,8 @@ def evaluate_tone_fusion(
     Returns
     -------
     list, DataFrame
-        The figures, and for the plot of reliability how estimates spread for each stop of true luminance.
+        The figures, and the table of reliability: for each kind and stop of true luminance (``reference_stops``) the
+        10th, 50th and 90th percentile of each model's estimate in stops, as ``estimate_p10_<model>``.
     """
     tests = index.filter((pl.col("split") == "test") & pl.col("file").is_not_null()).sort("source", "frame")
     if tests.is_empty():
@@ -147,24 +148,12 @@ class _Reliability:
                         "estimate_p90": stops + high,
                     }
                 )
-        return pl.DataFrame(rows)
-
-
-def plots(rows: Sequence[PictureFigures], reliability: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return PU21-PSNR by frame, errors by luminance band and reliability, a table for each kind of input.
-
-    Columns of reliability are the 10th, 50th and 90th percentile of each model's estimate in stops, for each stop of true
-    luminance.
-    """
-    spread = reliability.pivot(
-        "model", index=["kind", "reference_stops"], values=["estimate_p10", "estimate_p50", "estimate_p90"]
-    )
-    tables = {
-        "pu21_psnr_by_frame": table_by_frame(rows, "pu21_psnr"),
-        "stops_rmse_by_band": table_by_band(rows),
-        "reliability": spread.sort("reference_stops"),
-    }
-    return by_kind(tables)
+        spread = pl.DataFrame(rows).pivot(
+            "model",
+            index=["kind", "reference_stops"],
+            values=["estimate_p10", "estimate_p50", "estimate_p90"],
+        )
+        return spread.sort("reference_stops")
 
 
 def estimators(

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import psutil
-import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     DryRunError,
@@ -239,6 +238,8 @@ def available_memory(device: str = "cpu") -> int:
     """Return the bytes of memory that are free on a device: RAM for `cpu`, the GPU's own for `cuda`."""
     if device == "cpu":
         return int(psutil.virtual_memory().available)
+    import torch  # noqa: PLC0415 - takes seconds, and what is missing is to be said before
+
     return int(torch.cuda.mem_get_info(device)[0])
 
 

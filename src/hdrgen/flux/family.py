@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DiffusionPipeline, Flux2KleinPipeline, FluxPipeline, ModelMixin
+from diffusers import DiffusionPipeline, Flux2KleinPipeline, ModelMixin
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,13 +44,17 @@ class Flux(ABC):
         Its parts are read, never changed.
     """
 
-    pipeline_class: ClassVar[type[DiffusionPipeline]]
     classifier_free: ClassVar[bool]
     """Whether guidance always compares with a negative prompt; else it is an input of the transformer, at no cost."""
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
         pipeline.set_progress_bar_config(disable=True)
+
+    @staticmethod
+    @abstractmethod
+    def pipeline_class() -> type[DiffusionPipeline]:
+        """Return the class of diffusers that loads and saves such a checkpoint."""
 
     @property
     def pixels_per_token(self) -> int:
@@ -157,10 +161,13 @@ class Flux(ABC):
 class Klein(Flux):
     """FLUX.2 Klein: latents normalised by the VAE's ``bn``, prompts through Qwen3."""
 
-    pipeline_class = Flux2KleinPipeline
     classifier_free = True
 
-    def read_part(self, prompt: str) -> str:  # noqa: D102 - as its base
+    @staticmethod
+    def pipeline_class() -> type[DiffusionPipeline]:  # noqa: D102 - as its base
+        return Flux2KleinPipeline
+
+    def read_part(self, prompt: str) -> str:  # noqa: D102
         tokenizer = self.pipeline.tokenizer
         chat = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(
@@ -207,10 +214,16 @@ class Klein(Flux):
 class Flux1(Flux):
     """FLUX.1-dev: latents shifted and scaled, prompts through T5 and CLIP, guidance distilled into the weights."""
 
-    pipeline_class = FluxPipeline
     classifier_free = False
     TRAINING_GUIDANCE = 1.0
     """The transformer's guidance input while it is trained: guidance is left to the sampler."""
+
+    @staticmethod
+    def pipeline_class() -> type[DiffusionPipeline]:  # noqa: D102
+        # Its import takes long and, without torchvision, says so: for those alone who have such a checkpoint.
+        from diffusers import FluxPipeline  # noqa: PLC0415
+
+        return FluxPipeline
 
     def read_part(self, prompt: str) -> str:  # noqa: D102
         return _read_part(prompt, prompt, self.pipeline.tokenizer_2, self.prompt_tokens)
@@ -299,7 +312,7 @@ def load_flux(checkpoint: Checkpoint, *, dtype: torch.dtype = torch.float32, **p
         Weights are stored under names that the model does not have.
     """
     family = _FAMILIES[checkpoint.family]
-    pipeline = family.pipeline_class.from_pretrained(
+    pipeline = family.pipeline_class().from_pretrained(
         checkpoint.path, local_files_only=True, dtype={"default": dtype, "vae": torch.float32}, **parts
     )
     for component in checkpoint.components:

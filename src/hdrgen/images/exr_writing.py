@@ -216,10 +216,10 @@ def _bound_overshoot(
         if not broken.any():
             break
         if overflow == "raise":
+            fault = "too near the end of half floats for this compression, which would store Inf"
             raise HdrgenError(
-                f"{path}: refused: {_where(pixels, broken, name)} so near the end of half floats that this "
-                "compression would make them Inf; compress without loss (zip, piz), lower the exposure, or ask for "
-                "clamping (--clamp)"
+                f"{path}: refused: {_which(pixels, broken, name, fault)}; compress without loss (zip, piz), "
+                "lower the exposure, or ask for clamping (--clamp)"
             )
         y, x = np.nonzero(broken.any(axis=-1))
         tries[tuple(np.unique([y // _BLOCK, x // _BLOCK], axis=1))] += 1
@@ -322,14 +322,14 @@ def _as_stored(
     nonfinite = ~np.isfinite(values)
     if nonfinite.any() and not allow_nonfinite:
         raise HdrgenError(
-            f"{path}: refused: {_where(values, nonfinite, channels)} not finite; repair the frame first"
+            f"{path}: refused: {_which(values, nonfinite, channels, 'not finite')}; repair the frame first"
         )
     beyond = ~finite & ~nonfinite
     if not beyond.any():
         return stored, None
     if overflow == "raise":
         raise HdrgenError(
-            f"{path}: refused: {_where(values, beyond, channels)} beyond the half range of {HALF_MAX:g}; "
+            f"{path}: refused: {_which(values, beyond, channels, f'beyond the half range of {HALF_MAX:g}')}; "
             "lower the exposure or ask for clamping (--clamp)"
         )
     stored = stored.copy() if np.shares_memory(stored, values) else stored
@@ -341,9 +341,11 @@ def _is_finite(stored: NDArray[np.floating]) -> bool:
     return all_finite(stored) if stored.dtype == np.float16 else bool(np.isfinite(stored).all())
 
 
-def _where(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str) -> str:
-    """Say how many values are bad and where the first one is, as the subject of a sentence."""
+def _which(values: NDArray[np.floating], bad: NDArray[np.bool_], channels: str, fault: str) -> str:
+    """Say how many values have a fault, and where the first one is."""
     y, x, channel = np.argwhere(bad)[0]
     count = int(np.count_nonzero(bad))
     first = f"channel {channels[channel]}, pixel x={x} y={y} is {values[y, x, channel]:g}"
-    return f"{count} {'value is' if count == 1 else 'values are'} ({first})"
+    return (
+        f"1 value is {fault} ({first})" if count == 1 else f"{count} values are {fault} (the first: {first})"
+    )

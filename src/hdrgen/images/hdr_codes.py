@@ -1,6 +1,6 @@
 """HDR code values as AVIF and JPEG XL, in Rec.2020 and marked as what they are (BT.2100).
 
-The library of JPEG XL is an extra: ``pip install 'hdrgen[preview]'``.
+What writes JPEG XL is an extra: ``pip install 'hdrgen[preview]'``.
 """
 
 from importlib import import_module
@@ -46,15 +46,12 @@ def encode_avif(
         MaxCLL and MaxFALL to be stated; None states none.
     threads
         Of the encoder.
-
-    Raises
-    ------
-    HdrgenError
-        The library is not installed.
     """
+    from imagecodecs import avif_encode  # noqa: PLC0415 - slow to import
+
     largest = 2**bits - 1
     avif = bytes(
-        _library("imagecodecs").avif_encode(
+        avif_encode(
             (np.clip(code, 0, 1) * largest + 0.5).astype(np.uint16),
             level=_AVIF_QUALITY,
             speed=_AVIF_SPEED,
@@ -88,10 +85,14 @@ def encode_jpeg_xl(
     Raises
     ------
     HdrgenError
-        The library is not installed.
+        What writes it is not installed.
     """
+    try:
+        opencodecs: Any = import_module("opencodecs")
+    except ImportError:
+        raise HdrgenError("JPEG XL previews need opencodecs: pip install 'hdrgen[preview]'") from None
     return bytes(
-        _library("opencodecs").jxl_encode(
+        opencodecs.jxl_encode(
             (np.clip(code, 0, 1) * 65535 + 0.5).astype(np.uint16),
             color=f"rec2020-{transfer}",
             distance=_JXL_DISTANCE,
@@ -99,10 +100,3 @@ def encode_jpeg_xl(
             numthreads=threads,
         )
     )
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise HdrgenError(f"HDR previews need {name}: pip install 'hdrgen[preview]'") from None

@@ -22,7 +22,7 @@ from hdrgen import __version__
 from hdrgen.inference import bit_depth, exposure_fusion, highlights, tone_fusion
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, cache_folder
 from hdrgen.models.bit_depth import BitDepthUNet
-from hdrgen.models.exposure_fusion import LuminanceStackProcessor, in_slots
+from hdrgen.models.exposure_fusion import LuminanceStackProcessor
 from hdrgen.models.highlights import HighlightsNet
 from hdrgen.models.runtime_network import Network, weights_file_digest
 from hdrgen.models.tiles import Tile
@@ -163,7 +163,7 @@ class ExportedMerger(exposure_fusion.StackMerger):
         threads: int,
     ) -> None:
         stack = brackets.stack(tile.input).corrected(overview.errors)
-        estimates, _ = in_slots(stack, brackets.reference)
+        estimates, _ = brackets.in_slots(stack)
         light = self._graph(
             {
                 "level": estimates.log2.numpy(),

@@ -142,7 +142,7 @@ def write_hdr_preview(
     Raises
     ------
     HdrgenError
-        The file cannot be read, the target's suffix is another, or a library is not installed.
+        The file cannot be read, the target's suffix is another, or what writes JPEG XL is not installed.
     """
     suffix = target.suffix.lower()
     if suffix not in HDR_SUFFIXES:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hdrgen.evaluation.tables import MARGIN
+from hdrgen.evaluation.text_to_exr_tables import BASE, FRAMES
 from hdrgen.metrics.quantities import QUANTITIES, Quantity, quantity_of
 from hdrgen.report.cells import (
     Cell,
@@ -19,11 +21,6 @@ from hdrgen.report.cells import (
 )
 from hdrgen.report.text import Verdict, signed, unit_and_wish, unit_of, verdict_on, words
 from hdrgen.runtime.metrics_file import Figures, mean_of
-
-BASE, FRAMES = "base", "frames"
-"""Routes of text to EXR that are no trained route: the model before training, and the frames that it was trained on."""
-_MARGIN = "_margin"
-"""Ends the name of a figure that says by how much a model is above the best closed form."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def models_table(models: Figures, title: str) -> Table:
     """Return a row for each figure and a column for each model, baselines marked, the best set off, and the margins."""
     margins = {model: _margins(figures) for model, figures in models.items()}
     names = dict.fromkeys(
-        name for figures in models.values() for name in figures if not name.endswith(_MARGIN)
+        name for figures in models.values() for name in figures if not name.endswith(MARGIN)
     )
     rows = []
     for name in names:
@@ -206,7 +203,7 @@ def _margins(figures: Any) -> dict[str, float]:
     """Return a model's margins by metric; empty where it is a baseline."""
     if not isinstance(figures, Mapping):
         return {}
-    return {name.removesuffix(_MARGIN): value for name, value in figures.items() if name.endswith(_MARGIN)}
+    return {name.removesuffix(MARGIN): value for name, value in figures.items() if name.endswith(MARGIN)}
 
 
 def _margin_to_base(quantity: Quantity, means: Mapping[str, float], route: str) -> Cell:

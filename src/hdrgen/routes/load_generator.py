@@ -146,7 +146,7 @@ def _load_lora(flux: Flux, path: Path, source: str) -> None:
             flux.pipeline.load_lora_weights(
                 path.parent, weight_name=path.name, local_files_only=True, adapter_name=_ADAPTER
             )
-            named = flux.pipeline_class.lora_state_dict(
+            named = flux.pipeline_class().lora_state_dict(
                 path.parent, weight_name=path.name, local_files_only=True
             )
             loaded = get_peft_model_state_dict(flux.pipeline.transformer, adapter_name=_ADAPTER)
@@ -172,7 +172,7 @@ def _left_out(flux: Flux, weights: dict[str, torch.Tensor]) -> list[str]:
     lost = [name for name in weights if "dora_scale" in name]
     for layer in layers.values():
         try:
-            named = flux.pipeline_class.lora_state_dict(dict(layer))
+            named = flux.pipeline_class().lora_state_dict(dict(layer))
         except (RuntimeError, ValueError, KeyError):
             named = {}
         if not named or not all(name.startswith("transformer.") for name in named):

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hdrgen.runtime.errors import HdrgenError
+from hdrgen.runtime.failures import raises_bugs
+from hdrgen.runtime.library_words import silence_libraries
 from hdrgen.runtime.progress import OnProgress
 
 stderr = Console(stderr=True)
@@ -31,7 +33,12 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage script: logs go to stderr, a known error is one line and exit code 1."""
+    """Run a stage script: logs go to stderr, a known error is one line and exit code 1.
+
+    Words of libraries are kept off it, unless the traceback of a bug is asked for (``HDRGEN_TRACEBACK``).
+    """
+    if not raises_bugs():
+        silence_libraries()
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=stderr, show_path=False)]
     )

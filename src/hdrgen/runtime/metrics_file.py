@@ -27,6 +27,12 @@ def write_metrics(path: Path, metrics: Figures) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def write_measured(folder: Path, decides: Figures, figures: Figures, keys: Sequence[str]) -> None:
+    """Write what decides as ``<folder>.json``, and all figures as a table in the folder; see `write_figures`."""
+    write_metrics(folder.with_name(f"{folder.name}.json"), decides)
+    write_figures(folder, figures, keys)
+
+
 def rounded(name: str, value: Any) -> Any:
     """Return a figure with what is significant of it: PSNR and margins to 0.01 dB, losses to 4 digits, others to 3.
 

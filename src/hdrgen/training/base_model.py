@@ -47,6 +47,7 @@ def make_base_model(
     frames_dir: Path,
     index: pl.DataFrame,
     out_dir: Path,
+    curves: Path,
     on_progress: OnProgress | None = None,
 ) -> tuple[Checkpoint, dict[str, Any]]:
     """Train the tiny model, or find and verify the one that is named.
@@ -59,7 +60,9 @@ def make_base_model(
         Frames in scene-linear AWG4 and `split`'s index of them, which the tiny model learns from.
     out_dir
         Gets ``checkpoint.json``, which says where the checkpoint is; and of the tiny model the checkpoint itself
-        (``tiny/``) and its learning curves.
+        (``tiny/``).
+    curves
+        Folder of the tiny model's learning curves, ``vae.tsv`` and ``flow.tsv``.
     on_progress
         Called with (steps done, steps in all).
 
@@ -78,7 +81,7 @@ def make_base_model(
         write_reference(out_dir / REFERENCE, checkpoint)
         return checkpoint, checkpoint.figures()
     folder = out_dir / TINY
-    trained = train_tiny_klein(frames_dir, index, settings.tiny, folder, out_dir, on_progress)
+    trained = train_tiny_klein(frames_dir, index, settings.tiny, folder, curves, on_progress)
     checkpoint = verify_checkpoint(folder)
     write_reference(out_dir / REFERENCE, checkpoint)
     return checkpoint, checkpoint.figures() | trained

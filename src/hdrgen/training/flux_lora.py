@@ -108,7 +108,7 @@ def train_flux_lora(
 
     def save(path: Path, net: nn.Module) -> None:
         with replacing(path) as temporary:
-            flux.pipeline_class.save_lora_weights(
+            flux.pipeline_class().save_lora_weights(
                 temporary.parent,
                 transformer_lora_layers=get_peft_model_state_dict(net),
                 weight_name=temporary.name,
@@ -195,9 +195,9 @@ VAE does not decode them: take the one of `train_flux_vae`, or `hdrgen generate`
   at a peak learning rate of {flow.learning_rate:g}{average}.
 
 ```python
-from diffusers import {flux.pipeline_class.__name__}
+from diffusers import {flux.pipeline_class().__name__}
 
-pipeline = {flux.pipeline_class.__name__}.from_pretrained("{checkpoint.source}")
+pipeline = {flux.pipeline_class().__name__}.from_pretrained("{checkpoint.source}")
 pipeline.load_lora_weights("FOLDER_OF_THIS_FILE")
 latents = pipeline(prompt="night street", output_type="latent").images
 ```

@@ -17,8 +17,9 @@ from hdrgen.bench.in_memory import prepared
 from hdrgen.bench.measure import Missing, Timing, fastest_backends, measure
 from hdrgen.bench.operations import OPERATIONS, scene
 from hdrgen.bench.peers import PEERS
-from hdrgen.bench.process import Run, cpu_seconds, resident_bytes, run_process, sampled_peak
+from hdrgen.bench.process import Run, cpu_seconds, resident_bytes, sampled_peak
 from hdrgen.cli import bench as command
+from hdrgen.cli.bench_worker import run_process
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
 from hdrgen.images.exr import read_exr
@@ -50,7 +51,7 @@ def test_pictures_are_those_that_the_command_takes(name, tmp_path):
 
 
 def test_the_perceptron_is_measured_in_memory_alone(tmp_path):
-    (timing,) = measure(["tone_mlp"], [(48, 32)], 2, CEILINGS, tmp_path)
+    (timing,) = measure(["tone_mlp"], [(48, 32)], 2, CEILINGS, tmp_path, run_process)
     assert isinstance(timing, Timing)
     assert (timing.by, timing.runs) == ("torch in memory", 2)
     flop = 48 * 32 * 2 * (6 * 128 + 128 * 256 + 256 * 128 + 128 * 3)
@@ -68,14 +69,14 @@ def test_networks_in_8_bit_integers_are_held_against_the_peak_of_these(tmp_path)
     flop = 64 * 64 * OPERATIONS["fuse_batch"].flop_per_pixel()
     for int8_ops, peak in ((None, 1e11), (4e11, 4e11)):
         ceilings = replace(CEILINGS, int8_ops=int8_ops)
-        timing = next(measure(["fuse_batch"], [(64, 64)], 1, ceilings, tmp_path, worker=worker))
+        timing = next(measure(["fuse_batch"], [(64, 64)], 1, ceilings, tmp_path, worker))
         assert isinstance(timing, Timing)
         assert timing.matrix_share == pytest.approx(flop / timing.median_s / peak)
 
 
 def test_convert_beside_openexr_alone(tmp_path):
     """A real measurement, small: ours first, the peers by how many times of ours they take."""
-    measured = list(measure(["convert"], [(48, 32)], 1, CEILINGS, tmp_path))
+    measured = list(measure(["convert"], [(48, 32)], 1, CEILINGS, tmp_path, run_process))
     timings = [one for one in measured if isinstance(one, Timing)]
     ours, openexr = timings[:2]
     assert (ours.by, ours.of_ours, ours.matrix_share) == ("hdrgen", 1.0, None)
@@ -136,7 +137,7 @@ def test_a_model_in_memory_is_called_again_in_one_process_after_a_first_call(tmp
 
     timings = {
         one.by: one
-        for one in measure(["fuse"], [(48, 32)], 3, CEILINGS, tmp_path, worker=worker)
+        for one in measure(["fuse"], [(48, 32)], 3, CEILINGS, tmp_path, worker)
         if isinstance(one, Timing)
     }
     assert [by for by in timings if by.endswith("in memory")][:1] == ["torch in memory"]
@@ -161,7 +162,7 @@ def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench, "why_absent", lambda backend: "of a reason" if backend != "onnx" else None)
     started = []
-    measured = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, started.append, worker))
+    measured = list(measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, worker, started.append))
     assert [str(one) for one in measured if isinstance(one, Missing)] == [
         "fuse: tensorrt is absent, because of a reason",
         "fuse by torch, 48x32: out of disk",
@@ -172,7 +173,7 @@ def test_what_fails_is_said_and_the_rest_is_measured(tmp_path, monkeypatch):
     assert ours == {"onnx": 1.0, "onnx in memory": 1.0, "OpenCV Mertens": 1.0}
     assert started[0] == "fuse by torch, 48x32"
     failing.add("onnx")
-    again = measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, worker=worker)
+    again = measure(["fuse"], [(48, 32)], 1, CEILINGS, tmp_path, worker)
     assert {one.by: one.of_ours for one in again if isinstance(one, Timing)} == {"OpenCV Mertens": None}
 
 
@@ -213,7 +214,7 @@ def test_the_peak_is_what_was_seen_while_the_block_ran():
 
 
 def test_without_models_the_generate_step_is_missing_and_one_that_fails_has_failed(tmp_path, monkeypatch):
-    (missing,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path / "none")
+    (missing,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path / "none", run_process)
     assert (missing.what, missing.failed) == ("generate_step", False)
     assert "no such folder of models" in missing.why
 
@@ -221,7 +222,7 @@ def test_without_models_the_generate_step_is_missing_and_one_that_fails_has_fail
         raise HdrgenError("the transformer is damaged")
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
-    (failed,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path, worker=worker)
+    (failed,) = measure(["generate_step"], [], 1, CEILINGS, tmp_path, worker)
     assert (str(failed), failed.failed) == ("generate_step: the transformer is damaged", True)
 
 
@@ -232,7 +233,7 @@ def test_a_generate_step_is_the_difference_of_two_lengths(tmp_path, monkeypatch)
         return Run([3.0 + 0.5 * int(arguments[-1])], [2.0 * int(arguments[-1])], 9.0, 100.0, stdout)
 
     monkeypatch.setattr(bench, "find_trained", lambda *_: None)
-    (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path, worker=worker)
+    (step,) = measure(["generate_step"], [], 2, CEILINGS, tmp_path, worker)
     assert (step.width, step.height, step.runs) == (64, 48, 2)
     assert (step.median_s, step.fastest_s, step.slowest_s, step.cpu_s) == (0.5, 0.5, 0.5, 2.0)
 

@@ -98,6 +98,21 @@ def test_help_is_quick_and_imports_nothing_heavy():
         assert f"\n  {command} " in done.stdout
 
 
+@pytest.mark.parametrize("missing", [".", "base_model/checkpoint.json"])
+def test_models_that_are_missing_are_said_before_torch_is_loaded(tmp_path, missing):
+    """Torch takes seconds to load."""
+    models = tmp_path / "models"
+    if missing != ".":
+        models.mkdir()
+    script = (
+        "import sys; sys.modules['torch'] = None; from hdrgen.cli import run;"
+        f"sys.exit(run(['generate', 'a street', '-o', 'a.exr', '--models', {str(models)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {models / missing}: ")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_shows_examples(cli, command):
     """Help ends with lines that can be copied."""
@@ -177,7 +192,7 @@ def test_check_follows_the_rules_of_a_show(cli):
     said = cli("check", "in", "--quiet")
     assert said.code == 1
     assert "1001-1003 missing: 1002" in said.out
-    assert said.out.splitlines()[-2:] == ["2 of 3 fit for delivery", "  FAIL  sequence: 1"]
+    assert said.out.splitlines()[-2:] == ["2 of 2 files fit for delivery", "  FAIL  sequence: 1"]
     rules = cli("check", "--show-rules")
     assert rules.code == 0
     Path("show.yaml").write_text(rules.out.replace("required: []", "required: [owner]"))

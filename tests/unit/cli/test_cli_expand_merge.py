@@ -189,6 +189,21 @@ def test_expand_says_what_it_took_for_granted(cli):
 # Batches.
 
 
+def test_a_batch_loads_its_network_once(cli, monkeypatch):
+    """Its weights are not read and hashed anew for every picture."""
+    loaded = []
+    backends = sys.modules["hdrgen.inference.backends"]
+    load = backends.load_network
+    monkeypatch.setattr(backends, "load_network", lambda *args: loaded.append(args[0]) or load(*args))
+    Path("in").mkdir()
+    for name in "abc":
+        write_code(Path(f"in/{name}.png"), CODE8, text={"hdrgen:encoding": "logc4"})
+    said = cli("expand", "in", "-o", "out")
+    assert said.code == 0, said.err
+    assert files("out") == {"a.exr", "b.exr", "c.exr"}
+    assert loaded == ["bit_depth"]
+
+
 def test_a_folder_of_brackets_is_merged_set_by_set(cli):
     """Files belong together by name; what has no EV in its name is left alone, and that is said."""
     brackets(cli, "one", "two.0001", "two.0002")

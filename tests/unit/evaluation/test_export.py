@@ -102,9 +102,12 @@ def test_the_expander_by_its_graph_is_the_expander(weights, strength):
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("evs", [(-2.0, 0.0, 2.0, 4.0), (-2.0, 2.0), (-4.0, -2.0, 0.0, 2.0, 4.0)])
+@pytest.mark.parametrize(
+    "evs",
+    [(-2.0, 0.0, 2.0, 4.0), (-2.0, 2.0), (-4.0, -2.0, 0.0, 2.0, 4.0), (-2.0, 0.0, 0.0, 2.0), (0.0, 0.0, 2.0)],
+)
 def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
-    """With fewer brackets than the graph has places, and with more."""
+    """With fewer brackets than the graph has places, with more, and with two of one exposure."""
     path = weights / "exposure_fusion"
     eager = StackMerger(load_exposure_fusion(path), "", torch.float32)
     exported = backends.load_network("exposure_fusion", path, "onnx")

@@ -8,14 +8,14 @@ import torch
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.pairs.bit_depth_pairs import Gradients, MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
-from hdrgen.evaluation import bit_depth, exposure_fusion
+from hdrgen.dataset.pairs.generated_like import GeneratedLike
+from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
+from hdrgen.evaluation import bit_depth, exposure_fusion, tone_fusion
 from hdrgen.evaluation.tables import (
     PictureFigures,
-    by_kind,
     decisive,
+    plots,
     summary,
-    table_by_band,
-    table_by_frame,
     write_evaluation,
 )
 from hdrgen.images.exr import write_exr
@@ -33,11 +33,14 @@ BIT_DEPTH = MakeBitDepthPairs(
     gradients=Gradients(train=0, val=0, test=1, size=64),
     workers=1,
 )
+TONE_MAP = MakeToneMapPairs(
+    seed=1, crop_size=32, crops_per_frame=1, judged_size=96, generated_like=GeneratedLike(), workers=1
+)
 BRACKETS = MakeBracketPairs(seed=1, crop_size=32, crops_per_frame=1, judged_size=96, workers=1)
 
 
 def figures(model, value, kind="clean", source="a", frame="f", **more):
-    return PictureFigures(source, frame, kind, model, {"psnr": value, "stops_rmse_highlights": 0.1, **more})
+    return PictureFigures(source, frame, kind, model, {"psnr": value, "stops_rmse_above_16": 0.1, **more})
 
 
 def margins(models):
@@ -96,26 +99,32 @@ def test_tables_have_a_row_for_each_frame_of_a_kind_and_a_column_for_each_model(
         for frame in ("f", "g")
         for model, value in (("base", 1.0 + (frame == "g")), ("net", 3.0 + (kind == "noisy")))
     ]
-    by_frame = table_by_frame(rows, "psnr")
-    assert by_frame.columns == ["kind", "frame", "base", "net"]
-    assert by_frame.rows()[:2] == [("clean", "a/f", 1.0, 3.0), ("clean", "a/g", 2.0, 3.0)]
-    assert by_frame.filter(pl.col("kind") == "noisy")["net"].to_list() == [4.0, 4.0]
-    noisy = by_kind({"psnr_by_frame": by_frame})["psnr_by_frame_noisy"]
-    assert noisy.columns == ["frame", "base", "net"]
-    assert noisy["net"].to_list() == [4.0, 4.0]
+    tables = plots(rows, "psnr", spread=pl.DataFrame({"kind": ["noisy"], "stops": [3]}))
+    assert list(tables) == [
+        "psnr_by_frame_clean",
+        "psnr_by_frame_noisy",
+        "stops_rmse_by_band_clean",
+        "stops_rmse_by_band_noisy",
+        "spread_noisy",
+    ]
+    clean = tables["psnr_by_frame_clean"]
+    assert clean.columns == ["frame", "base", "net"]
+    assert clean.rows() == [("a/f", 1.0, 3.0), ("a/g", 2.0, 3.0)]
+    assert tables["psnr_by_frame_noisy"]["net"].to_list() == [4.0, 4.0]
+    assert tables["spread_noisy"].rows(named=True) == [{"stops": 3}]
 
 
 def test_errors_by_band_are_means_over_the_frames_that_have_it():
     band = next(iter(LUMINANCE_BANDS))
     rows = [
-        PictureFigures("a", frame, "clean", "net", figures)
+        PictureFigures("a", frame, "clean", "net", {"pu21_psnr": 40.0, **figures})
         for frame, figures in [
             ("f", {f"stops_rmse_{band}": 0.2}),
             ("g", {f"stops_rmse_{band}": 0.4}),
             ("h", {}),
         ]
     ]
-    assert table_by_band(rows).rows() == [("clean", band, pytest.approx(0.3))]
+    assert plots(rows)["stops_rmse_by_band_clean"].rows() == [(band, pytest.approx(0.3))]
 
 
 def test_dequantised_8_bits_have_the_psnr_that_the_design_states():
@@ -166,7 +175,8 @@ def test_bit_depth_is_judged_on_frames_and_gradients(tmp_path):
     )
     generated = figures_of["s"]["generated"]
     assert generated["bilateral"]["code_psnr"]["mean"] > generated["dequantised"]["code_psnr"]["mean"]
-    write_evaluation(tmp_path / "plots", figures_of, decisive(figures_of, "net"), bit_depth.plots(rows))
+    tables = plots(rows, "code_psnr")
+    write_evaluation(tmp_path / "plots", figures_of, decisive(figures_of, "net"), tables)
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(
         ["figures.tsv"]
         + [
@@ -206,7 +216,30 @@ def test_exposure_fusion_is_judged_with_its_peaks_and_its_ghosts(tmp_path):
     assert "pu21_psnr_moving" not in clean["net"]
     metrics = ("pu21_psnr", "pu21_ssim", "pu21_psnr_moving")
     assert margins(figures_of["motion"]).keys() == {("net", f"{metric}_margin") for metric in metrics}
-    assert len(exposure_fusion.plots(rows)) == 6
+    assert len(plots(rows)) == 6
+
+
+def test_tone_fusion_is_judged_with_how_its_estimates_spread(tmp_path):
+    index = frames(tmp_path, {"a": "train", "b": "test"})
+    pairs = make_tone_map_pairs(index, tmp_path, TONE_MAP, tmp_path / "pairs")
+    models = tone_fusion.closed_forms(TONE_MAP.log_ceiling_linear, noise_codes=3.0)
+    rows, reliability = tone_fusion.evaluate_tone_fusion(
+        tmp_path / "pairs", pairs, index, tmp_path, TONE_MAP, models
+    )
+    tables = plots(rows, reliability=reliability)
+    assert {name.removesuffix("_clean") for name in tables if name.endswith("_clean")} == {
+        "pu21_psnr_by_frame",
+        "stops_rmse_by_band",
+        "reliability",
+    }
+    table = tables["reliability_clean"]
+    assert table["reference_stops"].is_sorted()
+    estimates = [f"estimate_p{q}_interval_intersection" for q in (10, 50, 90)]
+    assert {"reference_stops", *estimates} <= set(table.columns)
+    low, middle, high = (table[name].to_numpy() for name in estimates)
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    np.testing.assert_allclose(middle, table["reference_stops"], atol=0.5)
 
 
 def test_the_noise_that_is_set_is_expected_of_moved_brackets_too(monkeypatch):

@@ -12,9 +12,9 @@ from hdrgen.evaluation.hdr_vae import (
     decisive_hdr_vae,
     evaluate_hdr_vae,
     hdr_vae_summary,
-    plots,
     round_trips,
 )
+from hdrgen.evaluation.tables import plots
 from hdrgen.flux.checkpoint import verify_checkpoint
 from hdrgen.flux.hdr_vae import load_hdr_vae
 from hdrgen.flux.latents import encode_latents

@@ -74,7 +74,10 @@ def test_values_beyond_half_are_named_or_clamped_never_inf(tmp_path, caplog):
     rgb = np.full((4, 6, 3), 0.18, np.float32)
     rgb[2, 5, 1] = 1e6
     rgb[3, 0, 2] = -7e4
-    with pytest.raises(HdrgenError, match=r"2 values are .channel G, pixel x=5 y=2 is 1e\+06. beyond"):
+    with pytest.raises(
+        HdrgenError,
+        match=r"2 values are beyond the half range of 65504 \(the first: channel G, pixel x=5 y=2 is 1e\+06\); ",
+    ):
         write_exr(tmp_path / "a.exr", rgb, chromaticities=AP1)
     assert list(tmp_path.iterdir()) == []
     assert write_exr(tmp_path / "a.exr", rgb, chromaticities=AP1, overflow="clamp") == 2
@@ -88,7 +91,10 @@ def test_values_beyond_half_are_named_or_clamped_never_inf(tmp_path, caplog):
 def test_not_a_number_is_refused_with_its_pixel(tmp_path, bad, dtype):
     rgb = np.zeros((4, 6, 3), dtype)
     rgb[1, 2, 0] = bad
-    with pytest.raises(HdrgenError, match="channel R, pixel x=2 y=1"):
+    with pytest.raises(
+        HdrgenError,
+        match=r"refused: 1 value is not finite \(channel R, pixel x=2 y=1 is -?(nan|inf)\); repair",
+    ):
         write_exr(tmp_path / "a.exr", rgb, chromaticities=AP1, overflow="clamp")
     write_exr(tmp_path / "a.exr", rgb, chromaticities=AP1, allow_nonfinite=True)
     assert np.array_equal(read_exr(tmp_path / "a.exr").rgb, rgb, equal_nan=True)

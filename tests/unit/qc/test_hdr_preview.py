@@ -181,13 +181,15 @@ def test_displays_that_cannot_be(arguments, said):
 
 
 def test_what_is_missing_is_said(chart, tmp_path, monkeypatch):
-    """Another suffix, and a library that is an extra; no file is left."""
+    """Another suffix, and what writes JPEG XL, an extra; no file is left. AVIF needs no extra."""
     with pytest.raises(HdrgenError, match=r"a\.gif: HDR previews are written as \.avif"):
         write_hdr_preview(chart, tmp_path / "a.gif")
-    monkeypatch.setitem(__import__("sys").modules, "imagecodecs", None)
-    with pytest.raises(HdrgenError, match=r"pip install 'hdrgen\[preview\]'"):
-        write_hdr_preview(chart, tmp_path / "a.avif")
+    monkeypatch.setitem(__import__("sys").modules, "opencodecs", None)
+    with pytest.raises(HdrgenError, match=r"JPEG XL .* pip install 'hdrgen\[preview\]'"):
+        write_hdr_preview(chart, tmp_path / "a.jxl")
     assert {path.name for path in tmp_path.iterdir()} == {"chart.exr"}
+    write_hdr_preview(chart, tmp_path / "a.avif")
+    assert (tmp_path / "a.avif").is_file()
 
 
 def test_codes_beyond_the_range_are_clipped():

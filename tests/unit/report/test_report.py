@@ -324,10 +324,6 @@ def test_text_to_exr_is_in_how_it_stands(run):
     assert "ev-2" not in standing
 
 
-def test_routes_are_named_as_they_are_written():
-    assert (evaluations.BASE, evaluations.FRAMES) == (text_to_exr_tables.BASE, text_to_exr_tables.FRAMES)
-
-
 def test_the_page_says_how_fast_it_is(run):
     speed = written(run).read_text().split('id="speed"')[1].split("</section>")[0]
     for text in (
@@ -408,7 +404,9 @@ def test_every_table_of_the_pipeline_is_of_figures_or_has_a_plot_of_columns_that
     figures = {table for table in tables if table.rsplit("/", 1)[-1].startswith("figures")}
     # Their columns are no figures of one unit, or words.
     others = {"metrics/validate/light_sources.tsv", "metrics/validate/verdicts.tsv"}
-    assert tables - figures - others == {table for table in plots if table.startswith("metrics/")}
+    # Curves of a base model that was trained; whoever names a checkpoint has none.
+    trained = {"metrics/base_model/vae.tsv", "metrics/base_model/flow.tsv"}
+    assert (tables - figures - others) | trained == set(plots)
     for table in tables & set(plots):
         plot, columns = plots[table], (root / table).read_text().splitlines()[0].split("\t")
         assert {plot.x, *plot.y} <= set(columns), table

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.runtime.metrics_file import picked, read_figures, rounded, write_figures, write_metrics
+from hdrgen.runtime.metrics_file import (
+    picked,
+    read_figures,
+    rounded,
+    write_figures,
+    write_measured,
+    write_metrics,
+)
 
 SPREAD = {"mean": 0.1 + 0.2, "sd": 1e-17, "min": -1 / 3, "max": 2674.0, "count": 7}
 FIGURES = {
@@ -63,3 +70,10 @@ def test_the_json_holds_what_is_picked_rounded_to_what_is_significant(tmp_path):
         "frames": 12345,
     }
     assert str(rounded("margin", -0.001)) == "0.0"
+
+
+def test_what_decides_lies_beside_the_folder_of_all_figures(tmp_path):
+    folder = tmp_path / "ingest_plate.v2"  # a name with a dot, as a source may have
+    write_measured(folder, {"frames": 48}, FIGURES, ("part", "figure"))
+    assert json.loads((tmp_path / "ingest_plate.v2.json").read_text()) == {"frames": 48}
+    assert read_figures(folder) == FIGURES

@@ -37,28 +37,29 @@ SETTINGS = BaseModelSettings.model_validate(
 
 
 @pytest.fixture(scope="module")
-def made(frames, tmp_path_factory):
+def curves(tmp_path_factory):
+    return tmp_path_factory.mktemp("curves")
+
+
+@pytest.fixture(scope="module")
+def made(frames, curves, tmp_path_factory):
     out = tmp_path_factory.mktemp("base_model")
-    return out, make_base_model(SETTINGS, *frames, out)
+    return out, make_base_model(SETTINGS, *frames, out, curves)
 
 
 def all_weights(out):
     return {str(p.relative_to(out)): load_file(p) for p in sorted((out / "tiny").rglob("*.safetensors"))}
 
 
-def test_a_later_stage_finds_a_checkpoint_like_any_other(made):
+def test_a_later_stage_finds_a_checkpoint_like_any_other(made, curves):
     out, (checkpoint, figures) = made
     reference = read_reference(out / "checkpoint.json")
     assert reference.figures() == checkpoint.figures() == {k: figures[k] for k in checkpoint.figures()}
     loaded = Flux2KleinPipeline.from_pretrained(reference.path, local_files_only=True)
     assert loaded.vae.bn.running_var.std() > 0
     # What training needed to go on is gone.
-    assert sorted(p.name for p in out.iterdir()) == [
-        "checkpoint.json",
-        "flow.tsv",
-        "tiny",
-        "vae.tsv",
-    ]
+    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.json", "tiny"]
+    assert sorted(p.name for p in curves.iterdir()) == ["flow.tsv", "vae.tsv"]
     assert figures["vae"]["val_code_psnr"] > 5
 
 
@@ -83,15 +84,18 @@ def test_the_latents_of_what_was_trained_on_have_mean_0_and_variance_1(made, fra
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
-    made, frames, tmp_path, interrupt_after
+    made, curves, frames, tmp_path, interrupt_after
 ):
+    out, again = tmp_path / "out", tmp_path / "curves"
     for stop_at in (4, 9):  # in the VAE's training, then in the transformer's
         with pytest.raises(KeyboardInterrupt):
-            make_base_model(SETTINGS, *frames, tmp_path, interrupt_after(stop_at))
-        assert not (tmp_path / "tiny").exists()
-    make_base_model(SETTINGS, *frames, tmp_path)
+            make_base_model(SETTINGS, *frames, out, tmp_path / "interrupted", interrupt_after(stop_at))
+        assert not (out / "tiny").exists()
+    make_base_model(SETTINGS, *frames, out, again)
+    for name in ("vae.tsv", "flow.tsv"):  # whole, in a folder that was emptied meanwhile
+        assert len((again / name).read_text().splitlines()) == len((curves / name).read_text().splitlines())
     expected = all_weights(made[0])
-    continued = all_weights(tmp_path)
+    continued = all_weights(out)
     assert expected.keys() == continued.keys()
     for name, tensors in expected.items():
         assert all(torch.equal(value, continued[name][key]) for key, value in tensors.items()), name
@@ -108,8 +112,8 @@ def test_training_moves_the_vae_and_the_transformer_and_leaves_the_text_encoder(
             )
         }
     )
-    make_base_model(short, *frames, tmp_path)
-    longer, shorter = all_weights(made[0]), all_weights(tmp_path)
+    make_base_model(short, *frames, tmp_path / "out", tmp_path)
+    longer, shorter = all_weights(made[0]), all_weights(tmp_path / "out")
     same = {
         name: all(torch.equal(value, shorter[name][key]) for key, value in tensors.items())
         for name, tensors in longer.items()
@@ -119,7 +123,7 @@ def test_training_moves_the_vae_and_the_transformer_and_leaves_the_text_encoder(
 
 def test_a_checkpoint_that_is_given_is_only_pointed_at(made, frames, tmp_path):
     given = SETTINGS.model_copy(update={"checkpoint": str(made[0] / "tiny")})
-    checkpoint, figures = make_base_model(given, *frames, tmp_path)
+    checkpoint, figures = make_base_model(given, *frames, tmp_path, tmp_path)
     assert figures == checkpoint.figures()
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.json"]
     assert read_reference(tmp_path / "checkpoint.json").path == made[0] / "tiny"
@@ -128,7 +132,7 @@ def test_a_checkpoint_that_is_given_is_only_pointed_at(made, frames, tmp_path):
 def test_no_frames_to_validate_on_is_one_line(frames, tmp_path):
     folder, index = frames
     with pytest.raises(HdrgenError, match="no frames"):
-        make_base_model(SETTINGS, folder, index.filter(pl.col("split") == "train"), tmp_path)
+        make_base_model(SETTINGS, folder, index.filter(pl.col("split") == "train"), tmp_path, tmp_path)
 
 
 def test_grey_is_shown_as_an_srgb_monitor_shows_it():
