@@ -41,6 +41,7 @@ def _recover(backend: Backend, folder: Path) -> Work:
 
     def work() -> object:
         code = expander.expand(code8, threads=cores())
+        code[code8 == 255] = 1  # as the command does
         code *= 255
         return recoverer.recover(code, threads=cores())
 
