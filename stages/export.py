@@ -22,6 +22,7 @@ def main() -> None:
         tone_fusion=Path("data/train_tone_fusion/tone_fusion.safetensors"),
         bit_depth=Path("data/train_bit_depth/bit_depth.safetensors"),
         exposure_fusion=Path("data/train_exposure_fusion/exposure_fusion.safetensors"),
+        highlights=Path("data/train_highlights/highlights.safetensors"),
         hdr_vae=Path("data/train_hdr_vae/hdr_vae.safetensors"),
         flux_vae=Path("data/train_flux_vae"),
     )

@@ -32,6 +32,22 @@ def _expand(backend: Backend, folder: Path) -> Work:
     return lambda: expander.expand(code8, threads=cores())
 
 
+def _recover(backend: Backend, folder: Path) -> Work:
+    code8 = read_code8(folder / "srgb.png").code
+    expander, recoverer = (
+        load_network("bit_depth", backend=backend),
+        load_network("highlights", backend=backend),
+    )
+
+    def work() -> object:
+        code = expander.expand(code8, threads=cores())
+        code[code8 == 255] = 1  # as the command does
+        code *= 255
+        return recoverer.recover(code, threads=cores())
+
+    return work
+
+
 def _merge(backend: Backend, folder: Path) -> Work:
     codes = [read_code8(folder / f"{ev}.png").code for ev in EVS]
     tables = [bracket_tables("logc4_awg4", 8, ev, evs=EVS) for ev in EVS]
@@ -49,5 +65,6 @@ _PREPARE: Mapping[str, Callable[[Backend, Path], Work]] = {
     "fuse": _fuse,
     "tone_mlp": _tone_mlp,
     "expand": _expand,
+    "recover": _recover,
     "merge": _merge,
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hdrgen.colour.display import srgb_encode
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP0
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
@@ -104,6 +105,11 @@ def _write_brackets(light: Light, folder: Path) -> None:
     for ev in EVS:
         codes = _noisy(ENCODINGS["logc4_awg4"].encode(light * 2.0**ev))
         write_png8(folder / f"{ev}.png", codes, text={"hdrgen:encoding": "logc4"})
+
+
+def _write_display(light: Light, folder: Path) -> None:
+    # At half its exposure a tenth of it is clipped; without a tag, as people have them.
+    write_png8(folder / "srgb.png", _noisy(srgb_encode(np.minimum(light / 2, 1))))
 
 
 def _write_exr(light: Light, folder: Path) -> None:
@@ -199,6 +205,16 @@ OPERATIONS: Mapping[str, Operation] = {
         _expand_flop,
         int8=True,
         peers=("OpenCV bilateral",),
+    ),
+    "recover": Operation(
+        ("recover", "{folder}/srgb.png", "-o", "{folder}/out.exr"),
+        ("hdrgen.routes.recover", "hdrgen.inference.backends"),
+        _write_display,
+        RGB8 + RGB_HALF,
+        BACKENDS,
+        "highlights",
+        _expand_flop,  # before it; its own network sees a picture that is always small
+        int8=True,
     ),
     "merge": Operation(
         ("merge", *(f"{{folder}}/{ev}.png" for ev in EVS), "--ev", *map(str, EVS), "-o", "{folder}/out.exr"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hdrgen.bench.measure import Missing, Timing
 
 OPERATIONS = (
-    "fuse", "fuse_batch", "tone_mlp", "expand", "merge", "convert", "preview", "ingest", "generate_step"
+    "fuse", "fuse_batch", "tone_mlp", "expand", "recover", "merge", "convert", "preview", "ingest", "generate_step"
 )  # fmt: skip
 """The keys of `bench.operations.OPERATIONS`, and a step of generation; a test holds them together."""
 _HEADINGS = ("median s", "spread", "first", "MiB", "flops", "of ours")

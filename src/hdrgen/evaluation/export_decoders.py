@@ -29,7 +29,7 @@ def _graph(name: str, module: nn.Module, channels: int) -> Graph:
     latents = Signal((1, channels, "rows", "columns"), "latents, as the decoder takes them", "1")
     light = Signal((1, 3, "height", "width"), LIGHT.encoding, LIGHT.unit, "ARRI Wide Gamut 4", (None, None))
     example = (torch.zeros(1, channels, *EXAMPLE),)
-    return Graph(name, module, example, Contract({"latents": latents}, {"linear_awg4": light}), ONE_NIT)
+    return Graph(name, module, example, Contract({"latents": latents}, {"linear_awg4": light}), (ONE_NIT,))
 
 
 class _PublishedDecoder(nn.Module):

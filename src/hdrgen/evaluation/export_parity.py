@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.tone_maps import Log, Reinhard, quantise8
+from hdrgen.dataset.pairs.display_pairs import judged_picture
 from hdrgen.dataset.pairs.scene_crops import split_frames
 from hdrgen.evaluation.export_decoders import flux_vae_graph, hdr_vae_graph
 from hdrgen.exposure.bracket_tables import bracket_tables
@@ -26,11 +27,18 @@ from hdrgen.exposure.smoothest_in_intervals import smooth_in_intervals
 from hdrgen.flux.hdr_vae import HdrVae, load_hdr_vae
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.onnx_export import write_onnx
-from hdrgen.inference.onnx_graphs import Graph, bit_depth_graph, exposure_fusion_graph, tone_fusion_graph
+from hdrgen.inference.onnx_graphs import (
+    Graph,
+    bit_depth_graph,
+    exposure_fusion_graph,
+    highlights_graph,
+    tone_fusion_graph,
+)
 from hdrgen.inference.onnx_session import OnnxGraph, Runtime, present_runtimes
 from hdrgen.models.bit_depth import load_bit_depth
 from hdrgen.models.exposure_fusion import load_exposure_fusion, shows_light
 from hdrgen.models.hdr_vae import PIXELS_PER_LATENT, PublishedHdrVae, load_published_hdr_vae
+from hdrgen.models.highlights import histogram, load_highlights
 from hdrgen.models.stack_estimates import estimates_of
 from hdrgen.models.tone_fusion import load_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
@@ -42,7 +50,9 @@ Light = NDArray[np.float32]
 REFERENCE = DEFAULT_EVS.index(0.0)
 
 
-ModelName = Literal["tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae_decoder", "flux_vae_decoder"]
+ModelName = Literal[
+    "tone_fusion", "bit_depth", "exposure_fusion", "highlights", "hdr_vae_decoder", "flux_vae_decoder"
+]
 
 
 SIZES = (
@@ -60,7 +70,7 @@ class Export(Section):
     sizes: tuple[tuple[int, int], ...] = Field(SIZES, min_length=1)
     """Width and height of the pictures that exports are held against, in pixels."""
     tolerance: float = Field(1e-4, gt=0)
-    """Largest relative error from eager fp32; of one nit or one 8-bit code where values are smaller."""
+    """Largest relative error from eager fp32; of one nit, one 8-bit code or 1 of a logarithm where values are smaller."""
     noise_codes: float = Field(3.0, ge=0)
     """Standard deviation of the noise in every second picture, in 8-bit codes; the others are clean."""
     seed: int = 0
@@ -80,7 +90,13 @@ class Exportable:
 
 
 def trained_models(
-    *, tone_fusion: Path, bit_depth: Path, exposure_fusion: Path, hdr_vae: Path, flux_vae: Path
+    *,
+    tone_fusion: Path,
+    bit_depth: Path,
+    exposure_fusion: Path,
+    highlights: Path,
+    hdr_vae: Path,
+    flux_vae: Path,
 ) -> list[Exportable]:
     """Load all that is exported: files of weights, and the folder of the FLUX VAE.
 
@@ -104,6 +120,7 @@ def trained_models(
         Exportable(tone_fusion_graph(fuser), _digest([tone_fusion]), pair),
         Exportable(bit_depth_graph(expander), _digest([bit_depth]), _codes),
         Exportable(exposure_fusion_graph(merger), _digest([exposure_fusion]), _stack),
+        Exportable(highlights_graph(load_highlights(highlights)), _digest([highlights]), _display),
         Exportable(hdr_vae_graph(published), _digest([hdr_vae]), _latents_of(published)),
         Exportable(
             flux_vae_graph(flux), _digest(sorted((flux_vae / "vae").iterdir())), _flux_latents_of(flux)
@@ -178,7 +195,7 @@ def decisive_export(figures: Figures) -> dict[str, Any]:
 def parity(
     model: Exportable, graph: OnnxGraph, scenes: Sequence[Light], settings: Export
 ) -> dict[str, float]:
-    """Return a graph's largest error from eager fp32 for each size, relative to `Graph.floor` or more."""
+    """Return a graph's largest error from eager fp32 for each size, over all outputs, relative to `Graph.floors` or more."""
     rng = np.random.default_rng(settings.seed)
     names = list(model.graph.contract.inputs)
     errors: dict[str, float] = {}
@@ -186,11 +203,19 @@ def parity(
         linear = _of_size(scenes[number % len(scenes)], width, height)
         inputs = model.inputs(linear, settings.noise_codes * (number % 2), rng)
         with torch.inference_mode():
-            eager = model.graph.module(*inputs).numpy()
-        output = graph({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
-        relative = np.abs(output - eager) / np.maximum(np.abs(eager), model.graph.floor)
-        errors[f"{width}x{height}"] = float(relative.max())
+            eager = model.graph.module(*inputs)
+        outputs = graph.outputs({name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)})
+        expected = [eager] if isinstance(eager, Tensor) else eager
+        relative = [
+            _relative_error(output, tensor.numpy(), floor)
+            for output, tensor, floor in zip(outputs, expected, model.graph.floors, strict=True)
+        ]
+        errors[f"{width}x{height}"] = float(np.max(relative))  # which is NaN where one of them is
     return errors
+
+
+def _relative_error(output: Light, expected: Light, floor: float) -> float:
+    return float((np.abs(output - expected) / np.maximum(np.abs(expected), floor)).max())
 
 
 def _check(errors: Mapping[str, float], path: Path, settings: Export) -> None:
@@ -227,6 +252,11 @@ def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple
     stack = stack.corrected(stack.log2_errors())
     tables = (stack.log2, stack.weight, stack.lower, stack.upper)
     return *(table.contiguous() for table in tables), shows_light(stack.weight), torch.tensor([REFERENCE])
+
+
+def _display(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    code8 = _code8(judged_picture(linear, "clip").code8 / 255, noise_codes, rng)
+    return code8.float(), histogram(code8)
 
 
 def _planes(linear: Light, multiple: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""Each model as one graph, from what files hold to scene-linear light, for pictures of any size.
+"""Each model as one graph, from what files hold to what its command makes of it, for pictures of any size.
 
-A graph holds all that its model does to a picture: tables, padding, the network, the curve back to light. What goes in
-and what comes out is stated in its `Contract`, which goes into the ONNX file, because a picture of the wrong encoding
-looks almost right.
+A graph holds all that its model does to a picture: tables, padding, the network, the curve back to light where light comes
+out. What goes in and what comes out is stated in its `Contract`, which goes into the ONNX file, because a picture of the
+wrong encoding looks almost right.
 """
 
 import json
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hdrgen.colour.units import FLOOR_LINEAR
 from hdrgen.exposure.log2_encoding import log2_decode
+from hdrgen.inference.highlights import LONGEST_SIDE
 from hdrgen.models.bit_depth import (
     WIDEST,
     BitDepthUNet,
@@ -30,6 +31,7 @@ from hdrgen.models.exposure_fusion import (
     merge_log2,
     trust_and_correction,
 )
+from hdrgen.models.highlights import COUNTS, KNOTS, MAX_MISSING_STOPS, HighlightsNet
 from hdrgen.models.pixel_unshuffled_unet import pixel_shuffle, pixel_unshuffle, stride
 from hdrgen.models.stack_estimates import StackEstimates
 from hdrgen.models.tone_fusion import ToneFuser
@@ -37,6 +39,8 @@ from hdrgen.models.tone_fusion import ToneFuser
 SAME_AS_INPUT = "those of the input pictures"
 LOG2_UNIT = "levels, log2(scene-linear + 0.01)"
 LOG2_RANGE = (-8.0, 16.0)
+LOG_SHARES = (-2.0, 2.001)
+"""No pixel, and all of them; a hair is added before the logarithm."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,9 @@ class Graph:
     module: nn.Module
     example: tuple[Tensor, ...]
     contract: Contract
-    floor: float
-    """What of its output is next to nothing, and relative errors are of no less: light below the metrics, for decoders below
-    one nit; one 8-bit code."""
+    floors: tuple[float, ...]
+    """What of each output is next to nothing, and relative errors are of no less: light below the metrics, for decoders below
+    one nit; one 8-bit code; 1 of logarithms, whose errors are relative by themselves."""
 
 
 PICTURE = (1, "height", "width", 3)
@@ -131,7 +135,7 @@ def tone_fusion_graph(net: ToneFuser) -> Graph:
         _FusedLight(net),
         (code8, code8.clone()),
         Contract(inputs, {"linear": LIGHT}),
-        FLOOR_LINEAR,
+        (FLOOR_LINEAR,),
     )
 
 
@@ -158,7 +162,7 @@ def bit_depth_graph(net: BitDepthUNet) -> Graph:
         _FloatCodes(net),
         (code8, code8.float(), torch.tensor(0.5)),
         Contract(inputs, outputs),
-        ONE_CODE,
+        (ONE_CODE,),
     )
 
 
@@ -184,7 +188,55 @@ def exposure_fusion_graph(net: LuminanceStackProcessor) -> Graph:
         log2, log2 + 1, log2 - 1, log2 + 1, torch.ones(1, SLOTS, dtype=torch.bool), torch.tensor([1])
     )  # fmt: skip
     return Graph(
-        "exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), FLOOR_LINEAR
+        "exposure_fusion", _MergedLight(net), example, Contract(inputs, {"linear": LIGHT}), (FLOOR_LINEAR,)
+    )
+
+
+def highlights_graph(net: HighlightsNet) -> Graph:
+    """Return the graph of the network of ordinary pictures: a small picture and its histogram to curve and missing light."""
+    inputs = {
+        "code": Signal(
+            PICTURE,
+            "codes of sRGB's curve, not rounded, of the whole picture, averaged until no side is longer than "
+            f"{LONGEST_SIDE}",
+            "codes",
+            "any",
+            (0, 255),
+        ),
+        "counts": Signal(
+            (1, COUNTS),
+            "logarithms of the shares of codes in the picture at its full size: hdrgen.models.highlights.histogram",
+            "factors of ten, 2 is all pixels",
+            range=LOG_SHARES,
+        ),
+    }
+    outputs = {
+        "log_slopes": Signal(
+            (1, KNOTS),
+            "natural logarithm of the curve's slope over that of sRGB, both in stops by code, at codes 0, 16, ... 240, 255, "
+            "if there is a curve at all: hdrgen.models.highlights.curve_stops",
+            "1 is 2.718 times the slope of sRGB",
+        ),
+        "plain_logit": Signal(
+            (1,),
+            "log odds of there being no curve but sRGB's: hdrgen.models.highlights.rendered_slopes",
+            "1 is 2.718 times as probable as not",
+        ),
+        "missing_stops": Signal(
+            PICTURE,
+            "log2 of the light over what the curve makes of the codes, where these are at their end; nothing elsewhere: "
+            "hdrgen.models.highlights.invented_weight",
+            "stops",
+            SAME_AS_INPUT,
+            (0, MAX_MISSING_STOPS),
+        ),
+    }
+    return Graph(
+        "highlights",
+        _CurveAndMissingLight(net),
+        (torch.zeros(1, *EXAMPLE, 3), torch.zeros(1, COUNTS)),
+        Contract(inputs, outputs),
+        (1.0, 1.0, 1.0),
     )
 
 
@@ -192,6 +244,7 @@ GRAPHS: Mapping[str, Callable[[Any], Graph]] = {
     "tone_fusion": tone_fusion_graph,
     "bit_depth": bit_depth_graph,
     "exposure_fusion": exposure_fusion_graph,
+    "highlights": highlights_graph,
 }
 
 
@@ -250,3 +303,15 @@ class _MergedLight(nn.Module):
         )
         merged = merge_log2(stack, trust, correction, stack.consistency())
         return log2_decode(merged)[:, :height, :width]
+
+
+class _CurveAndMissingLight(nn.Module):
+    def __init__(self, net: HighlightsNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, code: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        height, width = code.shape[1:3]
+        padded = edge_padded(code, stride(self.net.settings.widths), 1)
+        log_slopes, plain_logit, missing_stops = self.net(padded, counts)
+        return log_slopes, plain_logit, missing_stops[:, :height, :width]

@@ -22,6 +22,7 @@ from hdrgen.cli import bench as command
 from hdrgen.cli.bench_worker import run_process
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.ocio import convert
+from hdrgen.images.code_image import read_code8
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.backends import Fastest
 from hdrgen.runtime.errors import HdrgenError
@@ -113,6 +114,16 @@ def test_models_alone_are_given_what_the_command_is_given(name, tmp_path):
     if name == "expand":  # whose answer are codes
         light = ENCODINGS["logc4_awg4"].decode(light)
     assert np.median(np.abs(np.log2(light / scene(64, 48)))) < 0.15
+
+
+def test_light_is_recovered_from_what_the_command_is_given(tmp_path):
+    """Whatever the curve is taken for, about grey the light is that of the picture: at half its exposure, clipped."""
+    OPERATIONS["recover"].write_pictures(scene(128, 96), tmp_path)
+    code8 = read_code8(tmp_path / "srgb.png").code
+    assert 0.02 < (code8 == 255).any(-1).mean() < 0.2
+    light, expected = prepared("recover", "torch", tmp_path)().linear, scene(128, 96) / 2
+    grey = np.abs(np.log2(expected / 0.18)) < 0.3
+    assert np.median(np.abs(np.log2(light[grey] / expected[grey]))) < 0.15
 
 
 def test_a_command_that_fails_is_one_line():

@@ -1,6 +1,7 @@
 """Exported graphs: the same light as eager fp32 at any size, and a header that says what it is."""
 
 import json
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -21,8 +22,9 @@ from hdrgen.exposure.bracket_tables import bracket_tables
 from hdrgen.inference import backends, onnx_export
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.highlights import Recoverer
 from hdrgen.inference.onnx_export import write_onnx
-from hdrgen.inference.onnx_graphs import Contract, Graph, tone_fusion_graph
+from hdrgen.inference.onnx_graphs import GRAPHS, Contract, Graph, highlights_graph, tone_fusion_graph
 from hdrgen.inference.onnx_session import OnnxGraph
 from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.models.bit_depth import BitDepth, BitDepthUNet, load_bit_depth, save_bit_depth
@@ -33,6 +35,15 @@ from hdrgen.models.exposure_fusion import (
     save_exposure_fusion,
 )
 from hdrgen.models.hdr_vae import PublishedHdrVae, PublishedHdrVaeNetwork, save_published_hdr_vae
+from hdrgen.models.highlights import (
+    COUNTS,
+    MAX_MISSING_STOPS,
+    SRGB_STOPS,
+    Highlights,
+    HighlightsNet,
+    load_highlights,
+    save_highlights,
+)
 from hdrgen.models.tone_fusion import ToneFuser, ToneFusion, load_tone_fuser, save_tone_fuser
 from hdrgen.runtime.errors import HdrgenError
 
@@ -57,11 +68,13 @@ def weights(tmp_path_factory):
     fuser = ToneFuser(ToneFusion(widths=(8, 8, 8), blocks=(1, 1, 1)))
     expander = BitDepthUNet(BitDepth(widths=(8,) * 5))
     merger = LuminanceStackProcessor(ExposureFusion(exposure_width=8, widths=(8,) * 5))
-    for head in (fuser.unet.head, expander.unet.head, merger.head):
+    recoverer = HighlightsNet(Highlights(widths=(8,) * 5, curve_widths=(8,) * 4))
+    for head in (fuser.unet.head, expander.unet.head, merger.head, recoverer.unet.head, recoverer.slopes):
         torch.nn.init.normal_(head.weight, std=0.1)
     save_tone_fuser(folder / "tone_fusion", fuser)
     save_bit_depth(folder / "bit_depth", expander)
     save_exposure_fusion(folder / "exposure_fusion", merger)
+    save_highlights(folder / "highlights", recoverer)
     return folder
 
 
@@ -118,13 +131,63 @@ def test_the_merger_by_its_graph_is_the_merger(weights, evs, monkeypatch):
     np.testing.assert_allclose(*merged, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("size", [(70, 150), (64, 64), (500, 770), (1, 3)])
+def test_the_recoverer_by_its_graph_is_the_recoverer(weights, size):
+    """Of pictures larger than the one that the network sees, and smaller than its stride."""
+    path = weights / "highlights"
+    eager = Recoverer(load_highlights(path), "", torch.float32)
+    exported = backends.load_network("highlights", path, "onnx")
+    (code8,) = pictures(1, *size)
+    code = np.minimum(1.15 * code8.astype(np.float32), 255)
+    expected, estimate = (one.estimate(code) for one in (eager, exported))
+    assert np.ptp(expected.missing_stops) > 0.01
+    assert np.ptp(expected.film_stops - SRGB_STOPS) > 0.01
+    assert estimate.is_plain == pytest.approx(expected.is_plain, rel=1e-4)
+    for name in ("stops", "film_stops", "missing_stops"):
+        np.testing.assert_allclose(getattr(estimate, name), getattr(expected, name), atol=1e-4)
+    light, again = (one.recover(code.copy(), curve="film").linear for one in (eager, exported))
+    np.testing.assert_allclose(again, light, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_highlights_say_what_each_of_their_outputs_is(weights):
+    path = weights / "highlights"
+    graph = GRAPHS["highlights"](load_highlights(path))
+    file = backends.exported(graph, backends.load_network("highlights", path, "torch").digest)
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(file)
+    metadata = {p.key: json.loads(p.value) for p in model.metadata_props if "put." in p.key}
+    assert [value.name for value in model.graph.output] == ["log_slopes", "plain_logit", "missing_stops"]
+    assert [name.rsplit(".")[-1] for name in metadata] == [
+        "code", "counts", "log_slopes", "plain_logit", "missing_stops"
+    ]  # fmt: skip
+    for signal in metadata.values():
+        assert signal["encoding"]
+        assert signal["unit"]
+    assert metadata["hdrgen.output.missing_stops"]["axes"] == [1, "height", "width", 3]
+    assert metadata["hdrgen.output.missing_stops"]["range"] == [0, MAX_MISSING_STOPS]
+
+
+def test_what_goes_into_the_highlights_is_in_the_ranges_that_they_state(trained):
+    (model,) = (one for one in trained if one.graph.model == "highlights")
+    rng = np.random.default_rng(0)
+    given = [model.inputs(light, 0.0, rng) for light in (scene(), np.ones((2, 3, 3), np.float32))]
+    for inputs in given:
+        for signal, value in zip(model.graph.contract.inputs.values(), inputs, strict=True):
+            lowest, highest = signal.range
+            assert lowest <= value.min()
+            assert value.max() <= highest
+    assert given[0][0].max() == 255  # there is light to be found
+
+
 @pytest.fixture(scope="module")
 def trained(weights, models, tmp_path_factory):
     """Return all that is exported, with the smallest VAEs."""
     path = tmp_path_factory.mktemp("hdr_vae") / "w.safetensors"
     save_published_hdr_vae(path, published())
     return trained_models(
-        **{name: weights / name for name in ("tone_fusion", "bit_depth", "exposure_fusion")},
+        **{name: weights / name for name in ("tone_fusion", "bit_depth", "exposure_fusion", "highlights")},
         hdr_vae=path,
         flux_vae=models / "train_flux_vae",
     )
@@ -139,10 +202,11 @@ def test_each_trained_model_is_held_against_itself_on_pictures_as_it_takes_them(
     def eager(inputs):
         given.append({name: value.shape for name, value in inputs.items()})
         with torch.inference_mode():
-            return model.graph.module(*map(torch.from_numpy, inputs.values())).numpy()
+            outputs = model.graph.module(*map(torch.from_numpy, inputs.values()))
+        return [output.numpy() for output in ([outputs] if torch.is_tensor(outputs) else outputs)]
 
     small = Export(sizes=((33, 17), (16, 16)))
-    errors = parity(model, eager, [scene()], small)
+    errors = parity(model, SimpleNamespace(outputs=eager), [scene()], small)
     assert errors == {"33x17": 0, "16x16": 0}
     for shapes in given:
         for signal, shape in zip(model.graph.contract.inputs.values(), shapes.values(), strict=True):
@@ -196,10 +260,29 @@ def test_a_graph_that_differs_is_refused_and_removed(tmp_path):
         def forward(self, latents):
             return graph.module(latents) * (1.001 if torch.compiler.is_exporting() else 1.0)
 
-    drifting = Graph(graph.model, Drifting(), graph.example, graph.contract, graph.floor)
+    drifting = Graph(graph.model, Drifting(), graph.example, graph.contract, graph.floors)
     with pytest.raises(HdrgenError, match=r"differs from eager fp32 by 0\.001, more than export\.tolerance"):
         export_models([Exportable(drifting, "0" * 12, latents)], [scene()], Export(sizes=((3, 2),)), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("drifts", [0, 1, 2])
+@pytest.mark.parametrize("by", [0.01, np.nan])
+def test_each_output_counts_by_itself(weights, drifts, by):
+    """Also where the others are as they should be, or are much larger."""
+    graph = highlights_graph(load_highlights(weights / "highlights"))
+    rng = np.random.default_rng(0)
+    codes = [torch.from_numpy(rng.uniform(0, 255, (1, 3, 2, 3)).astype(np.float32)), torch.zeros(1, COUNTS)]
+    with torch.inference_mode():
+        outputs = [output.numpy() for output in graph.module(*codes)]
+    expected = by / max(np.abs(outputs[drifts]).min(), graph.floors[drifts])
+    outputs[drifts] = outputs[drifts] + np.float32(by)
+    model = Exportable(graph, "0" * 12, lambda *_: tuple(codes))
+    one_size = Export(sizes=((2, 3),))
+    answers = SimpleNamespace(outputs=lambda _: outputs)
+    assert parity(model, answers, [scene()], one_size)["2x3"] == pytest.approx(
+        expected, rel=1e-3, nan_ok=True
+    )
 
 
 def test_what_is_not_installed_is_named():
@@ -235,6 +318,6 @@ def test_a_contract_is_text_in_order():
 
 
 def test_missing_weights_are_one_line(tmp_path):
-    names = ("tone_fusion", "bit_depth", "exposure_fusion", "hdr_vae", "flux_vae")
+    names = ("tone_fusion", "bit_depth", "exposure_fusion", "highlights", "hdr_vae", "flux_vae")
     with pytest.raises(HdrgenError, match="no readable safetensors"):
         trained_models(**dict.fromkeys(names, tmp_path / "none"))

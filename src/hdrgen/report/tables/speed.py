@@ -10,7 +10,14 @@ from hdrgen.report.tables.markdown import Table, decimals, markdown, percent
 from hdrgen.runtime.documents import read_json_object
 
 BENCH = "docs/bench.json"
-COMMANDS = {"fuse": "torch", "expand": "torch", "merge": "torch", "convert": "hdrgen", "preview": "hdrgen"}
+COMMANDS = {
+    "fuse": "torch",
+    "expand": "torch",
+    "recover": "torch",
+    "merge": "torch",
+    "convert": "hdrgen",
+    "preview": "hdrgen",
+}
 """Commands that are shown, and the row of the benchmark that is theirs without a backend being chosen."""
 SMALL, LARGE = (1024, 1024), (4096, 2304)
 """Width and height of the pictures that the aims speak of."""
