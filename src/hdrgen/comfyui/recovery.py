@@ -126,15 +126,16 @@ class HdrRecover(io.ComfyNode):
         recovery.check()
         batch, move = pictures_of(pictures), progress(len(pictures))
         recoverer = load_network("highlights", backend=backend)
-        expander = load_network("bit_depth", backend=backend)
         found: list[Light] = []
-        light, lines, dequantised = [], [], False
+        light, lines, dequantised_by = [], [], None
         for number, picture in enumerate(batch, 1):
             code8 = code8_of(picture)
             if code8 is None:
                 code = np.clip(picture, 0, 1)
             else:
-                code, dequantised = keep_clipped(expander.expand(code8, threads=cores()), code8), True
+                expander = load_network("bit_depth", backend=backend)
+                dequantised_by = expander.digest
+                code = keep_clipped(expander.expand(code8, threads=cores()), code8)
             one = recovery.light(recoverer, code * np.float32(255), threads=cores())
             linear = from_chromaticities(one.linear, REC709, space, threads=cores(), in_place=True)
             found.append(one)
@@ -149,7 +150,7 @@ class HdrRecover(io.ComfyNode):
             white_linear=_of_each([one.white_linear for one in found]),
             strength=strength,
             weights=recoverer.digest,
-            bit_depth_weights=expander.digest if dequantised else None,
+            bit_depth_weights=dequantised_by,
         )
         observed = from_numpy(np.stack([one.observed for one in found]))
         return io.NodeOutput(image_of(light), observed, {**(metadata or {}), **added}, "\n".join(lines))
