@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from hdrgen.colour.primaries import REC709 as CHROMATICITIES_WHEN_NONE_STATED
 from hdrgen.colour.primaries import SPACES, Chromaticities, luminance_weights, spans_space
+from hdrgen.images.exr_attributes import ATTRIBUTE_NAME_MAX, why_not_stored
 from hdrgen.images.exr_file import MAGIC, ExrFile, open_exr
 from hdrgen.images.exr_writing import (
-    ATTRIBUTE_NAME_MAX,
     HALF_MAX,
     LOSES_NONFINITE,
     LOSSY,
     interop_id,
-    why_not_stored,
     write_exr,
 )
 from hdrgen.images.layers import Kind, Layer, NoPicture, PartNames, choose_layer, layer_notes, layers_of

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from hdrgen.colour.half_floats import all_finite, to_half
 from hdrgen.colour.primaries import AP0, Chromaticities
 from hdrgen.images.choices import Compression
+from hdrgen.images.exr_attributes import stored_attributes
 from hdrgen.images.exr_file import is_utf8, library_file
 from hdrgen.images.geometry import Geometry, size_of
+from hdrgen.images.mattes import stored_mattes
 from hdrgen.images.written_exr import as_os_error, check_whole
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
@@ -27,7 +29,6 @@ from hdrgen.runtime.errors import HdrgenError
 log = logging.getLogger(__name__)
 
 HALF_MAX = 65504.0
-ATTRIBUTE_NAME_MAX = 31  # longer names need the long-names flag, which Nuke and older readers refuse
 
 _COMPRESSION = {
     "none": OpenEXR.NO_COMPRESSION,
@@ -53,32 +54,6 @@ _BLOCK = 8  # pixels that DWA codes together; B44's blocks of 4 lie inside
 _BOUNDS = np.array([np.inf, *(HALF_MAX * np.array([0.97, 0.94, 0.88, 0.75, 0.5, 0.25, 0.12, 0.06, 0.01, 0]))])
 # DWA's values lie 0.9 % apart there: a bounded block stays finite in readers that round otherwise, too.
 _MARGIN = 1.02
-# Said by the picture itself, so not for a caller to set.
-_STRUCTURE = frozenset(
-    (
-        "channels",
-        "chromaticities",
-        "compression",
-        "dataWindow",
-        "displayWindow",
-        "lineOrder",
-        "preview",
-        "tiles",
-        "type",
-    )
-)
-# Which OpenEXR has of types of their own, so that it takes neither text nor a number.
-_OF_OTHER_TYPES = frozenset(
-    (
-        "adoptedNeutral",
-        "cameraColorBalance",
-        "originalDataWindow",
-        "screenWindowCenter",
-        "sensorAcquisitionRectangle",
-        "sensorCenterOffset",
-        "sensorOverallDimensions",
-    )
-)
 
 
 def write_exr(
@@ -88,6 +63,7 @@ def write_exr(
     chromaticities: Chromaticities | None,
     attributes: Mapping[str, str | int | float] = MappingProxyType({}),
     alpha: NDArray[np.floating] | None = None,
+    mattes: Mapping[str, NDArray[np.floating]] = MappingProxyType({}),
     geometry: Geometry | None = None,
     compression: Compression = "zip",
     pixel_type: Literal["half", "float"] = "half",
@@ -98,7 +74,7 @@ def write_exr(
 
     The header names the primaries twice: as `chromaticities`, which every program reads, and as the Color
     Interop Forum's `colorInteropID` where one exists (none does for ARRI's). AP0 written uncompressed as half
-    is also flagged as an ACES container (SMPTE ST 2065-4), which admits nothing else.
+    is also flagged as an ACES container (SMPTE ST 2065-4), which admits nothing else, and no matte either.
 
     Parameters
     ----------
@@ -112,6 +88,9 @@ def write_exr(
         Provenance: text, 32-bit integers, floats. Names have at most 31 characters.
     alpha
         Shape ``(height, width)``, or None.
+    mattes
+        Further channels by name, each ``(height, width)`` and from 0 to 1, stored as half whatever `pixel_type` is and
+        read back as that half with every compression; see `mattes.stored_mattes`.
     geometry
         Where the pixels lie; None is a picture of square pixels that fills its display window.
     compression
@@ -134,7 +113,7 @@ def write_exr(
     Raises
     ------
     HdrgenError
-        A value is NaN, Inf or out of range, or an attribute cannot be stored; names the pixel and channel.
+        A value is NaN, Inf or out of range, or an attribute or a matte cannot be stored; names the pixel and channel.
     OSError
         The file cannot be written, or not as a whole.
     """
@@ -144,7 +123,7 @@ def write_exr(
         raise ValueError(f"alpha {alpha.shape} does not fit RGB {rgb.shape}")
     if geometry is not None and size_of(geometry.data_window) != (rgb.shape[1], rgb.shape[0]):
         raise ValueError(f"the data window {geometry.data_window} does not fit RGB {rgb.shape}")
-    stored_attributes = _stored_attributes(path, attributes)
+    header_attributes = stored_attributes(path, attributes)
     how: dict[str, Any] = {"pixel_type": pixel_type, "overflow": overflow, "allow_nonfinite": allow_nonfinite}
     name, pixels, beyond = _channels(path, rgb, alpha, **how)
     clamped = 0 if beyond is None else int(np.count_nonzero(beyond))
@@ -153,21 +132,22 @@ def write_exr(
     if compression in LOSES_NONFINITE and not _is_finite(pixels):
         log.warning("%s: holds NaN or Inf, which %s does not keep: written with zip", path, compression)
         compression = "zip"
+    beside = stored_mattes(path, mattes, rgb.shape[:2], compression)
 
     header: dict[str, Any] = {
-        **stored_attributes,
+        **header_attributes,
         "compression": _COMPRESSION[compression],
         "type": OpenEXR.scanlineimage,
         **_windows(geometry),
         **_stated_colour(chromaticities),
     }
-    if chromaticities == AP0 and compression == "none" and pixel_type == "half":
+    if chromaticities == AP0 and compression == "none" and pixel_type == "half" and not beside:
         header["acesImageContainerFlag"] = 1
     with replacing(path) as temporary:
         try:
-            _write(temporary, header, name, pixels)
+            _write(temporary, header, {name: pixels, **beside})
             if compression in LOSSY:
-                clamped += _bound_overshoot(path, temporary, header, name, pixels, beyond, overflow)
+                clamped += _bound_overshoot(path, temporary, header, name, pixels, beside, beyond, overflow)
         except RuntimeError as error:
             raise as_os_error(error, path) from None
         check_whole(temporary, path)
@@ -182,8 +162,8 @@ def _stated_colour(chromaticities: Chromaticities | None) -> dict[str, Any]:
     return {"chromaticities": xy, **({"colorInteropID": name} if name else {})}
 
 
-def _write(file: Path, header: dict[str, Any], name: str, pixels: NDArray[np.floating]) -> None:
-    exr = OpenEXR.File(dict(header), {name: pixels})
+def _write(file: Path, header: dict[str, Any], channels: dict[str, NDArray[np.floating]]) -> None:
+    exr = OpenEXR.File(dict(header), channels)
     if is_utf8(file):
         exr.write(str(file))
         return
@@ -197,6 +177,7 @@ def _bound_overshoot(
     header: dict[str, Any],
     name: str,
     pixels: NDArray[np.floating],
+    beside: dict[str, NDArray[np.floating]],
     clamped: NDArray[np.bool_] | None,
     overflow: Literal["raise", "clamp"],
 ) -> int:
@@ -227,7 +208,7 @@ def _bound_overshoot(
             : len(pixels), : pixels.shape[1], None
         ]
         bounded = np.where(usable, np.clip(pixels, -bound, bound), pixels).astype(pixels.dtype)
-        _write(written, header, name, bounded)
+        _write(written, header, {name: bounded, **beside})
         stored = library_file(written).channels()[name].pixels
     changed = usable & (bounded != pixels)
     lowered = int(np.count_nonzero(changed if clamped is None else changed & ~clamped))
@@ -249,37 +230,6 @@ def _windows(geometry: Geometry | None) -> dict[str, Any]:
     windows = {"dataWindow": geometry.data_window, "displayWindow": geometry.display_window}
     corners = {name: (window[:2], window[2:]) for name, window in windows.items()}
     return {**corners, "pixelAspectRatio": geometry.pixel_aspect_ratio}
-
-
-def why_not_stored(name: str, value: str | float) -> str | None:
-    """Return why an EXR that is written here cannot have an attribute, None where it can."""
-    if not name or "\0" in name:
-        return f"attribute name {name!r} is none"
-    if len(name.encode("utf-8", "surrogateescape")) > ATTRIBUTE_NAME_MAX:
-        return f"attribute name {name!r} is longer than {ATTRIBUTE_NAME_MAX} characters"
-    if name in _STRUCTURE:
-        return f"attribute {name!r} is set by the picture itself"
-    if name in _OF_OTHER_TYPES:
-        return f"attribute {name!r} is neither text nor a number in OpenEXR"
-    if isinstance(value, int) and not -(2**31) <= value < 2**31:
-        return f"attribute {name!r} = {value} does not fit 32 bits; store it as text"
-    return None
-
-
-def _stored_attributes(
-    path: Path, attributes: Mapping[str, str | int | float]
-) -> dict[str, str | int | float]:
-    for name, value in attributes.items():
-        if reason := why_not_stored(name, value):
-            raise HdrgenError(f"{path}: {reason}")
-    return {
-        _utf8(name): _utf8(value) if isinstance(value, str) else value for name, value in attributes.items()
-    }
-
-
-def _utf8(text: str) -> str:
-    """Return text as it can be stored: names of files may be of bytes that are none."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _channels(

@@ -302,6 +302,11 @@ def _layer_named(layers: Sequence[Layer], name: str) -> Layer:
     raise NoPicture(f"has no layer {name!r}; there are {names}")
 
 
+def has_role(channel: str) -> bool:
+    """Tell whether a name without a layer is that of a colour, alpha, luminance, chroma, depth or a vector's axis."""
+    return channel.lower() in _ROLES
+
+
 def _single(layer: Layer, channel: str) -> Kind:
     role = _ROLES.get(channel.rpartition(".")[2].lower(), "")
     return "grey" if layer.kind != "data" and role in ("R", "G", "B", "Y", "V") else "data"

@@ -94,11 +94,12 @@ class File:
 
 @dataclass(frozen=True)
 class PictureFile(File):
-    """A file with a picture."""
+    """A file with a picture; `observed` is the matte that says which of its light was seen, None where it has none."""
 
     picture: Layer
     image: SceneImage
     light: Statistics
+    observed: ChannelPixels | None = None
 
     @property
     def pixel_type(self) -> str:

@@ -16,6 +16,7 @@ from hdrgen.images.stored_image import SceneImage, UnreadableImage
 from hdrgen.qc.banding import eight_bit_encoding, stairs_share
 from hdrgen.qc.channels import File, PictureFile, channel_numbers, finite, overflow, pixels, readable
 from hdrgen.qc.findings import CheckReport, Finding, broken
+from hdrgen.qc.observed import matte_of, observed
 from hdrgen.qc.rules import Clipping, DeliveryRules, Rule
 from hdrgen.qc.sequences import check_sequence
 from hdrgen.qc.statistics import at_maximum_share, statistics
@@ -67,7 +68,8 @@ def check_delivery(
             findings = [finding for check in _DATA_CHECKS for finding in check(file)]
         else:
             notes = image.notes
-            with_picture = PictureFile(stored, rules, channels, picture, image, statistics(image))
+            matte = matte_of(picture, contents.channels)
+            with_picture = PictureFile(stored, rules, channels, picture, image, statistics(image), matte)
             findings = [finding for check in _CHECKS for finding in check(with_picture)]
     except UnreadableImage as error:
         way_out = "say which it is" if "--layer" in error.reason else "write or copy the file again"
@@ -318,6 +320,7 @@ _CHECKS: tuple[Callable[[PictureFile], Iterator[Finding]], ...] = (
     _range,
     _gamut,
     _banding,
+    observed,
     _primaries,
     _interop_id,
     _aces_container,

@@ -90,6 +90,12 @@ class Banding(Rule):
     stairs_share: Share = Field(0.02, description="of pixels that may lie on stairs")
 
 
+class Observed(Rule):
+    """A matte of what was seen holds shares, and no light above display white claims to have been seen."""
+
+    tolerance: float = Field(0.01, ge=0, description="by which seen light may exceed white, as a ratio")
+
+
 class Primaries(Rule):
     """What the header says of the colour space; without chromaticities it always fails."""
 
@@ -153,6 +159,7 @@ class DeliveryRules(Section):
     range: Range = Range()
     gamut: Gamut = Gamut()
     banding: Banding = Banding()
+    observed: Observed = Observed()
     primaries: Primaries = Primaries()
     interop_id: Rule = Field(
         Rule(breach="warn"), description="colorInteropID is there; a wrong one always fails"

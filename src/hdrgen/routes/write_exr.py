@@ -1,7 +1,9 @@
 """The end of every route: light becomes a scene-linear half-float EXR that says what made it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -54,6 +56,7 @@ class ExrWriter:
         attributes: Attributes,
         *,
         alpha: NDArray[np.floating] | None = None,
+        mattes: Mapping[str, NDArray[np.floating]] = MappingProxyType({}),
         geometry: Geometry | None = None,
         threads: int = 2,
     ) -> tuple[float, tuple[str, ...]]:
@@ -71,6 +74,8 @@ class ExrWriter:
             From `made_by`.
         alpha
             Shape ``(H, W)``, 0 to 1, by which `linear` is multiplied already.
+        mattes
+            As of `exr.write_exr`.
         geometry
             Where the pixels lie; None is a picture that fills its frame.
         threads
@@ -79,13 +84,14 @@ class ExrWriter:
         Raises
         ------
         HdrgenError
-            A value is NaN, Inf, or beyond half floats and not to be clamped; or the file cannot be written.
+            A value is NaN, Inf, or beyond half floats and not to be clamped; a matte cannot be stored; or the file cannot be written.
         """
         linear = from_chromaticities(linear, chromaticities, self.space, threads=threads, in_place=True)
         clamped = exr.write_exr(
             target,
             linear,
             alpha=alpha,
+            mattes=mattes,
             geometry=geometry,
             chromaticities=linear_space(self.space),
             compression=self.compression,

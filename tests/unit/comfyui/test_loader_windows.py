@@ -113,3 +113,14 @@ def test_loader_takes_a_layer_and_names_the_others(comfyui, load, nodes):
 def test_graphs_made_before_there_was_a_layer_still_run(nodes):
     last = nodes.ExrLoader.define_schema().inputs[-1]
     assert (last.id, last.said["default"], last.said["optional"]) == ("layer", "", True)
+
+
+def test_a_matte_is_no_part_of_the_picture(comfyui, load):
+    file = comfyui.folder / "input" / "a.exr"
+    write(file)
+    alone = load("a.exr").args
+    write(file, layers=("observed",))
+    light, alpha, _, report = load("a.exr").args
+    assert torch.equal(light, alone[0])
+    assert torch.equal(alpha, alone[1])
+    assert "left behind: observed" in report

@@ -9,9 +9,10 @@ from PIL import Image
 from hdrgen.colour.encodings import ENCODINGS
 from hdrgen.colour.primaries import AP1, convert_primaries
 from hdrgen.images.code_image import read_code, write_code
-from hdrgen.images.exr import read_exr
+from hdrgen.images.exr import read_exr, write_exr
 from hdrgen.qc.preview import linear_ap1, preview_code8
 from hdrgen.routes.bracket import bracket_file
+from hdrgen.web import run_job
 from hdrgen.web.history import PICTURE
 
 
@@ -101,3 +102,14 @@ def test_words_become_a_picture_that_says_what_made_it(open_site, models):
         assert record["file_name"] == "night-street_seed7.exr"
         np.testing.assert_array_equal(site.pixels(record), exr_of(site, record).rgb)
         assert site.client.get(f"/api/pictures/{name}/before").status_code == 404
+
+
+def test_a_matte_is_no_part_of_what_the_viewer_shows(tmp_path):
+    light = np.random.default_rng(4).uniform(0, 3, (24, 32, 3)).astype(np.float32)
+    matte = np.zeros(light.shape[:2], np.float32)
+    shown = []
+    for mattes in ({}, {"observed": matte}):
+        write_exr(tmp_path / PICTURE, light, chromaticities=AP1, mattes=mattes)
+        picture = run_job._shown(tmp_path, None, ())
+        shown.append((picture, (tmp_path / run_job.PIXELS).read_bytes()))
+    assert shown[0] == shown[1]
