@@ -23,7 +23,7 @@ def serve(
     backend: BackendOption = "auto",
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Generate, expand, merge and look at pictures in a browser.
+    """Generate, recover, expand, merge and look at pictures in a browser.
 
     The page shows float pictures at any exposure, with pixel values in scene-linear light, and hands out EXRs. Jobs
     are worked on one at a time; pictures and their history are there again after a restart. The server listens on

@@ -20,6 +20,7 @@ from .models import LoadHdrFlux, LoadHdrVae, register
 from .native import HdrFluxSampler, HdrLoraLoader, LoadHdrFluxModel
 from .preview import HdrPreview
 from .reconstruction import BitDepthExpander, LuminanceStackMerger, ToneFusion
+from .recovery import HdrRecover
 from .vae import HdrVaeDecode
 
 NODES: list[type[io.ComfyNode]] = [
@@ -33,6 +34,7 @@ NODES: list[type[io.ComfyNode]] = [
     BitDepthExpander,
     LuminanceStackMerger,
     ToneFusion,
+    HdrRecover,
     OcioColorTransform,
     HdrPreview,
     ExrLoader,

@@ -52,7 +52,9 @@ class OcioColorTransform(io.ComfyNode):
                     tooltip="Stops, added in scene-linear light before a view; spaces are converted as they are.",
                 ),
             ],
-            outputs=[io.Image.Output("image", tooltip="The pictures in the target space.")],
+            outputs=[
+                io.Image.Output("image", display_name="image", tooltip="The pictures in the target space.")
+            ],
         )
 
     @classmethod

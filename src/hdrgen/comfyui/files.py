@@ -22,6 +22,7 @@ from hdrgen.images.provenance import Attributes, carried, header_notes, left_beh
 from hdrgen.images.scene_image import in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.qc.preview import linear_ap1, preview_code8
+from hdrgen.routes.recover import OBSERVED
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 
@@ -101,10 +102,19 @@ class ExrExporter(io.ComfyNode):
                     "alpha", optional=True, tooltip="1 is opaque; the light is multiplied by it already."
                 ),
                 Metadata.Input("metadata", optional=True, tooltip="From the node that made the light."),
+                io.Mask.Input(
+                    OBSERVED,
+                    optional=True,
+                    tooltip="Channel of this name: 1 where the light was seen, 0 where it is invented.",
+                ),
             ],
             outputs=[
-                io.String.Output("paths", tooltip="The files, a line each."),
-                io.String.Output("report", tooltip="What was written, and what a person should know of it."),
+                io.String.Output("paths", display_name="paths", tooltip="The files, a line each."),
+                io.String.Output(
+                    "report",
+                    display_name="report",
+                    tooltip="What was written, and what a person should know of it.",
+                ),
             ],
         )
 
@@ -125,8 +135,10 @@ class ExrExporter(io.ComfyNode):
         attributes: str,
         alpha: Tensor | None = None,
         metadata: Attributes | None = None,
+        observed: Tensor | None = None,
     ) -> Any:
-        pictures, alphas = pictures_of(light), _alphas(alpha, light)
+        pictures = pictures_of(light)
+        alphas, matte = _mask("alpha", alpha, light), _mask(OBSERVED, observed, light)
         header = {**(metadata or made_by("comfyui")), **_attributes(attributes)}
         aspect = header.pop(_ASPECT, None)  # of the structure of a file, not of what it says
         if workflow and not comfy_args.disable_metadata:
@@ -152,6 +164,7 @@ class ExrExporter(io.ComfyNode):
                 target,
                 linear,
                 alpha=None if alphas is None else alphas[number],
+                mattes={} if matte is None else {OBSERVED: matte[number]},
                 chromaticities=chromaticities,
                 attributes=header,
                 geometry=geometry,
@@ -199,15 +212,20 @@ class ExrLoader(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("light", tooltip="Scene-linear light, a batch for a sequence."),
+                io.Image.Output(
+                    "light", display_name="light", tooltip="Scene-linear light, a batch for a sequence."
+                ),
                 io.Mask.Output(
                     "alpha",
+                    display_name="alpha",
                     tooltip="1 is opaque, as the EXR Exporter takes it; 0 where nothing was rendered.",
                 ),
                 Metadata.Output(
-                    "metadata", tooltip="What the file's header says of the scene and of what made it."
+                    "metadata",
+                    display_name="metadata",
+                    tooltip="What the file's header says of the scene and of what made it.",
                 ),
-                io.String.Output("report", tooltip="What was read."),
+                io.String.Output("report", display_name="report", tooltip="What was read."),
             ],
         )
 
@@ -288,14 +306,14 @@ def write_temporary(code8: np.ndarray[Any, Any], stem: str) -> dict[str, str]:
     return {"filename": file, "subfolder": subfolder, "type": "temp"}
 
 
-def _alphas(alpha: Tensor | None, light: Tensor) -> np.ndarray[Any, Any] | None:
-    if alpha is None:
+def _mask(name: str, mask: Tensor | None, light: Tensor) -> np.ndarray[Any, Any] | None:
+    if mask is None:
         return None
-    if alpha.shape != light.shape[:-1]:
+    if mask.shape != light.shape[:-1]:
         raise HdrgenError(
-            f"the alpha is {tuple(alpha.shape)} and the light {tuple(light.shape)}; both must have one size"
+            f"{name} is {tuple(mask.shape)} and the light {tuple(light.shape)}; both must have one size"
         )
-    return np.ascontiguousarray(alpha.detach().float().cpu().numpy())
+    return np.ascontiguousarray(mask.detach().float().cpu().numpy())
 
 
 def _attributes(text: str) -> Attributes:

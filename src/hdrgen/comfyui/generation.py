@@ -58,9 +58,11 @@ def evs_and_metadata() -> list[Any]:
     """Return what every sampler says of its pictures."""
     return [
         io.String.Output(
-            "evs", tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none."
+            "evs",
+            display_name="evs",
+            tooltip="EVs of exposures, for the Luminance Stack Merger; empty where there are none.",
         ),
-        Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+        Metadata.Output("metadata", display_name="metadata", tooltip="What made it, for the EXR Exporter."),
     ]
 
 
@@ -81,10 +83,13 @@ class HdrFluxFolderSampler(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(
-                    "light", tooltip="Scene-linear light at EV 0: 18 % grey is 0.18, values above 1 kept."
+                    "light",
+                    display_name="light",
+                    tooltip="Scene-linear light at EV 0: 18 % grey is 0.18, values above 1 kept.",
                 ),
                 io.Image.Output(
                     "pictures",
+                    display_name="pictures",
                     tooltip="The 8-bit pictures it was made of: exposures in the order of the EVs, or Reinhard and log. None of latent.",
                 ),
                 *evs_and_metadata(),

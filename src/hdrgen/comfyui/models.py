@@ -107,7 +107,11 @@ class LoadHdrFlux(io.ComfyNode):
                 ),
                 backend_input(),
             ],
-            outputs=[GeneratorWire.Output("flux", tooltip="For the HDR Flux Sampler (folder).")],
+            outputs=[
+                GeneratorWire.Output(
+                    "flux", display_name="flux", tooltip="For the HDR Flux Sampler (folder)."
+                )
+            ],
         )
 
     @classmethod
@@ -138,7 +142,7 @@ class LoadHdrVae(io.ComfyNode):
             category=CATEGORY,
             description="Loads the FLUX VAE that the pipeline adapted to light from 0 to 1000 (train_flux_vae).",
             inputs=[folder_input("Folder of trained models, in models/hdrgen or $HDRGEN_MODELS.")],
-            outputs=[HdrVaeWire.Output("hdr_vae", tooltip="For HDR VAE Decode.")],
+            outputs=[HdrVaeWire.Output("hdr_vae", display_name="hdr_vae", tooltip="For HDR VAE Decode.")],
         )
 
     @classmethod

@@ -53,7 +53,11 @@ class LoadHdrFluxModel(io.ComfyNode):
             description="Loads the transformer of train_flux_full as ComfyUI's own MODEL, for the HDR Flux Sampler.",
             inputs=[folder_input("Folder of trained models, in models/hdrgen or $HDRGEN_MODELS.")],
             outputs=[
-                io.Model.Output("model", tooltip="Knows the words that ask for exposures and tone maps.")
+                io.Model.Output(
+                    "model",
+                    display_name="model",
+                    tooltip="Knows the words that ask for exposures and tone maps.",
+                )
             ],
         )
 
@@ -123,9 +127,10 @@ class HdrFluxSampler(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     "pictures",
+                    display_name="pictures",
                     tooltip="Code values, one picture for each EV, or Reinhard and log. None of latent.",
                 ),
-                io.Latent.Output("latent", tooltip="The latents, for HDR VAE Decode."),
+                io.Latent.Output("latent", display_name="latent", tooltip="The latents, for HDR VAE Decode."),
                 *evs_and_metadata(),
             ],
         )
@@ -279,7 +284,7 @@ class HdrLoraLoader(io.ComfyNode):
                     tooltip="1 is what was trained; less leaves the HDR VAE's latents.",
                 ),
             ],
-            outputs=[io.Model.Output("model", tooltip="The model with the LoRA.")],
+            outputs=[io.Model.Output("model", display_name="model", tooltip="The model with the LoRA.")],
         )
 
     @classmethod

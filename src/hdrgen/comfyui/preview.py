@@ -53,8 +53,16 @@ class HdrPreview(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("shown", tooltip="Code values of the display, 0 to 1: not light any more."),
-                io.String.Output("report", tooltip="Range, pinned pixels, and NaN and Inf of each picture."),
+                io.Image.Output(
+                    "shown",
+                    display_name="shown",
+                    tooltip="Code values of the display, 0 to 1: not light any more.",
+                ),
+                io.String.Output(
+                    "report",
+                    display_name="report",
+                    tooltip="Range, pinned pixels, and NaN and Inf of each picture.",
+                ),
             ],
         )
 

@@ -74,8 +74,14 @@ class BitDepthExpander(io.ComfyNode):
                 backend_input(),
             ],
             outputs=[
-                io.Image.Output("codes", tooltip="Float code values 0 to 1, for the Luminance Stack Merger."),
-                io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept."),
+                io.Image.Output(
+                    "codes",
+                    display_name="codes",
+                    tooltip="Float code values 0 to 1, for the Luminance Stack Merger.",
+                ),
+                io.Image.Output(
+                    "light", display_name="light", tooltip="Scene-linear light, values above 1 kept."
+                ),
             ],
         )
 
@@ -158,11 +164,17 @@ class LuminanceStackMerger(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("light", tooltip="Scene-linear light at EV 0, values above 1 kept."),
-                io.Mask.Output(
-                    "confidence", tooltip="Share of a pixel that some exposure shows unclipped: 0 is a guess."
+                io.Image.Output(
+                    "light", display_name="light", tooltip="Scene-linear light at EV 0, values above 1 kept."
                 ),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                io.Mask.Output(
+                    "confidence",
+                    display_name="confidence",
+                    tooltip="Share of a pixel that some exposure shows unclipped: 0 is a guess.",
+                ),
+                Metadata.Output(
+                    "metadata", display_name="metadata", tooltip="What made it, for the EXR Exporter."
+                ),
             ],
         )
 
@@ -278,8 +290,12 @@ class ToneFusion(io.ComfyNode):
                 backend_input(),
             ],
             outputs=[
-                io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept."),
-                Metadata.Output("metadata", tooltip="What made it, for the EXR Exporter."),
+                io.Image.Output(
+                    "light", display_name="light", tooltip="Scene-linear light, values above 1 kept."
+                ),
+                Metadata.Output(
+                    "metadata", display_name="metadata", tooltip="What made it, for the EXR Exporter."
+                ),
             ],
         )
 

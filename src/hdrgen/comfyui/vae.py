@@ -46,7 +46,11 @@ class HdrVaeDecode(io.ComfyNode):
                 ),
                 space_input(tooltip="Scene-linear space of the light."),
             ],
-            outputs=[io.Image.Output("light", tooltip="Scene-linear light, values above 1 kept.")],
+            outputs=[
+                io.Image.Output(
+                    "light", display_name="light", tooltip="Scene-linear light, values above 1 kept."
+                )
+            ],
         )
 
     @classmethod

@@ -69,10 +69,16 @@ def image_of(pictures: Sequence[NDArray[np.floating]]) -> Tensor:
     return torch.from_numpy(np.stack(pictures).astype(np.float32, copy=False))
 
 
+def code8_of(picture: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    """Return the 8-bit codes of a picture whose values are exactly those; None where they are finer or beyond 0 to 1."""
+    code8 = quantise8(picture)
+    return code8 if np.array_equal(np.divide(code8, np.float32(255), dtype=np.float32), picture) else None
+
+
 def codes_of(picture: NDArray[np.float32]) -> NDArray[Any]:
     """Return code values as integers: 8-bit where that is what they are, else 16-bit; beyond 0 to 1 is clipped."""
-    code8 = quantise8(picture)
-    if np.array_equal(np.divide(code8, np.float32(255), dtype=np.float32), picture):
+    code8 = code8_of(picture)
+    if code8 is not None:
         return code8
     return (np.clip(picture, 0, 1) * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
 

@@ -14,7 +14,6 @@ from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.conversion import multiply_by_alpha
 from hdrgen.images.encoded import Decided, encoding_of
 from hdrgen.images.geometry import resolution_notes
-from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.bands import each_band
@@ -32,6 +31,10 @@ OBSERVED = "observed"
 """Name of the matte: 1 where the picture shows the light, 0 where it is invented."""
 
 _SCENE_REFERRED = ("logc", "linear")
+
+
+class SceneReferredError(HdrgenError):
+    """A picture says, or is said to be, a plate of the scene's light and not what a display shows."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Recovery:
         if not 0 <= self.strength <= 2:
             raise HdrgenError(f"the strength must be from 0 to 2, not {self.strength:g}")
         if self.anchor_linear is not None and self.exposure_stops:
-            raise HdrgenError("--anchor says where white lands and --exposure moves it: give one of them")
+            raise HdrgenError("the anchor says where white lands and the exposure moves it: give one of them")
         if self.anchor_linear is not None and not 0 < self.anchor_linear <= 1e4:
-            raise HdrgenError(f"display white must land above 0 and up to 10000, not at {self.anchor_linear:g}")
+            raise HdrgenError(
+                f"display white must land above 0 and up to 10000, not at {self.anchor_linear:g}"
+            )
         if self.peak_linear is not None and not self.peak_linear > 0:
             raise HdrgenError(f"the peak must be above 0, not {self.peak_linear:g}")
 
@@ -151,7 +156,9 @@ def recover_file(
     Raises
     ------
     HdrgenError
-        A file or option is not what it should be, or the picture is no display picture.
+        A file or option is not what it should be.
+    SceneReferredError
+        The picture is no display picture; nothing was done.
     """
     writer.check(target, "recovered")
     recovery.check()
@@ -163,9 +170,9 @@ def recover_file(
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     dequantised_by = None
     if picture.bits == 8:
-        network = expander()
-        dequantised_by = network.digest
-        code = network.expand(picture.code, threads=threads)
+        dequantiser = expander()
+        dequantised_by = dequantiser.digest
+        code = dequantiser.expand(picture.code, threads=threads)
         code[picture.code == 255] = 1  # the network's last interval ends a little below
     else:
         code = np.divide(picture.code, largest, dtype=np.float32)
@@ -177,7 +184,7 @@ def recover_file(
     if picture.alpha is not None:
         alpha = np.divide(picture.alpha, largest, dtype=np.float32)
         notes += multiply_by_alpha(linear, alpha)
-    clipped = pixel_share((picture.code == largest).any(-1))
+    clipped = float((picture.code == largest).any(-1).mean())
     attributes = made_by(
         "recover",
         source=source.name,
@@ -213,7 +220,7 @@ def recover_file(
         light.exposure_stops,
         light.white_linear,
         clipped,
-        pixel_share(light.observed < 1),
+        float((light.observed < 1).mean()),
         maximum_linear,
         (*notes, *write_notes),
     )
@@ -225,11 +232,13 @@ def display_encoding_of(source: Path, picture: CodeImage[Any], encoding: str | N
     Raises
     ------
     HdrgenError
+        It says an encoding that is not known here.
+    SceneReferredError
         It says, or is said to be, something else than a display picture; the message says what to do with it.
     """
     decided = encoding_of([source], [picture], encoding, otherwise="srgb")
     if decided.key and decided.key.startswith(_SCENE_REFERRED):
-        raise HdrgenError(
+        raise SceneReferredError(
             f"{source}: is {decided.name}, which holds the light of the scene already: hdrgen expand makes an EXR of it; "
             "or give --encoding srgb if it is an ordinary picture"
         )

@@ -299,8 +299,11 @@ def _file_name(record: Record) -> str:
     """Return a plain name for a download, of letters that no system minds."""
     if isinstance(record.job, GenerateJob):
         return file_name(1, record.job.prompt, record.job.seed).removeprefix("001_")
+    facts = record.picture.facts if record.picture else {}
+    # A picture that says it is a plate was expanded, where it was left to the picture.
+    done = "expand" if facts.get("hdrgenRoute") == "expand" else record.job.kind
     plain = unicodedata.normalize("NFKD", Path(record.title).stem).encode("ascii", "ignore").decode()
-    return f"{re.sub(r'[^A-Za-z0-9_+-]+', '-', plain)[:60].strip('-') or 'picture'}_{record.job.kind}.exr"
+    return f"{re.sub(r'[^A-Za-z0-9_+-]+', '-', plain)[:60].strip('-') or 'picture'}_{done}.exr"
 
 
 def _about_route(models: Path, route: Any) -> dict[str, Any]:

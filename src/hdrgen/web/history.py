@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
-from hdrgen.web.jobs import ACTIVE, ExpandJob, GenerateJob, MergeJob, Record, Source
+from hdrgen.web.jobs import ACTIVE, Job, Record, Source
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,7 @@ class History:
         (self._folder / name).mkdir()
         return name
 
-    def add(
-        self, name: str, job: GenerateJob | ExpandJob | MergeJob, sources: Sequence[Source] = ()
-    ) -> Record:
+    def add(self, name: str, job: Job, sources: Sequence[Source] = ()) -> Record:
         """Keep a new job under an id of `new_id`."""
         record = Record(id=name, job=job, sources=tuple(sources), created=time.time())
         self.save(record)

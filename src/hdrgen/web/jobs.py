@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from hdrgen.exposure.ev_list import FURTHEST_STOPS, parse_evs_or_auto
 from hdrgen.images.choices import CodeEncoding
 from hdrgen.routes.sampling_defaults import SEED_MAX
-from hdrgen.runtime.choices import Route
+from hdrgen.runtime.choices import DisplayCurve, Route
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 
@@ -94,6 +94,18 @@ class ExpandJob(Section):
     strength: float = Field(default=0.0, ge=0, le=1)
 
 
+class RecoverJob(Section):
+    """One ordinary picture becomes light, see `routes.recover`; one that says it is a plate is expanded."""
+
+    kind: Literal["recover"] = "recover"
+    encoding: CodeEncoding | None = None
+    curve: DisplayCurve = "auto"
+    exposure: float = Field(default=0.0, ge=-16, le=16)
+    anchor: float | None = Field(default=None, gt=0, le=1e4)
+    strength: float = Field(default=1.0, ge=0, le=2)
+    peak: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
 class MergeJob(Section):
     """A set of exposures becomes light, see `routes.merge`."""
 
@@ -103,14 +115,14 @@ class MergeJob(Section):
     align: bool = True
 
 
-Job = Annotated[GenerateJob | ExpandJob | MergeJob, Field(discriminator="kind")]
+Job = Annotated[GenerateJob | ExpandJob | RecoverJob | MergeJob, Field(discriminator="kind")]
 
 
 class _Form(Section):
     job: Job
 
 
-def read_job(fields: dict[str, str], limits: Limits) -> GenerateJob | ExpandJob | MergeJob:
+def read_job(fields: dict[str, str], limits: Limits) -> Job:
     """Return what a form asks for; fields left empty are not there.
 
     Raises
@@ -129,13 +141,17 @@ def read_job(fields: dict[str, str], limits: Limits) -> GenerateJob | ExpandJob 
             raise HdrgenError(
                 f"size: {job.width}x{job.height} is more than {limits.generated_megapixels:g} megapixels"
             )
+    if isinstance(job, RecoverJob) and job.anchor is not None and job.exposure:
+        raise HdrgenError("anchor: says where white lands, and exposure moves it; give one of them")
     return job
 
 
 def _in_words(error: ValidationError) -> str:
     first = error.errors()[0]
     # The place in the form is after "job" and, where there is one, the kind.
-    place = [str(part) for part in first["loc"] if part not in ("job", "generate", "expand", "merge")]
+    place = [
+        str(part) for part in first["loc"] if part not in ("job", "generate", "expand", "recover", "merge")
+    ]
     return f"{place[0] if place else 'kind'}: {first['msg'].removeprefix('Value error, ')}"
 
 

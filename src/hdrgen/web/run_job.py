@@ -18,7 +18,7 @@ from hdrgen.routes.write_exr import ExrWriter
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.web.history import BEFORE, PICTURE, PIXELS, THUMBNAIL
-from hdrgen.web.jobs import ExpandJob, GenerateJob, Histogram, MergeJob, Picture, Record
+from hdrgen.web.jobs import ExpandJob, GenerateJob, Histogram, MergeJob, Picture, Record, RecoverJob
 
 OnPhase = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all); what it raises ends the job."""
@@ -59,6 +59,8 @@ class JobRunner:
                     before, notes = None, self._generate(job, folder / PICTURE, on_phase)
                 case ExpandJob() as job:
                     before, notes = self._expand(job, record, folder, on_phase)
+                case RecoverJob() as job:
+                    before, notes = self._recover(job, record, folder, on_phase)
                 case MergeJob() as job:
                     before, notes = self._merge(job, record, folder, on_phase)
         except HdrgenError as error:
@@ -123,6 +125,31 @@ class JobRunner:
         )
         _write_plain(source, folder / BEFORE, done.encoding, 0.0)
         return f"as it came, {done.bits} bits", done.notes
+
+    def _recover(
+        self, job: RecoverJob, record: Record, folder: Path, on_phase: OnPhase
+    ) -> tuple[str, tuple[str, ...]]:
+        from hdrgen.routes.recover import Recovery, SceneReferredError, recover_file  # noqa: PLC0415
+
+        on_phase("Recovering", 0, 0)
+        source = folder / record.sources[0].file
+        try:
+            done = recover_file(
+                source,
+                folder / PICTURE,
+                lambda: self._network("highlights"),
+                lambda: self._network("bit_depth"),
+                recovery=Recovery(job.curve, job.exposure, job.anchor, job.strength, job.peak),
+                encoding=job.encoding,
+                writer=_WRITER,
+                threads=self._threads,
+            )
+        except SceneReferredError:
+            before, notes = self._expand(ExpandJob(encoding=job.encoding), record, folder, on_phase)
+            return before, ("a plate, which holds its light already: expanded, nothing is invented", *notes)
+        _write_plain(source, folder / BEFORE, done.encoding, -done.exposure_stops)
+        said = f"curve {done.curve}, white at {done.white_linear:.3g}, {100 * done.invented_fraction:.1f} % invented"
+        return f"as it came, {done.bits} bits", (said, *done.notes)
 
     def _merge(
         self, job: MergeJob, record: Record, folder: Path, on_phase: OnPhase

@@ -25,7 +25,7 @@ def keep_uploads(
     Parameters
     ----------
     kind
-        Of the job: ``expand`` takes one picture, ``merge`` a set.
+        Of the job: ``expand`` and ``recover`` take one picture, ``merge`` a set.
     files
         Name and content of each. The name is shown, and may state an EV (``shot_ev-2.png``); it is no path.
     folder
@@ -38,11 +38,10 @@ def keep_uploads(
     HdrgenError
         There are too few or too many, one is no PNG, TIFF or JPEG, or they claim too many pixels.
     """
-    fewest, most = {"generate": (0, 0), "expand": (1, 1), "merge": (FEWEST, MOST)}[kind]
+    fewest, most = {"generate": (0, 0), "merge": (FEWEST, MOST)}.get(kind, (1, 1))
     if not fewest <= len(files) <= most:
-        takes = {"generate": "no picture", "expand": "one picture"}.get(
-            kind, f"{FEWEST} to {MOST} exposures of one scene"
-        )
+        exposures = f"{FEWEST} to {MOST} exposures of one scene"
+        takes = {"generate": "no picture", "merge": exposures}.get(kind, "one picture")
         raise HdrgenError(f"{kind} takes {takes}, not {len(files)}")
     sources, pixels = [], 0
     for number, (sent, stream) in enumerate(files, 1):

@@ -32,8 +32,9 @@ def _wire(name):
             self.id, self.type, self.said = id, name, said
 
     class Output:
-        def __init__(self, id, *, tooltip):  # noqa: A002
-            self.id, self.type, self.tooltip = id, name, tooltip
+        def __init__(self, id, *, display_name, tooltip):  # noqa: A002
+            # Without a name to display, ComfyUI's page shows the type.
+            self.id, self.type, self.display_name, self.tooltip = id, name, display_name, tooltip
 
     return SimpleNamespace(Input=Input, Output=Output)
 

@@ -108,6 +108,20 @@ def test_exporter_takes_alpha(light, export, comfyui):
         export(light, alpha=alpha)
 
 
+def test_exporter_writes_where_the_light_was_seen(light, export, nodes):
+    observed = torch.from_numpy((np.arange(2 * 24 * 40) % 5 / 4).reshape(2, 24, 40).astype(np.float32))
+    out = export(light, observed=observed, filename_prefix="seen")
+    for number, path in enumerate(out[0].splitlines()):
+        assert np.array_equal(read_exr(path, layer="observed").rgb[..., 0], observed[number].numpy())
+        assert np.array_equal(read_exr(path).rgb.astype(np.float32), light[number].numpy())
+    back = nodes.ExrLoader.execute(
+        file="seen_00001_.exr [output]", frames="", space="acescg", layer="observed"
+    )
+    assert torch.equal(back[0][0, ..., 0], observed[0])
+    with pytest.raises(HdrgenError, match=r"observed is .* must have one size"):
+        export(light, observed=observed[:1])
+
+
 @pytest.mark.parametrize(
     ("value", "changed", "said"),
     [

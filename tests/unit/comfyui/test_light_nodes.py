@@ -364,15 +364,18 @@ def test_the_backend_loads_every_network_and_workflows_without_one_take_what_is_
         raise LookupError
 
     monkeypatch.setattr(f"{nodes.BitDepthExpander.__module__}.load_network", load)
+    monkeypatch.setattr(f"{nodes.HdrRecover.__module__}.load_network", load)
     monkeypatch.setattr(f"{nodes.LoadHdrFlux.__module__}.load_generator", load)
     expand = {"pictures": pictures[:1], "encoding": "logc4", "strength": 0.0, "space": "acescg"}
     merge = {"pictures": pictures, "evs": "-2 0 2 4", "encoding": "logc4", "method": "learned", "align": False,
              "reference_ev": 0.0, "check_evs": False, "space": "acescg"}  # fmt: skip
     fuse = {"reinhard": pictures[:1], "log": pictures[:1], "primaries": "awg4", "space": "acescg"}
+    recover = {"pictures": pictures[:1], "curve": "auto", "exposure": 0.0, "anchor": 0.0, "strength": 1.0, "peak": 0.0,
+               "space": "acescg"}  # fmt: skip
     flux = {"models": data, "route": "dual", "device": "cpu", "strength": 1.0, "align": True}
     for node, inputs in ((nodes.BitDepthExpander, expand), (nodes.LuminanceStackMerger, merge),
-                         (nodes.ToneFusion, fuse), (nodes.LoadHdrFlux, flux)):  # fmt: skip
+                         (nodes.ToneFusion, fuse), (nodes.HdrRecover, recover), (nodes.LoadHdrFlux, flux)):  # fmt: skip
         for more in ({}, {"backend": "onnx"}):
             with pytest.raises(LookupError):
                 node.execute(**inputs, **more)
-    assert asked == ["auto", "onnx"] * 4
+    assert asked == ["auto", "onnx"] * 5

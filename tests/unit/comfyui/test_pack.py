@@ -22,13 +22,16 @@ def _schemas(nodes):
 
 def test_every_input_and_output_says_what_it_is(nodes):
     schemas = _schemas(nodes)
-    assert len(schemas) == 14
+    assert len(schemas) == 15
     for schema in schemas.values():
         assert schema.node_id.startswith("Hdrgen")
         assert schema.description.endswith(".")
         for entry in schema.inputs:
             assert entry.said.get("tooltip"), f"{schema.node_id}.{entry.id}"
         assert all(out.tooltip for out in schema.outputs), schema.node_id
+        assert [out.display_name for out in schema.outputs] == [out.id for out in schema.outputs]
+        ids = [entry.id for entry in schema.inputs]
+        assert len(ids) == len(set(ids)), schema.node_id
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -73,7 +76,7 @@ def test_a_copy_in_custom_nodes_loads_under_a_name_of_its_own(comfyui, tmp_path,
     spec.loader.exec_module(module)
     extension = asyncio.run(module.comfy_entrypoint())
     asyncio.run(extension.on_load())
-    assert len(asyncio.run(extension.get_node_list())) == 14
+    assert len(asyncio.run(extension.get_node_list())) == 15
     assert comfyui.model_folders == {"hdrgen": [str(comfyui.folder / "models" / "hdrgen")]}
     for left in [left for left in sys.modules if left.startswith(f"{name}.")]:
         del sys.modules[left]

@@ -97,10 +97,20 @@ class Page:
         self.until(lambda: self.find("#form-generate .primary").is_enabled())
         self.find("#form-generate .primary").click()
 
-    def upload(self, kind, *paths):
-        self.find(f"#tab-{kind}").click()
-        self.find(f"#form-{kind} [name=files]").send_keys("\n".join(map(str, paths)))
-        self.find(f"#form-{kind} .primary").click()
+    def upload(self, form, *paths):
+        self.find(f"#tab-{form}").click()
+        self.find(f"#form-{form} [name=files]").send_keys("\n".join(map(str, paths)))
+        self.find(f"#form-{form} .primary").click()
+
+    def drop(self, path):
+        """Drop a picture on the page, as from a folder."""
+        self.driver.execute_script(
+            "const [name, data] = arguments, files = new DataTransfer();"
+            "files.items.add(new File([Uint8Array.from(data)], name, {type: 'image/png'}));"
+            "document.dispatchEvent(new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true}))",
+            path.name,
+            list(path.read_bytes()),
+        )
 
     def shows(self, title):
         """Tell whether a picture of this title is in the viewer."""
@@ -163,7 +173,7 @@ def test_words_become_a_picture(page):
 
 
 def test_the_viewer_shows_what_preview_writes_at_every_exposure(page, plate):
-    page.upload("expand", plate)
+    page.upload("picture", plate)
     page.until(lambda: page.shows("plate_16.png"))
     linear = linear_ap1(page.exr())
     for stops in (0, -8, -3.5, 4, 8):
@@ -217,16 +227,46 @@ def test_before_has_no_light_above_its_white_and_after_has(page, plate):
     page.expose(0)
 
 
+def test_a_dropped_picture_is_recovered_and_a_plate_expanded(page, tmp_path):
+    lamp = tmp_path / "lamp.png"
+    codes = np.full((4, 6, 3), 90, np.uint8)
+    codes[1, 2] = 255
+    write_code(lamp, codes)
+    page.find("#tab-generate").click()
+    page.drop(lamp)
+    assert page.find("#form-picture .chosen").text == lamp.name
+    assert page.find("#form-picture .primary").text == "Recover"
+    page.find("#form-picture details summary").click()
+    page.fill("#form-picture [name=anchor]", 2)
+    page.find("#form-picture .primary").click()
+    page.until(lambda: page.shows(lamp.name))
+    image = page.exr()
+    assert image.attributes["hdrgenRoute"] == "recover"
+    assert image.attributes["hdrgenWhiteLinear"] == pytest.approx(2)
+    page.fill("#form-picture [name=exposure]", 1)
+    page.find("#form-picture .primary").click()
+    page.until(lambda: (page.text("#form-picture .error") or "").startswith("anchor: says where white lands"))
+    Select(page.find("#form-picture [name=encoding]")).select_by_value("logc4")
+    assert page.find("#form-picture .primary").text == "Expand"
+    assert not page.find("#form-picture [name=anchor]").is_displayed()
+    page.find("#form-picture .primary").click()
+    page.until(
+        lambda: len(page.driver.find_elements(By.CSS_SELECTOR, f"#pictures .done[title='{lamp.name}']")) == 2
+    )
+    page.until(lambda: page.exr().attributes["hdrgenRoute"] == "expand")
+    Select(page.find("#form-picture [name=encoding]")).select_by_value("")
+
+
 def test_a_bad_file_is_refused_in_words(page, tmp_path):
     bad = tmp_path / "notes.png"
     bad.write_text("not a picture")
-    page.upload("expand", bad)
-    error = "#form-expand .error"
+    page.upload("picture", bad)
+    error = "#form-picture .error"
     page.until(lambda: page.text(error) == "notes.png: is not a PNG, TIFF or JPEG picture")
     damaged = tmp_path / "damaged.png"
     write_code(damaged, np.zeros((8, 8, 3), np.uint8))
     damaged.write_bytes(damaged.read_bytes()[:-20])
-    page.upload("expand", damaged)
+    page.upload("picture", damaged)
     page.until(lambda: (page.text("#empty") or "").startswith("It failed: damaged.png: is a truncated PNG"))
 
 
@@ -295,10 +335,10 @@ def test_a_phone_shows_it_all(chromium, server, plate, tmp_path):
     )
     try:
         phone = Page(driver, server)
-        phone.upload("expand", plate)
+        phone.upload("picture", plate)
         phone.until(lambda: phone.shows(plate.name))
         assert driver.execute_script("return document.documentElement.scrollWidth") == 390
-        for selector in ("#exposure", "#download-exr", "#form-expand .primary", "#histogram svg"):
+        for selector in ("#exposure", "#download-exr", "#form-picture .primary", "#histogram svg"):
             box = phone.find(selector).rect
             assert box["width"] > 40, selector
             assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, selector

@@ -1,7 +1,8 @@
 // The three forms: words, one picture, brackets.
 
 const $ = (id) => document.getElementById(id);
-const KINDS = ["generate", "expand", "merge"];
+/** Names of the forms; a picture's jobs are of two kinds. */
+const FORMS = ["generate", "picture", "merge"];
 const DROPPED = /\.(png|jpe?g|tiff?)$/i;
 
 export class FormPanel {
@@ -13,15 +14,15 @@ export class FormPanel {
     this.server = server;
     this.onJob = onJob;
     this.config = null;
-    this.forms = Object.fromEntries(KINDS.map((kind) => [kind, $(`form-${kind}`)]));
-    for (const kind of KINDS) {
+    this.forms = Object.fromEntries(FORMS.map((kind) => [kind, $(`form-${kind}`)]));
+    for (const kind of FORMS) {
       $(`tab-${kind}`).addEventListener("click", () => this.choose(kind));
       $(`tab-${kind}`).addEventListener("keydown", (event) => this.#tabKey(event, kind));
       this.forms[kind].addEventListener("submit", (event) => this.#submit(event, kind));
       const files = this.forms[kind].elements.files;
       files?.addEventListener("change", () => this.#showFiles(kind));
     }
-    const { generate, expand } = this.forms;
+    const { generate, picture } = this.forms;
     generate.elements.route.addEventListener("change", () => this.#showRoute());
     generate.elements.prompt.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) generate.requestSubmit();
@@ -29,10 +30,13 @@ export class FormPanel {
     $("dice").addEventListener("click", () => {
       generate.elements.seed.value = crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
     });
-    const { strength } = expand.elements;
-    strength.addEventListener("input", () => {
-      strength.parentElement.querySelector("output").textContent = strength.value;
-    });
+    picture.elements.encoding.addEventListener("change", () => this.#showKind());
+    for (const range of picture.querySelectorAll("input[type=range]")) {
+      range.addEventListener("input", () => {
+        range.parentElement.querySelector("output").textContent = range.value;
+      });
+    }
+    this.#showKind(); // a browser may have kept what was chosen before
     this.#listenToDrops();
     this.readConfig();
   }
@@ -47,7 +51,7 @@ export class FormPanel {
   }
 
   choose(kind) {
-    for (const one of KINDS) {
+    for (const one of FORMS) {
       const chosen = one === kind;
       $(`tab-${one}`).setAttribute("aria-selected", chosen);
       $(`tab-${one}`).tabIndex = chosen ? 0 : -1;
@@ -69,7 +73,7 @@ export class FormPanel {
   #tabKey(event, kind) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
-    const next = KINDS[(KINDS.indexOf(kind) + by + KINDS.length) % KINDS.length];
+    const next = FORMS[(FORMS.indexOf(kind) + by + FORMS.length) % FORMS.length];
     this.choose(next);
     $(`tab-${next}`).focus();
   }
@@ -88,6 +92,19 @@ export class FormPanel {
     }
     elements.steps.placeholder = about.steps ?? "";
     elements.guidance.placeholder = about.guidance ?? "";
+  }
+
+  /** What a picture is made by: plates hold their light, and are expanded. */
+  get #pictureKind() {
+    return this.forms.picture.elements.encoding.value.startsWith("logc") ? "expand" : "recover";
+  }
+
+  #showKind() {
+    const kind = this.#pictureKind;
+    for (const fields of this.forms.picture.querySelectorAll("fieldset")) {
+      fields.hidden = fields.disabled = fields.dataset.kind !== kind; // what is disabled is not sent
+    }
+    this.forms.picture.querySelector("button.primary").textContent = kind === "expand" ? "Expand" : "Recover";
   }
 
   #showFiles(kind) {
@@ -110,7 +127,7 @@ export class FormPanel {
       over();
       const files = event.dataTransfer.files;
       if (!files.length) return;
-      const kind = files.length > 1 ? "merge" : "expand";
+      const kind = files.length > 1 ? "merge" : "picture";
       this.choose(kind);
       this.forms[kind].elements.files.files = files;
       this.#showFiles(kind);
@@ -128,7 +145,7 @@ export class FormPanel {
   #asked(kind) {
     const form = this.forms[kind];
     const asked = new FormData(form);
-    asked.set("kind", kind);
+    asked.set("kind", kind === "picture" ? this.#pictureKind : kind);
     if (kind === "merge") asked.set("align", form.elements.align.checked);
     const { width, height } = form.elements;
     if (kind === "generate" && (width.value || height.value)) {
