@@ -185,8 +185,8 @@ class ExportedRecoverer(highlights.Recoverer):
         super().__init__(net, digest, torch.float32)
         self._graph = graph
 
-    def _run(self, small: Tensor, counts: Tensor, threads: int) -> tuple[Tensor, ...]:
-        outputs = self._graph.outputs({"code": small.numpy(), "counts": counts.numpy()}, threads=threads)
+    def _run(self, small: Tensor, counts: Tensor, given: Tensor, threads: int) -> tuple[Tensor, ...]:
+        outputs = self._graph.outputs({"code": small.numpy(), "counts": counts.numpy(), "given": given.numpy()}, threads=threads)
         return tuple(map(torch.from_numpy, outputs))
 
 

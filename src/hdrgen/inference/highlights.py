@@ -17,12 +17,12 @@ from hdrgen.models.highlights import (
     GREY_CODE,
     MODEL,
     SRGB_STOPS,
+    SURELY_PLAIN_LOGIT,
     HighlightsNet,
     curve_stops,
     histogram_of_counts,
     invented_weight,
     load_highlights,
-    rendered_slopes,
 )
 from hdrgen.models.pixel_unshuffled_unet import stride
 from hdrgen.models.runtime_network import Network, torch_threads
@@ -34,7 +34,13 @@ LONGEST_SIDE = 384
 """Of the small picture that the network sees, in pixels: what it was judged at."""
 
 _ACES: dict[str, ocio.AcesVersion] = {"aces13": "1.3", "aces2": "2.0"}
-_SURELY_PLAIN = 0.5
+_IS_SRGB: dict[DisplayCurve, bool | None] = {
+    "auto": None,
+    "srgb": True,
+    "film": False,
+    "aces13": False,
+    "aces2": False,
+}
 _STEPS_PER_CODE = 16
 _LAST_OF_ACES = 254.5
 """Code that stands for 255 in the inverse of an ACES view, where white is all light from some value on."""
@@ -47,9 +53,10 @@ class Estimate:
     Parameters
     ----------
     stops
-        log2 of the light of codes 0 to 255, ``(256,)``, rising; 18 % grey is where sRGB has it.
-    film_stops
-        The same, supposing that there is a curve but sRGB's.
+        log2 of the light of codes 0 to 255, ``(256,)``, rising; 18 % grey is where sRGB has it. sRGB's own where there
+        is no other curve.
+    is_srgb
+        Whether codes are taken for plain sRGB.
     is_plain
         Probability of there being no curve but sRGB's, 0 to 1.
     missing_stops
@@ -57,7 +64,7 @@ class Estimate:
     """
 
     stops: NDArray[np.float32]
-    film_stops: NDArray[np.float32]
+    is_srgb: bool
     is_plain: float
     missing_stops: NDArray[np.float32]
 
@@ -96,29 +103,36 @@ class Recoverer(Network[HighlightsNet]):
     model = MODEL
     load_net = staticmethod(load_highlights)
 
-    def estimate(self, code: NDArray[np.float32], *, threads: int = 2) -> Estimate:
+    def estimate(
+        self, code: NDArray[np.float32], *, is_srgb: bool | None = None, threads: int = 2
+    ) -> Estimate:
         """Return what a picture's small version says of its curve and of what is missing.
 
         Parameters
         ----------
         code
             Codes of sRGB's curve, 0 to 255, float, ``(H, W, 3)``.
+        is_srgb
+            Whether they are known to be plain sRGB; None estimates it.
         threads
             Threads to work with.
         """
         small = _small(code)
         counts = histogram_of_counts(torch.from_numpy(_counts(code)), code.shape[0] * code.shape[1])
         multiple = stride(self._net.settings.widths)
-        slopes, plain, missing = self._run(padded(small, multiple), counts[None], threads)
-        stops, film_stops = curve_stops(torch.cat([rendered_slopes(slopes, plain), slopes])).numpy()
+        given = torch.tensor([-1.0 if is_srgb is None else float(is_srgb)])
+        slopes, plain, missing = self._run(padded(small, multiple), counts[None], given, threads)
+        if is_srgb is None:
+            is_srgb = float(plain[0]) > SURELY_PLAIN_LOGIT
+        stops = SRGB_STOPS if is_srgb else curve_stops(slopes.float())[0].numpy()
         is_plain = float(torch.sigmoid(plain)[0])
         missing_stops = missing[0, : small.shape[0], : small.shape[1]].float().contiguous().numpy()
-        return Estimate(stops, film_stops, is_plain, missing_stops)
+        return Estimate(stops, is_srgb, is_plain, missing_stops)
 
-    def _run(self, small: Tensor, counts: Tensor, threads: int) -> tuple[Tensor, ...]:
+    def _run(self, small: Tensor, counts: Tensor, given: Tensor, threads: int) -> tuple[Tensor, ...]:
         """Return what the network gives for a padded small picture and its histogram."""
         with torch_threads(threads), torch.inference_mode(), self._autocast():
-            return tuple(self._net(small, counts))
+            return tuple(self._net(small, counts, given))
 
     def recover(
         self,
@@ -149,7 +163,7 @@ class Recoverer(Network[HighlightsNet]):
         threads
             Threads to work with.
         """
-        found = self.estimate(code, threads=threads)
+        found = self.estimate(code, is_srgb=_IS_SRGB[curve], threads=threads)
         known = _known_curve(curve, found)
         # What the network says of the end of the codes stands, whatever curve is undone.
         ends = [stops[-1] - stops[GREY_CODE] for stops in (found.stops, known.stops)]
@@ -200,13 +214,11 @@ class _KnownCurve:
 
 
 def _known_curve(curve: DisplayCurve, found: Estimate) -> _KnownCurve:
-    if curve == "auto" and found.is_plain > _SURELY_PLAIN:
-        return _table_curve("srgb", SRGB_STOPS, FIRST_INVENTED_CODE)
-    if curve == "srgb":
-        return _table_curve("srgb", SRGB_STOPS, 254.5)
     if curve in _ACES:
         return _aces_curve(curve)
-    return _table_curve("film", found.film_stops, FIRST_INVENTED_CODE)
+    if found.is_srgb:
+        return _table_curve("srgb", SRGB_STOPS, 254.5 if curve == "srgb" else FIRST_INVENTED_CODE)
+    return _table_curve("film", found.stops, FIRST_INVENTED_CODE)
 
 
 def _table_curve(name: DisplayCurve, stops: NDArray[np.float32], first_invented_code: float) -> _KnownCurve:

@@ -1,8 +1,9 @@
 """The light of an ordinary picture: the curve it was rendered with, and what was clipped.
 
-Two parts, both of which see the whole picture, made small. One estimates the rendering: a rising curve from codes to
-light, one for all components, or that there was none but sRGB's. The other says how many stops of light are missing where
-codes are at their end, for each pixel and component; with enough around to tell a lamp from a white wall. Everything at full
+Two parts, both of which see the whole picture, made small. One estimates the rendering: whether there was any curve but
+sRGB's, and which, as a mixture of the ways in which the curves of the training differ; it rises and is one for all components.
+The other says how many stops of light are missing where codes are at their end, for each pixel and component; with enough
+around to tell a lamp from a white wall. Everything at full
 size is a closed form: ``light = curve(code) * 2^(weight(code) * missing)``, where the weight is 0 below `FIRST_INVENTED_CODE`.
 """
 
@@ -45,7 +46,11 @@ TOP_CODES = 8
 COUNTS = 4 * BINS + TOP_CODES
 _SMALLEST_SHARE = 1e-4
 _EMBEDDING = 32
-_FEATURES = 2 * UNSHUFFLED_CHANNELS + _EMBEDDING
+_FEATURES = 2 * UNSHUFFLED_CHANNELS + _EMBEDDING + 1
+CURVE_COMPONENTS = 5
+"""Ways in which curves differ that are estimated."""
+SURELY_PLAIN_LOGIT = 0.0
+"""Above this logit codes are taken for plain sRGB: a curve that was not there costs more than one that is left in."""
 
 
 class Highlights(Section):
@@ -95,6 +100,11 @@ def histogram_of_counts(counts: Tensor, pixels: int) -> Tensor:
 class HighlightsNet(nn.Module):
     """Small pictures of codes to a curve and missing light; sides are multiples of the stride."""
 
+    curve_mean: Tensor
+    """Logarithms of slopes, as `curve_stops` takes them, of the mean curve: ``(KNOTS,)``."""
+    curve_components: Tensor
+    """What is added to them for each standard deviation along a way in which curves differ."""
+
     def __init__(self, settings: Highlights) -> None:
         super().__init__()
         self.settings = settings
@@ -106,12 +116,16 @@ class HighlightsNet(nn.Module):
         self.count = nn.Sequential(nn.Linear(COUNTS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
         self.judge = nn.Sequential(nn.Linear(2 * widths[-1] + 128, 192), nn.ReLU())
         self.embed = nn.Linear(192, _EMBEDDING)
-        self.slopes = nn.Linear(192, KNOTS + 1)
+        self.mixture = nn.Linear(192, CURVE_COMPONENTS)
+        self.plain = nn.Linear(192, 1)
         self.unet = PixelUnshuffledUNet(_FEATURES, UNSHUFFLED_CHANNELS, settings.widths, settings.blocks)
-        nn.init.zeros_(self.slopes.weight)
-        nn.init.zeros_(self.slopes.bias)
+        self.register_buffer("curve_mean", torch.zeros(KNOTS))
+        self.register_buffer("curve_components", torch.zeros(CURVE_COMPONENTS, KNOTS))
+        for layer in (self.mixture, self.plain):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
-    def forward(self, code: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, code: Tensor, counts: Tensor, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the curve and the missing light.
 
         Parameters
@@ -120,12 +134,14 @@ class HighlightsNet(nn.Module):
             Codes 0 to 255, float, ``(N, H, W, 3)``.
         counts
             Of `histogram`, of the picture at its full size.
+        given
+            ``(N,)``: 1 where codes are known to be plain sRGB, 0 where they are known not to be, -1 where it is estimated.
 
         Returns
         -------
         tuple
-            Logarithms of the curve's slopes at its knots over those of sRGB, ``(N, KNOTS)``; the logit of there being no
-            curve but sRGB's, ``(N,)``; stops of missing light ``(N, H, W, 3)``, not negative.
+            Of the curve, supposing that there is one, logarithms of its slopes at its knots over those of sRGB,
+            ``(N, KNOTS)``; the logit of there being none, ``(N,)``; stops of missing light ``(N, H, W, 3)``, not negative.
         """
         unshuffled = pixel_unshuffle(code)
         features = torch.cat([unshuffled / 64 - 2, 2 * invented_weight(unshuffled)], -1)
@@ -134,18 +150,24 @@ class HighlightsNet(nn.Module):
             x = F.relu(layer(x))
         seen = torch.cat([x.mean((2, 3)), x.amax((2, 3)), self.count(counts)], -1)
         judged = self.judge(seen)
-        slopes = self.slopes(judged).float()
-        embedded = self.embed(judged)[:, None, None].expand(-1, *features.shape[1:3], -1)
-        output = self.unet(torch.cat([features, embedded.to(features.dtype)], -1)).float()
-        missing = F.softplus(4 * pixel_shuffle(output) - 2).clamp(max=MAX_MISSING_STOPS)
-        return slopes[:, :KNOTS], slopes[:, KNOTS], missing
+        plain = self.plain(judged)[:, 0].float()
+        mixture = 3 * torch.tanh(self.mixture(judged).float() / 3)
+        slopes = self.curve_mean + mixture @ self.curve_components
+        is_plain = torch.where(given < 0, (plain > SURELY_PLAIN_LOGIT).to(given.dtype), given)
+        around = torch.cat([self.embed(judged).float(), is_plain[:, None]], -1)
+        planes = around[:, None, None].expand(-1, *features.shape[1:3], -1)
+        output = self.unet(torch.cat([features, planes], -1)).float()
+        missing = F.softplus(2 * pixel_shuffle(output) - 1.5).clamp(max=MAX_MISSING_STOPS)
+        return slopes, plain, missing
+
+
+_KNOTS_AT = np.append(np.arange(0, 255, 16), 255)
 
 
 def _knot_weights() -> np.ndarray:
     """Return how much of each knot's slope a code has, ``(256, KNOTS)``: linear between them."""
-    knots = np.append(np.arange(0, 255, 16), 255)
     codes = np.arange(256)
-    return np.stack([np.interp(codes, knots, row) for row in np.eye(KNOTS)], 1).astype(np.float32)
+    return np.stack([np.interp(codes, _KNOTS_AT, row) for row in np.eye(KNOTS)], 1).astype(np.float32)
 
 
 def _srgb_stops() -> np.ndarray:
@@ -173,9 +195,13 @@ def curve_stops(log_slopes: Tensor) -> Tensor:
     return stops - stops[:, GREY_CODE : GREY_CODE + 1] + srgb[GREY_CODE]
 
 
-def rendered_slopes(log_slopes: Tensor, plain: Tensor) -> Tensor:
-    """Return the slopes that are used: the surer it is that codes are plain sRGB, the less they differ from it."""
-    return log_slopes * torch.sigmoid(-plain)[:, None]
+def log_slopes_of(stops: np.ndarray) -> np.ndarray:
+    """Return what `curve_stops` makes a curve of, ``(KNOTS,)``, from log2 of the light of codes 0 to 255."""
+    knots = _KNOTS_AT
+    low, high = np.maximum(knots - 8, 3), np.minimum(knots + 8, 254)
+    low = np.minimum(low, high - 4)
+    slopes = (stops[high] - stops[low]) / (SRGB_STOPS[high] - SRGB_STOPS[low])
+    return np.log(np.clip(slopes, 0.1, 10)).astype(np.float32)
 
 
 def save_highlights(path: Path, net: HighlightsNet) -> None:

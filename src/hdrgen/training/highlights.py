@@ -15,15 +15,17 @@ from torch.nn import functional as F
 from hdrgen.colour.primaries import REC709, luminance_weights
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.units import FLOOR_LINEAR, NITS_PER_UNIT
+from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs, Renderings, code_stops, random_curve, random_picture
 from hdrgen.dataset.pairs.records import CropRecords
 from hdrgen.models.highlights import (
+    CURVE_COMPONENTS,
     FIRST_INVENTED_CODE,
     Highlights,
     HighlightsNet,
     curve_stops,
     histogram,
     invented_weight,
-    rendered_slopes,
+    log_slopes_of,
     save_highlights,
 )
 from hdrgen.models.int8_unet import measured_ranges
@@ -34,6 +36,7 @@ from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turn
 _CEILING_LINEAR = 65504.0
 _BEST_MSE = 1e-5
 """Mean square error, in PU21 over its peak, below which a picture is good enough: 50 dB."""
+_CURVES = 2000
 _PLACES = (4, 16)
 """Sides in pixels of the places whose light is compared."""
 
@@ -41,21 +44,25 @@ _PLACES = (4, 16)
 class LossWeights(Section):
     """What a unit of each error weighs beside a decibel of PU21-PSNR."""
 
-    harm: float = Field(1.0, ge=0)
+    harm: float = Field(0.5, ge=0)
     """A decibel below the untouched picture, on top of its own."""
-    energy: float = Field(1.0, ge=0)
+    energy: float = Field(2.0, ge=0)
     """A stop of the light of all clipped pixels of a picture."""
-    places: float = Field(1.0, ge=0)
+    places: float = Field(0.5, ge=0)
     """A stop of the light of a place, 4 and 16 pixels wide, as far as it is clipped."""
     curve: float = Field(4.0, ge=0)
     """A stop, RMS, of the pixels that are not clipped."""
-    plain: float = Field(0.5, ge=0)
+    plain: float = Field(2.0, ge=0)
     """A nat of the question whether codes are plain sRGB."""
 
 
 class TrainHighlights(Recipe):
     """The network's size and how it learns."""
 
+    rendered_share: float = Field(0.6, ge=0, le=1)
+    """Share of crops that are exposed and rendered afresh each time they are learned from."""
+    renderings: Renderings = Renderings(aces_share=0.08, filmic_share=0.25, camera_share=0.15)
+    """How those are rendered."""
     network: Highlights = Highlights()
     """Size of the network."""
     losses: LossWeights = LossWeights()
@@ -78,7 +85,27 @@ def train_highlights(
     """
     torch.manual_seed(settings.seed)
     net, task = HighlightsNet(settings.network), _HighlightsTask(pairs, settings)
+    mean, components = curve_family(np.random.default_rng(settings.seed))
+    net.curve_mean.copy_(torch.from_numpy(mean))
+    net.curve_components.copy_(torch.from_numpy(components))
     return fit(net, task, settings, weights, curve, on_progress, data_digest=pairs_digest(pairs))
+
+
+def curve_family(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean of the curves that pairs are rendered with, and the ways in which they differ.
+
+    Returns
+    -------
+    tuple
+        What `curve_stops` takes: the mean ``(KNOTS,)``, and `CURVE_COMPONENTS` principal components of one standard
+        deviation each.
+    """
+    curves = [log_slopes_of(code_stops(random_curve(rng, camera=bool(rng.integers(2))))) for _ in range(_CURVES)]
+    slopes = np.stack(curves)
+    mean = slopes.mean(0)
+    _, sizes, ways = np.linalg.svd(slopes - mean, full_matrices=False)
+    scale = sizes[:CURVE_COMPONENTS, None] / np.sqrt(len(slopes))
+    return mean.astype(np.float32), (ways[:CURVE_COMPONENTS] * scale).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,7 @@ class _HighlightsTask:
 
     def __init__(self, pairs: Path, settings: TrainHighlights) -> None:
         self._settings = settings
+        self._renderings = MakeDisplayPairs(seed=settings.seed, renderings=settings.renderings)
         self._train, self._val = CropRecords(pairs, "train"), CropRecords(pairs, "val")
         rng = np.random.default_rng(settings.seed)
         count = min(settings.validation_crops, len(self._val))
@@ -106,7 +134,14 @@ class _HighlightsTask:
     def batch(self, rng: np.random.Generator) -> Batch:
         indices = rng.integers(len(self._train), size=self._settings.batch_crops)
         names = [f"{name} crop {row}" for name, row in map(self._train.locate, map(int, indices))]
-        light, code8, plain = _tensors(self._train, indices, self._settings.device)
+        records = self._train.batch(indices)
+        for record in records:
+            if rng.random() < self._settings.rendered_share:
+                light = record["linear_rec709"].astype(np.float32)
+                picture = random_picture(light, self._renderings, rng)
+                record["linear_rec709"], record["code8"] = picture.linear_rec709, picture.code8
+                record["is_plain"] = picture.is_plain
+        light, code8, plain = _tensors(records, self._settings.device)
         # Up is up: skies and floors are told by it. Left may be right.
         light, code8 = turned((light, code8), 0, int(rng.integers(2)))
         return Batch((light, code8, plain), names)
@@ -131,7 +166,7 @@ class _HighlightsTask:
         with autocast(self._settings), measured_ranges(net.unet):
             for start in range(0, len(self._held_out), self._settings.batch_crops):
                 indices = self._held_out[start : start + self._settings.batch_crops]
-                e = self._errors(net, *_tensors(self._val, indices, self._settings.device))
+                e = self._errors(net, *_tensors(self._val.batch(indices), self._settings.device))
                 harm = F.relu(e.level - e.untouched)
                 gain = e.level - e.untouched
                 found.append(torch.stack([e.level, gain, harm, e.energy, e.places, e.curve, e.plain]))
@@ -155,8 +190,8 @@ class _HighlightsTask:
     def _errors(self, net: HighlightsNet, light: Tensor, code8: Tensor, is_plain: Tensor) -> _Errors:
         code = code8.float()
         with autocast(self._settings):
-            slopes, plain, missing = net(code, histogram(code8))
-        stops = curve_stops(rendered_slopes(slopes, plain))
+            slopes, plain, missing = net(code, histogram(code8), is_plain.float())
+        stops = curve_stops(slopes * ~is_plain[:, None])
         n = len(code)
         codes = code8.reshape(n, -1).long()
         seen = stops.gather(1, codes).reshape(code.shape)
@@ -224,9 +259,8 @@ def _level(test_pu: Tensor, pu: Tensor) -> Tensor:
     return 10 * torch.log10((test_pu - pu).square().mean((1, 2, 3)) + _BEST_MSE)
 
 
-def _tensors(records: CropRecords, indices: NDArray[Any], device: str) -> tuple[Tensor, Tensor, Tensor]:
-    batch = records.batch(indices)
-    light = torch.from_numpy(batch["linear_rec709"].astype(np.float32).clip(0, _CEILING_LINEAR))
-    code8 = torch.from_numpy(np.ascontiguousarray(batch["code8"]))
-    plain = torch.from_numpy(np.ascontiguousarray(batch["is_plain"]))
+def _tensors(records: NDArray[np.void], device: str) -> tuple[Tensor, Tensor, Tensor]:
+    light = torch.from_numpy(records["linear_rec709"].astype(np.float32).clip(0, _CEILING_LINEAR))
+    code8 = torch.from_numpy(np.ascontiguousarray(records["code8"]))
+    plain = torch.from_numpy(np.ascontiguousarray(records["is_plain"]))
     return light.to(device), code8.to(device), plain.to(device)

@@ -116,7 +116,7 @@ def random_picture(
         light = exposed(linear_rec709, clipped, white_linear=float(2 ** rng.uniform(-0.5, 3.5)))
         shown, is_plain = ocio.aces_sdr(light, version), False
     elif (which := which - shares.filmic_share - shares.camera_share) < 0:
-        curve = _random_curve(rng, camera=which >= -shares.camera_share)
+        curve = random_curve(rng, camera=which >= -shares.camera_share)
         reached = 2 ** rng.uniform(-0.5, np.log2(curve.white_linear))
         light = exposed(linear_rec709, clipped, white_linear=float(reached))
         shown, is_plain = curve.display_linear(light), False
@@ -185,7 +185,8 @@ def exposed(linear: Light, clipped_share: float, *, white_linear: float = 1.0) -
     return np.minimum(linear * factor, np.float32(65504))
 
 
-def _random_curve(rng: np.random.Generator, *, camera: bool) -> Filmic:
+def random_curve(rng: np.random.Generator, *, camera: bool) -> Filmic:
+    """Return a filmic curve; a camera's has more contrast, and colour of its own."""
     shoulder = SHOULDERS[int(rng.integers(len(SHOULDERS)))]
     white = float(2 ** rng.uniform(0.5, 5.0))
     contrast = float(np.exp(rng.normal(0, 0.08)))
@@ -194,6 +195,15 @@ def _random_curve(rng: np.random.Generator, *, camera: bool) -> Filmic:
     balance = np.exp2(rng.normal(0, 0.12, 3))
     r, g, b = (float(v) for v in balance / balance[1])
     return Filmic(shoulder, white, contrast * float(rng.uniform(1.0, 1.4)), float(rng.uniform(0.9, 1.35)), (r, g, b))
+
+
+def code_stops(curve: Filmic) -> NDArray[np.float64]:
+    """Return log2 of the light that a curve shows as grey sRGB codes 0 to 255, ``(256,)``; code 0 stands for half a code."""
+    plain = Filmic(curve.shoulder, curve.white_linear, curve.contrast)
+    stops = np.linspace(-16, np.log2(curve.white_linear), 4096)
+    light = np.exp2(stops).astype(np.float32)[None, :, None]
+    code = 255 * srgb_encode(plain.display_linear(light)[0, :, 0].astype(np.float64))
+    return np.interp(np.maximum(np.arange(256), 0.5), code, stops)
 
 
 def make_display_pairs(
