@@ -40,7 +40,10 @@ def main() -> None:
     figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
     decides = decisive_highlights(rows, figures)
     write_evaluation(
-        Path("metrics/evaluate_highlights"), figures, decides, {**plots(rows), "harmed": harmed(rows, list(weights))}
+        Path("metrics/evaluate_highlights"),
+        figures,
+        decides,
+        {**plots(rows), "harmed": harmed(rows, list(weights))},
     )
 
 

@@ -26,7 +26,9 @@ KINDS = {
 
 
 def main(
-    kind: Annotated[Literal["tone_map", "bit_depth", "brackets", "display"], typer.Option(help="A name in make_pairs.")],
+    kind: Annotated[
+        Literal["tone_map", "bit_depth", "brackets", "display"], typer.Option(help="A name in make_pairs.")
+    ],
 ) -> None:
     """Make the pairs of every frame."""
     section, make = KINDS[kind]

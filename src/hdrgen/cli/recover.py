@@ -45,7 +45,9 @@ def recover(
     ] = 0.0,
     anchor: Annotated[
         float | None,
-        typer.Option(metavar="LIGHT", help="Where display white lands, in place of --exposure. [default: said]"),
+        typer.Option(
+            metavar="LIGHT", help="Where display white lands, in place of --exposure. [default: said]"
+        ),
     ] = None,
     strength: Annotated[
         float,

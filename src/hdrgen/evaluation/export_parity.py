@@ -256,7 +256,7 @@ def _stack(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple
 
 def _display(linear: Light, noise_codes: float, rng: np.random.Generator) -> tuple[Tensor, ...]:
     code8 = _code8(judged_picture(linear, "clip").code8 / 255, noise_codes, rng)
-    return code8.float(), histogram(code8)
+    return code8.float(), histogram(code8), torch.full((1,), -1.0)
 
 
 def _planes(linear: Light, multiple: int) -> Tensor:

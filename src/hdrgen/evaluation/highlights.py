@@ -166,7 +166,13 @@ def harmed(rows: Sequence[PictureFigures], models: Sequence[str]) -> pl.DataFram
         for gain in (row.figures["pu21_psnr"] - untouched[row.source, row.kind, row.frame],)
         if gain < 0
     ]
-    schema = {"source": pl.String, "kind": pl.String, "frame": pl.String, "model": pl.String, "gain_db": pl.Float64}
+    schema = {
+        "source": pl.String,
+        "kind": pl.String,
+        "frame": pl.String,
+        "model": pl.String,
+        "gain_db": pl.Float64,
+    }
     return pl.DataFrame(worse, schema=schema).sort("gain_db", "frame", "kind", "model")
 
 

@@ -186,7 +186,8 @@ class ExportedRecoverer(highlights.Recoverer):
         self._graph = graph
 
     def _run(self, small: Tensor, counts: Tensor, given: Tensor, threads: int) -> tuple[Tensor, ...]:
-        outputs = self._graph.outputs({"code": small.numpy(), "counts": counts.numpy(), "given": given.numpy()}, threads=threads)
+        inputs = {"code": small.numpy(), "counts": counts.numpy(), "given": given.numpy()}
+        outputs = self._graph.outputs(inputs, threads=threads)
         return tuple(map(torch.from_numpy, outputs))
 
 

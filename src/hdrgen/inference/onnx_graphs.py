@@ -209,6 +209,12 @@ def highlights_graph(net: HighlightsNet) -> Graph:
             "factors of ten, 2 is all pixels",
             range=LOG_SHARES,
         ),
+        "given": Signal(
+            (1,),
+            "1: codes are known to be plain sRGB, 0: they are known not to be, -1: estimated",
+            "1",
+            range=(-1, 1),
+        ),
     }
     outputs = {
         "log_slopes": Signal(
@@ -219,7 +225,7 @@ def highlights_graph(net: HighlightsNet) -> Graph:
         ),
         "plain_logit": Signal(
             (1,),
-            "log odds of there being no curve but sRGB's: hdrgen.models.highlights.rendered_slopes",
+            "log odds of there being no curve but sRGB's; decided at hdrgen.models.highlights.SURELY_PLAIN_LOGIT",
             "1 is 2.718 times as probable as not",
         ),
         "missing_stops": Signal(
@@ -234,7 +240,7 @@ def highlights_graph(net: HighlightsNet) -> Graph:
     return Graph(
         "highlights",
         _CurveAndMissingLight(net),
-        (torch.zeros(1, *EXAMPLE, 3), torch.zeros(1, COUNTS)),
+        (torch.zeros(1, *EXAMPLE, 3), torch.zeros(1, COUNTS), torch.full((1,), -1.0)),
         Contract(inputs, outputs),
         (1.0, 1.0, 1.0),
     )
@@ -310,8 +316,8 @@ class _CurveAndMissingLight(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, code: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, code: Tensor, counts: Tensor, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         height, width = code.shape[1:3]
         padded = edge_padded(code, stride(self.net.settings.widths), 1)
-        log_slopes, plain_logit, missing_stops = self.net(padded, counts)
+        log_slopes, plain_logit, missing_stops = self.net(padded, counts, given)
         return log_slopes, plain_logit, missing_stops[:, :height, :width]

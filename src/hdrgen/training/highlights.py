@@ -15,7 +15,13 @@ from torch.nn import functional as F
 from hdrgen.colour.primaries import REC709, luminance_weights
 from hdrgen.colour.pu21 import PEAK, pu21_encode
 from hdrgen.colour.units import FLOOR_LINEAR, NITS_PER_UNIT
-from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs, Renderings, code_stops, random_curve, random_picture
+from hdrgen.dataset.pairs.display_pairs import (
+    MakeDisplayPairs,
+    Renderings,
+    code_stops,
+    random_curve,
+    random_picture,
+)
 from hdrgen.dataset.pairs.records import CropRecords
 from hdrgen.models.highlights import (
     CURVE_COMPONENTS,
@@ -100,7 +106,9 @@ def curve_family(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray
         What `curve_stops` takes: the mean ``(KNOTS,)``, and `CURVE_COMPONENTS` principal components of one standard
         deviation each.
     """
-    curves = [log_slopes_of(code_stops(random_curve(rng, camera=bool(rng.integers(2))))) for _ in range(_CURVES)]
+    curves = [
+        log_slopes_of(code_stops(random_curve(rng, camera=bool(rng.integers(2))))) for _ in range(_CURVES)
+    ]
     slopes = np.stack(curves)
     mean = slopes.mean(0)
     _, sizes, ways = np.linalg.svd(slopes - mean, full_matrices=False)

@@ -194,7 +194,9 @@ def random_curve(rng: np.random.Generator, *, camera: bool) -> Filmic:
         return Filmic(shoulder, white, contrast)
     balance = np.exp2(rng.normal(0, 0.12, 3))
     r, g, b = (float(v) for v in balance / balance[1])
-    return Filmic(shoulder, white, contrast * float(rng.uniform(1.0, 1.4)), float(rng.uniform(0.9, 1.35)), (r, g, b))
+    return Filmic(
+        shoulder, white, contrast * float(rng.uniform(1.0, 1.4)), float(rng.uniform(0.9, 1.35)), (r, g, b)
+    )
 
 
 def code_stops(curve: Filmic) -> NDArray[np.float64]:

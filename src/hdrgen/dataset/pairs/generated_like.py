@@ -147,9 +147,7 @@ def _decoder_noise(code: Code, settings: DecoderLike, rng: np.random.Generator) 
 
 def through_jpeg(code8: NDArray[np.uint8], quality: int, *, full_chroma: bool = True) -> NDArray[np.uint8]:
     """Return 8-bit RGB after a JPEG of this quality, 0 to 100; without full chroma at half its size, as cameras save it."""
-    sampling = (
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_chroma else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-    )
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_chroma else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, encoded = cv2.imencode(".jpg", code8[..., ::-1], options)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
