@@ -38,7 +38,7 @@ def main() -> None:
             on_progress,
         )
     figures = summary(rows, CLOSED_FORMS, MARGIN_METRICS)
-    decides = decisive_highlights(rows, figures)
+    decides = decisive_highlights(rows)
     write_evaluation(
         Path("metrics/evaluate_highlights"),
         figures,

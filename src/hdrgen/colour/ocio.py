@@ -310,12 +310,12 @@ def aces_sdr(
     array
         Shape ``(H, W, 3)``; display-linear 0 to 1 where the light is shown.
     """
-    light = _applied(_aces_sdr_processor(version, inverse), linear_rec709, threads)
+    light = _applied(_aces_sdr_processor(version, inverse=inverse), linear_rec709, threads)
     return light if inverse else np.clip(light, 0, 1, out=light)
 
 
 @cache
-def _aces_sdr_processor(version: AcesVersion, inverse: bool) -> ocio.CPUProcessor:
+def _aces_sdr_processor(version: AcesVersion, *, inverse: bool) -> ocio.CPUProcessor:
     to_ap0, from_xyz = np.eye(4), np.eye(4)
     to_ap0[:3, :3] = rgb_to_rgb(REC709, AP0)
     from_xyz[:3, :3] = np.linalg.inv(rgb_to_xyz(REC709))

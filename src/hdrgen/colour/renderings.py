@@ -14,7 +14,7 @@ from hdrgen.colour.primaries import REC709, luminance
 Linear = NDArray[np.float32]
 Shoulder = Literal["reinhard", "hable", "exponential", "sigmoid", "knee"]
 SHOULDERS: tuple[Shoulder, ...] = get_args(Shoulder)
-_GREY_LINEAR = np.float32(0.18)
+_GREY_LINEAR = 0.18
 
 
 @dataclass(frozen=True)
@@ -51,33 +51,37 @@ class Filmic:
 
     def display_linear(self, linear_rec709: NDArray[np.floating]) -> Linear:
         """Return what the display shows, 0 to 1, for scene-linear Rec.709 ``(H, W, 3)``."""
-        x = np.maximum(linear_rec709, 0).astype(np.float32, copy=False) * np.float32(self.white_balance)
+        x = np.maximum(linear_rec709, 0).astype(np.float32, copy=False) * np.array(
+            self.white_balance, np.float32
+        )
         if self.saturation != 1:
             grey = luminance(x, REC709)[..., None]
-            x = np.maximum(grey + np.float32(self.saturation) * (x - grey), 0)
-        white = np.float32(self.white_linear)
-        shown = self._shoulder(self._contrasted(np.minimum(x, white)))
+            x = np.maximum(grey + self.saturation * (x - grey), 0)
+        shown = self._shoulder(self._contrasted(np.minimum(x, self.white_linear)))
         if self.shoulder != "reinhard" or self.contrast != 1:
-            shown = shown / self._shoulder(self._contrasted(np.full((1, 1, 1), white)))
+            white = np.full((1, 1, 1), self.white_linear, np.float32)
+            shown = shown / self._shoulder(self._contrasted(white))
         return np.clip(shown, 0, 1)
 
     def _contrasted(self, x: Linear) -> Linear:
         if self.contrast == 1:
             return x
-        return _GREY_LINEAR * (x / _GREY_LINEAR) ** np.float32(self.contrast)
+        contrasted: Linear = _GREY_LINEAR * (x / _GREY_LINEAR) ** self.contrast
+        return contrasted
 
     def _shoulder(self, x: Linear) -> Linear:
         match self.shoulder:
             case "reinhard":
-                return x * (1 + x / np.float32(self.white_linear) ** 2) / (1 + x)
+                shown = x * (1 + x / self.white_linear**2) / (1 + x)
             case "hable":
                 x = 2 * x
-                return (x * (0.15 * x + 0.05) + 0.004) / (x * (0.15 * x + 0.5) + 0.06) - np.float32(1 / 15)
+                shown = (x * (0.15 * x + 0.05) + 0.004) / (x * (0.15 * x + 0.5) + 0.06) - 1 / 15
             case "exponential":
-                return -np.expm1(-x)
+                shown = -np.expm1(-x)
             case "sigmoid":
                 powered = x ** np.float32(1.2)
-                return powered / (powered + np.float32(0.7))
+                shown = powered / (powered + 0.7)
             case "knee":
                 above = np.maximum(x - 0.6, 0)
-                return np.minimum(x, 0.6) + above / (1 + above / np.float32(0.6))
+                shown = np.minimum(x, 0.6) + above / (1 + above / 0.6)
+        return shown.astype(np.float32, copy=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,8 @@ from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.highlights import Recoverer
 from hdrgen.metrics.correction import crf_corrected, scale_stops
 from hdrgen.metrics.highlights import highlight_colour_shift
-from hdrgen.metrics.quality import pu21_psnr, pu21_ssim
+from hdrgen.metrics.quality import pu21_psnr, pu21_ssim, stops_rmse
+from hdrgen.models.highlights import MODEL
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -87,7 +89,7 @@ def recovered_figures(recovered: Light, light: Light, clipped: NDArray[np.bool_]
     Returns
     -------
     dict
-        ``pu21_psnr``, ``pu21_ssim`` with the gain aligned by the median of the stops; ``pu21_psnr_crf`` with the curve
+        ``pu21_psnr``, ``pu21_ssim``, ``stops_rmse_<band>`` with the gain aligned by the median of the stops; ``pu21_psnr_crf`` with the curve
         fitted as well, after Hanji et al. (2022). Of the clipped pixels ``energy_stops``, log2 of their summed luminance over
         the scene's, its size ``energy_error_stops``, and ``peak_error_stops``, the same of the brightest. ``seen_rmse_stops``
         of the others. What `highlight_colour_shift` says.
@@ -98,6 +100,7 @@ def recovered_figures(recovered: Light, light: Light, clipped: NDArray[np.bool_]
     figures = {
         "pu21_psnr": pu21_psnr(test, reference),
         "pu21_ssim": pu21_ssim(test, reference),
+        **{f"stops_rmse_{band}": rmse for band, rmse in stops_rmse(test, reference).items() if band != "all"},
         "pu21_psnr_crf": pu21_psnr(crf_corrected(test, reference), reference),
         **highlight_colour_shift(test, reference),
     }
@@ -176,14 +179,39 @@ def harmed(rows: Sequence[PictureFigures], models: Sequence[str]) -> pl.DataFram
     return pl.DataFrame(worse, schema=schema).sort("gain_db", "frame", "kind", "model")
 
 
-def energy_ratios(rows: Sequence[PictureFigures]) -> pl.DataFrame:
-    """Return the median ratio of what was clipped to the scene's, by source, kind and model."""
-    table = pl.DataFrame(
-        [
-            {"source": r.source, "kind": r.kind, "model": r.model, "stops": r.figures["energy_stops"]}
-            for r in rows
-            if "energy_stops" in r.figures
-        ]
+def decisive_highlights(rows: Sequence[PictureFigures]) -> dict[str, Any]:
+    """Return by source and kind what decides.
+
+    Returns
+    -------
+    dict
+        Of the trained network ``gain_db`` and ``gain_crf_db``, the mean of PU21-PSNR above the untouched picture, with the gain
+        aligned and with the curve fitted as well, and ``energy_error_stops``, the mean size of the error of clipped light;
+        ``released_gain_db`` of the model that comes with the package.
+    """
+    figures = pl.DataFrame(
+        [{"source": r.source, "kind": r.kind, "frame": r.frame, "model": r.model, **r.figures} for r in rows],
+        infer_schema_length=None,
     )
-    medians = table.group_by("source", "kind", "model", maintain_order=True).agg(pl.col("stops").median())
-    return medians.select("source", "kind", "model", energy_ratio_median=2 ** pl.col("stops"))
+    keys = ("source", "kind", "frame")
+    untouched = figures.filter(pl.col("model") == UNTOUCHED).select(
+        *keys, untouched="pu21_psnr", untouched_crf="pu21_psnr_crf"
+    )
+    beside = figures.join(untouched, on=keys)
+    nested: dict[str, Any] = {}
+    for (source, kind), pictures in beside.partition_by("source", "kind", as_dict=True).items():
+        trained, released = (
+            pictures.filter(pl.col("model") == model) for model in (MODEL, f"released_{MODEL}")
+        )
+        gains = {
+            "gain_db": trained["pu21_psnr"] - trained["untouched"],
+            "gain_crf_db": trained["pu21_psnr_crf"] - trained["untouched_crf"],
+            "released_gain_db": released["pu21_psnr"] - released["untouched"],
+        }
+        means = {name: series.mean() for name, series in gains.items()}
+        if "energy_error_stops" in trained.columns:
+            means["energy_error_stops"] = trained["energy_error_stops"].mean()
+        nested.setdefault(source, {})[kind] = {
+            name: mean for name, mean in means.items() if isinstance(mean, float)
+        }
+    return nested

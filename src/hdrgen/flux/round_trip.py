@@ -51,8 +51,8 @@ def _loaded(autoencoder: str) -> tuple[int, Callable[[Tensor], Tensor]]:
         net = tiny_autoencoder.load_tiny_autoencoder(folder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return tiny_autoencoder.DOWNSCALE, net
     # Diffusers' pipelines take seconds to import, in every worker.
-    from hdrgen.flux.checkpoint import find_checkpoint
-    from hdrgen.flux.family import load_flux
+    from hdrgen.flux.checkpoint import find_checkpoint  # noqa: PLC0415
+    from hdrgen.flux.family import load_flux  # noqa: PLC0415
 
     flux = load_flux(find_checkpoint(autoencoder), transformer=None, text_encoder=None)
     vae = flux.pipeline.vae.eval()

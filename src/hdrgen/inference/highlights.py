@@ -174,7 +174,7 @@ class Recoverer(Network[HighlightsNet]):
         height, width, _ = code.shape
         observed = np.ones((height, width), np.float32)
         field = _filled(found.missing_stops, _small(code)) + np.float32(more)
-        scale = np.float32([found.missing_stops.shape[0] / height, found.missing_stops.shape[1] / width])
+        scale = (found.missing_stops.shape[0] / height, found.missing_stops.shape[1] / width)
 
         def work(rows: slice) -> None:
             band = code[rows]
@@ -281,12 +281,12 @@ def _filled(missing_stops: NDArray[np.float32], small: NDArray[np.float32]) -> N
 
 
 def _sampled(
-    field: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp], scale: NDArray[np.float32]
+    field: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp], scale: tuple[float, float]
 ) -> NDArray[np.float32]:
     """Return the small field at pixels of the large picture, bilinear, ``(N, 3)``."""
     rows, columns = field.shape[:2]
-    at_y = np.clip((y + np.float32(0.5)) * scale[0] - np.float32(0.5), 0, rows - 1).astype(np.float32)
-    at_x = np.clip((x + np.float32(0.5)) * scale[1] - np.float32(0.5), 0, columns - 1).astype(np.float32)
+    at_y = np.clip((y + 0.5) * scale[0] - 0.5, 0, rows - 1).astype(np.float32)
+    at_x = np.clip((x + 0.5) * scale[1] - 0.5, 0, columns - 1).astype(np.float32)
     top, left = at_y.astype(np.intp), at_x.astype(np.intp)
     below, right = np.minimum(top + 1, rows - 1), np.minimum(left + 1, columns - 1)
     down, across = (at_y - top)[:, None], (at_x - left)[:, None]

@@ -7,6 +7,7 @@ around to tell a lamp from a white wall. Everything at full
 size is a closed form: ``light = curve(code) * 2^(weight(code) * missing)``, where the weight is 0 below `FIRST_INVENTED_CODE`.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,7 @@ class HighlightsNet(nn.Module):
         self.settings = settings
         widths = (2 * UNSHUFFLED_CHANNELS, *settings.curve_widths)
         self.look = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
         )
         self.count = nn.Sequential(nn.Linear(COUNTS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
         self.judge = nn.Sequential(nn.Linear(2 * widths[-1] + 128, 192), nn.ReLU())

@@ -112,9 +112,9 @@ def random_picture(
     which = rng.random()
     clipped = float(rng.uniform(*settings.clipped_share))
     if (which := which - shares.aces_share) < 0:
-        version = ("1.3", "2.0")[int(rng.integers(2))]
+        versions: tuple[ocio.AcesVersion, ...] = ("1.3", "2.0")
         light = exposed(linear_rec709, clipped, white_linear=float(2 ** rng.uniform(-0.5, 3.5)))
-        shown, is_plain = ocio.aces_sdr(light, version), False
+        shown, is_plain = ocio.aces_sdr(light, versions[int(rng.integers(2))]), False
     elif (which := which - shares.filmic_share - shares.camera_share) < 0:
         curve = random_curve(rng, camera=which >= -shares.camera_share)
         reached = 2 ** rng.uniform(-0.5, np.log2(curve.white_linear))
@@ -125,7 +125,7 @@ def random_picture(
         shown, is_plain = np.clip(light, 0, 1), True
     code = srgb_encode(shown)
     if round_trip is not None and rng.random() < shares.autoencoder_share:
-        code = round_trip(quantise8(code) / np.float32(255))
+        code = round_trip(np.divide(quantise8(code), 255, dtype=np.float32))
     code8 = quantise8(code)
     if rng.random() < shares.jpeg_share:
         code8 = through_jpeg(code8, int(rng.integers(70, 98)), full_chroma=bool(rng.integers(2)))
@@ -157,7 +157,7 @@ def _damaged(code8: Code8, kind: Kind, round_trip: RoundTrip | None) -> Code8:
     if kind == "camera":
         return through_jpeg(code8, _TEST_JPEG_QUALITY, full_chroma=False)
     if kind == "autoencoder" and round_trip is not None:
-        return quantise8(round_trip(code8 / np.float32(255)))
+        return quantise8(round_trip(np.divide(code8, 255, dtype=np.float32)))
     return code8
 
 
@@ -255,10 +255,13 @@ def _fill(
     top, left = (int(rng.integers(extent - side, endpoint=True)) for extent in (height, width))
     window = linear_awg4[top : top + side, left : left + side].astype(np.float32)
     smaller = side > settings.crop_size
-    view = cv2.resize(
-        window,
-        (settings.crop_size, settings.crop_size),
-        interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR,
+    view: Light = np.asarray(
+        cv2.resize(
+            window,
+            (settings.crop_size, settings.crop_size),
+            interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR,
+        ),
+        np.float32,
     )
     picture = random_picture(to_rec709(view), settings, rng, round_trip)
     record["linear_rec709"], record["code8"] = picture.linear_rec709, picture.code8
