@@ -40,6 +40,9 @@ KNOTS = 17
 MAX_MISSING_STOPS = 14.0
 """Most light that can be missing: 1.0 times this is 16384."""
 
+_STOPS_PER_OUTPUT = 4.0
+_FIRST_MISSING_STOPS = 0.15
+
 BINS = 64
 """Of the histograms of red, green, blue and the largest component."""
 TOP_CODES = 8
@@ -141,7 +144,8 @@ class HighlightsNet(nn.Module):
         -------
         tuple
             Of the curve, supposing that there is one, logarithms of its slopes at its knots over those of sRGB,
-            ``(N, KNOTS)``; the logit of there being none, ``(N,)``; stops of missing light ``(N, H, W, 3)``, not negative.
+            ``(N, KNOTS)``; the logit of there being none, ``(N,)``; stops of missing light ``(N, H, W, 3)``, not negative but
+            while the network learns.
         """
         unshuffled = pixel_unshuffle(code)
         features = torch.cat([unshuffled / 64 - 2, 2 * invented_weight(unshuffled)], -1)
@@ -157,8 +161,9 @@ class HighlightsNet(nn.Module):
         around = torch.cat([self.embed(judged).float(), is_plain[:, None]], -1)
         planes = around[:, None, None].expand(-1, *features.shape[1:3], -1)
         output = self.unet(torch.cat([features, planes], -1)).float()
-        missing = F.softplus(2 * pixel_shuffle(output) - 1.5).clamp(max=MAX_MISSING_STOPS)
-        return slopes, plain, missing
+        # While it learns, less than nothing may be missing, at a tenth: where nothing is, it would learn no more.
+        missing = F.leaky_relu(_STOPS_PER_OUTPUT * pixel_shuffle(output) + _FIRST_MISSING_STOPS, 0.1)
+        return slopes, plain, missing if self.training else missing.clamp(0, MAX_MISSING_STOPS)
 
 
 _KNOTS_AT = np.append(np.arange(0, 255, 16), 255)

@@ -25,7 +25,6 @@ from hdrgen.dataset.pairs.display_pairs import (
 from hdrgen.dataset.pairs.records import CropRecords
 from hdrgen.models.highlights import (
     CURVE_COMPONENTS,
-    FIRST_INVENTED_CODE,
     Highlights,
     HighlightsNet,
     curve_stops,
@@ -42,6 +41,8 @@ from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turn
 _CEILING_LINEAR = 65504.0
 _BEST_MSE = 1e-5
 """Mean square error, in PU21 over its peak, below which a picture is good enough: 50 dB."""
+_FIRST_CLIPPED_CODE = 250
+"""A JPEG or an autoencoder leaves clipped pixels a little below 255."""
 _CURVES = 2000
 _PLACES = (4, 16)
 """Sides in pixels of the places whose light is compared."""
@@ -208,7 +209,7 @@ class _HighlightsTask:
 
         weights = torch.from_numpy(luminance_weights(REC709).astype(np.float32)).to(code.device)
         y, recovered_y, untouched_y = (picture @ weights for picture in (light, recovered, untouched))
-        is_seen = (code.amax(-1) < FIRST_INVENTED_CODE) & (y > FLOOR_LINEAR)
+        is_seen = (code.amax(-1) < _FIRST_CLIPPED_CODE) & (y > FLOOR_LINEAR)
         error = _stops(recovered_y) - _stops(y)
         gain = _medians(error.detach(), is_seen)
         untouched_gain = _medians(_stops(untouched_y) - _stops(y), is_seen)
@@ -220,7 +221,7 @@ class _HighlightsTask:
         pu = _pu21(light)
         level, untouched_level = (_level(_pu21(picture), pu) for picture in (recovered, untouched))
 
-        clipped = (code.amax(-1) >= 250).float()
+        clipped = (code.amax(-1) >= _FIRST_CLIPPED_CODE).float()
         recovered_y = recovered @ weights
         energy, has = _energy_stops(recovered_y * clipped, y * clipped, clipped)
         places = torch.zeros_like(energy)
