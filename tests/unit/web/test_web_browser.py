@@ -246,6 +246,8 @@ def test_a_dropped_picture_is_recovered_and_a_plate_expanded(page, tmp_path):
     page.fill("#form-picture [name=exposure]", 1)
     page.find("#form-picture .primary").click()
     page.until(lambda: (page.text("#form-picture .error") or "").startswith("anchor: says where white lands"))
+    for name in ("anchor", "exposure"):
+        page.find(f"#form-picture [name={name}]").clear()
     Select(page.find("#form-picture [name=encoding]")).select_by_value("logc4")
     assert page.find("#form-picture .primary").text == "Expand"
     assert not page.find("#form-picture [name=anchor]").is_displayed()
