@@ -23,6 +23,8 @@ from hdrgen.runtime.errors import HdrgenError
 Codes = NDArray[Any]
 
 ENCODING, PRIMARIES, EV = "hdrgen:encoding", "hdrgen:primaries", "hdrgen:ev"
+SCENE_REFERRED = ("logc", "linear")
+"""What keys of `ENCODINGS` begin with that hold light of the scene; the others are of displays."""
 CONVERTED_SPACE = "hdrgen:space"  # by `hdrgen convert`, in the words of the OpenColorIO configuration
 
 CODE_ENCODINGS = {
@@ -219,6 +221,7 @@ def _guess(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple
         unsaid = "nothing says whether its codes are sRGB or LogC4, and they could be either"
         raise HdrgenError(
             f"{path}: {'; '.join([*pictures[0].notes, unsaid])}; give {option} srgb or {option} logc4"
+            + ("; hdrgen recover makes light of an ordinary sRGB picture" if len(pictures) == 1 else "")
         )
     return "srgb", ": LogC4 has next to nothing below code 24, and here there is"
 

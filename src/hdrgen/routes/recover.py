@@ -12,7 +12,7 @@ from hdrgen.colour.display import srgb_encode
 from hdrgen.colour.encodings import Encoding
 from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.conversion import multiply_by_alpha
-from hdrgen.images.encoded import Decided, encoding_of
+from hdrgen.images.encoded import SCENE_REFERRED, Decided, encoding_of
 from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
@@ -29,8 +29,6 @@ Code = NDArray[np.float32]
 
 OBSERVED = "observed"
 """Name of the matte: 1 where the picture shows the light, 0 where it is invented."""
-
-_SCENE_REFERRED = ("logc", "linear")
 
 
 class SceneReferredError(HdrgenError):
@@ -237,7 +235,7 @@ def display_encoding_of(source: Path, picture: CodeImage[Any], encoding: str | N
         It says, or is said to be, something else than a display picture; the message says what to do with it.
     """
     decided = encoding_of([source], [picture], encoding, otherwise="srgb")
-    if decided.key and decided.key.startswith(_SCENE_REFERRED):
+    if decided.key and decided.key.startswith(SCENE_REFERRED):
         raise SceneReferredError(
             f"{source}: is {decided.name}, which holds the light of the scene already: hdrgen expand makes an EXR of it; "
             "or give --encoding srgb if it is an ordinary picture"
