@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 def expand(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF or JPEG files, or folders of them.")
+        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF, JPEG or WebP files, or folders of them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     encoding: Annotated[
         CodeEncoding | None,
         typer.Option(
-            help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG srgb]"
+            help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG or WebP srgb]"
         ),
     ] = None,
     strength: Annotated[

@@ -70,7 +70,7 @@ def expand_file(
     Parameters
     ----------
     source
-        PNG, TIFF or JPEG, RGB with or without alpha, 8 or 16 bits.
+        PNG, TIFF, JPEG or WebP, RGB or grey, with or without alpha, 8 or 16 bits.
     target
         The EXR.
     expander

@@ -519,7 +519,7 @@ def wrong_inputs(place):
         ("fuse --reinhard cut.png --log l.png -o out.exr", "cut.png: is a truncated PNG"),
         ("fuse --reinhard palette.png --log l.png -o out.exr", "palette.png: is a palette picture"),
         ("fuse --reinhard r.png --log grey.png -o out.exr", "grey.png: is a grey picture"),
-        ("fuse --reinhard good.exr --log l.png -o out.exr", "good.exr: is not a PNG, TIFF or JPEG"),
+        ("fuse --reinhard good.exr --log l.png -o out.exr", "good.exr: is not a PNG, TIFF, JPEG or WebP"),
         ("fuse --reinhard l.png --log r.png -o out.exr", "l.png: says it is the log picture"),
         ("fuse --reinhard r.png --log other_ceiling.png -o out.exr", "made with a ceiling of 500"),
         ("fuse --reinhard r.png --log rec709.png -o out.exr", "give --primaries"),

@@ -295,7 +295,7 @@ def wrong_inputs(cli):
         ("expand cut.png -o out.exr", "cut.png: is a truncated PNG"),
         ("expand palette.png -o out.exr", "palette.png: is a palette picture, not RGB"),
         ("expand cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture, not RGB"),
-        ("expand good.exr -o out.exr", "good.exr: is not a PNG, TIFF or JPEG picture"),
+        ("expand good.exr -o out.exr", "good.exr: is not a PNG, TIFF, JPEG or WebP picture"),
         ("expand a.png -o out.png", "out.png: expanded pictures are written as .exr"),
         ("expand a.png -o out.exr --strength 2", "Invalid value for '--strength'"),
         ("expand a.png -o out.exr --encoding slog3", "'slog3' is not one of"),

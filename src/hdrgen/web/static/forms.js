@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const KINDS = ["generate", "expand", "merge"];
-const DROPPED = /\.(png|jpe?g|tiff?)$/i;
+const DROPPED = /\.(png|jpe?g|tiff?|webp)$/i;
 
 export class FormPanel {
   /**
@@ -114,7 +114,7 @@ export class FormPanel {
       this.choose(kind);
       this.forms[kind].elements.files.files = files;
       this.#showFiles(kind);
-      if (![...files].every((file) => DROPPED.test(file.name))) this.#error(kind, "These should be PNG, TIFF or JPEG pictures");
+      if (![...files].every((file) => DROPPED.test(file.name))) this.#error(kind, "These should be PNG, TIFF, JPEG or WebP pictures");
       this.forms[kind].querySelector("button.primary").focus();
     });
   }
