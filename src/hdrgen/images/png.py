@@ -164,7 +164,7 @@ def _stated_colour(
     first: Mapping[bytes, memoryview], *, grey: bool
 ) -> tuple[StatedColour | None, tuple[str, ...]]:
     """Return what the chunks say, in the order of precedence of PNG's third edition (section 4.3)."""
-    readers = {
+    readers: dict[bytes, Callable[[Mapping[bytes, memoryview]], StatedColour | None]] = {
         b"cICP": _cicp,
         b"iCCP": partial(_iccp, grey=grey),
         b"sRGB": _srgb,

@@ -181,3 +181,20 @@ def test_flipped_bits_never_do_more_than_refuse(how):
         broken[rng.integers(12, len(data))] ^= 1 << rng.integers(8)
         with suppress(UnreadableImage):
             assert read(bytes(broken), max_megapixels=1).code.dtype == np.uint8
+
+
+def test_inspect_shows_a_webp_and_what_it_is_taken_for(cli):
+    Path("a.webp").write_bytes(webp(RGBA))
+    said = cli("inspect", "a.webp")
+    assert said.code == 0, said.err
+    assert "61x47 8-bit RGBA codes, WebP" in said.out
+    assert "nothing says the encoding, so srgb" in said.err
+    facts = json.loads(cli("inspect", "a.webp", "--json").out)["files"][0]
+    assert (facts["header"]["format"], facts["header"]["encoding"]) == ("webp", "srgb")
+
+
+def test_inspect_says_where_codes_are_a_question(cli):
+    Image.fromarray(np.full((8, 8, 3), 128, np.uint8)).save("a.png")
+    facts = json.loads(cli("inspect", "a.png", "--json").out)["files"][0]
+    assert facts["header"]["encoding"] is None
+    assert "sRGB or LogC4" in facts["notes"][0]
