@@ -279,7 +279,6 @@ def wrong_inputs(cli):
     data = Path("b.png").read_bytes()
     Path("cut.png").write_bytes(data[: len(data) // 2])
     Image.fromarray(picture.code).convert("CMYK").save("cmyk.jpg")
-    Image.fromarray(picture.code).convert("CMYK").save("cmyk.jpg")
     Path("weights.safetensors").write_bytes(b"nonsense")
     Path("folder").mkdir()
     Path("many").mkdir()
@@ -293,7 +292,6 @@ def wrong_inputs(cli):
     [
         ("expand missing.png -o out.exr", "missing.png: no such file"),
         ("expand cut.png -o out.exr", "cut.png: is a truncated PNG"),
-        ("expand cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture, not RGB"),
         ("expand cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture, not RGB"),
         ("expand good.exr -o out.exr", "good.exr: is not a PNG, TIFF, JPEG or WebP picture"),
         ("expand a.png -o out.png", "out.png: expanded pictures are written as .exr"),
@@ -310,7 +308,6 @@ def wrong_inputs(cli):
         ("merge a.png missing.png -o out.exr", "missing.png: no such file"),
         ("merge a.png small.png -o out.exr", "a.png is 64x48 and small.png is 64x20: the exposures must"),
         ("merge a.png cut.png -o out.exr", "cut.png: is a truncated PNG"),
-        ("merge a.png cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture"),
         ("merge a.png cmyk.jpg -o out.exr", "cmyk.jpg: is a CMYK picture"),
         ("merge a.png good.exr -o out.exr", "good.exr holds linear light and a.png does not"),
         ("merge a.png srgb.png -o out.exr", "a.png is logc4 and srgb.png is srgb; give --encoding"),
