@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXR_SUFFIXES = (".exr", ".sxr", ".mxr")
 SCENE_SUFFIXES = (*EXR_SUFFIXES, ".hdr", ".rgbe", ".pic")
-CODE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif")
+CODE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp")
 
 
 @dataclass(frozen=True)

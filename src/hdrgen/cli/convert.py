@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def convert(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="OpenEXR, Radiance, PNG, TIFF or JPEG files, or folders."),
+        typer.Argument(metavar="IN...", help="OpenEXR, Radiance, PNG, TIFF, JPEG or WebP files, or folders."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The output file; a folder for many inputs.")

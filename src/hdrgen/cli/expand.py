@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 def expand(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF or JPEG files, or folders of them.")
+        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF, JPEG or WebP files, or folders of them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     encoding: Annotated[
         CodeEncoding | None,
         typer.Option(
-            help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG srgb]"
+            help="Encoding of the codes. [default: what the picture says or its codes show, a JPEG or WebP srgb]"
         ),
     ] = None,
     strength: Annotated[
@@ -58,7 +58,8 @@ def expand(
     """Turn 8-bit pictures into EXRs without banding.
 
     The EXR is scene-linear half float. The network finds what lies between the codes. It was trained on LogC4
-    and works on codes, so any smooth curve will do. Pictures of 16 bits are decoded as they are. Alpha goes
+    and works on codes, so any smooth curve will do. An ordinary sRGB picture ends at display white here; `hdrgen
+    recover` finds its light. Pictures of 16 bits are decoded as they are. Alpha goes
     along, multiplied in. Existing outputs are overwritten.
     """
     from hdrgen.routes.expand import expand_file

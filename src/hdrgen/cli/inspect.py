@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hdrgen.cli.batch import SCENE_SUFFIXES, Job, Report, is_batch, outputs_in, pictures, run_jobs
+from hdrgen.cli.inspect_codes import inspect_codes
 from hdrgen.cli.options import JsonOption, LayerOption, PartOption, ScenePictures, examples, threads
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def inspect(
     part: PartOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a picture's header, its light, and a histogram.
+    """Show a picture's header, its light, and a histogram; of a PNG, TIFF, JPEG or WebP what its codes are.
 
     The histogram counts pixels by luminance in stops from mid-grey; a contact sheet shows nine exposures. Of an EXR all
     parts, layers and channels are listed, and which of them is the picture.
@@ -51,6 +52,8 @@ def inspect(
         ]
 
     def work(job: Job) -> Report:
+        if _is_of_codes(job, layer, part):
+            return inspect_codes(job.inputs[0])
         try:
             image = read_scene_image(job.inputs[0], layer=layer, part=part)
         except UnreadableImage as error:
@@ -67,6 +70,13 @@ def inspect(
         return Report(_plain(facts), _page(job, image, light, histogram), image.notes)
 
     run_jobs("inspect", [Job((f,), s) for f, s in zip(files, sheets, strict=True)], work, as_json=as_json)
+
+
+def _is_of_codes(job: Job, layer: str | None, part: str | None) -> bool:
+    """Tell a picture of codes, which has neither layers nor exposures: who asks for them is told so as before."""
+    from hdrgen.images.code_image import code_format
+
+    return not job.outputs and layer is None and part is None and code_format(job.inputs[0]) is not None
 
 
 def _listing(job: Job, error: "UnreadableImage") -> Report:

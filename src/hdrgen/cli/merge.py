@@ -48,7 +48,7 @@ SUFFIXES = CODE_SUFFIXES + SCENE_SUFFIXES
 def merge(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="PNG, TIFF, JPEG, OpenEXR or Radiance files, or folders."),
+        typer.Argument(metavar="IN...", help="PNG, TIFF, JPEG, WebP, OpenEXR or Radiance files, or folders."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many sets.")],
     ev: Annotated[
@@ -62,7 +62,7 @@ def merge(
     encoding: Annotated[
         Literal[CodeEncoding, "linear"] | None,
         typer.Option(
-            help="Encoding of the codes. [default: what the pictures say or their codes show, JPEGs srgb]"
+            help="Encoding of the codes. [default: what the pictures say or their codes show, JPEGs and WebPs srgb]"
         ),
     ] = None,
     ceiling: Annotated[

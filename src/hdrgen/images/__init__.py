@@ -1,1 +1,1 @@
-"""Picture files: scene-linear light in OpenEXR and Radiance, code values in PNG, TIFF and JPEG."""
+"""Picture files: scene-linear light in OpenEXR and Radiance, code values in PNG, TIFF, JPEG and WebP."""

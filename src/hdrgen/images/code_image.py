@@ -1,4 +1,4 @@
-"""Pictures of integer code values: PNG, TIFF and JPEG, told apart by their first bytes.
+"""Pictures of integer code values: PNG, TIFF, JPEG and WebP, told apart by their first bytes.
 
 What a code means (sRGB, LogC4, a tone map) is for the caller to say; here it is a number, and what the file states of
 its colour. Each format is read by a module of its own; PNG and TIFF are written here.
@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from hdrgen.images.jpeg import read_jpeg
 from hdrgen.images.png import SIGNATURE, read_png
-from hdrgen.images.stored_codes import CodeImage, Format
+from hdrgen.images.stored_codes import FORMAT_NAMES, CodeImage, Format
 from hdrgen.images.stored_image import UnreadableImage, read_bytes
 from hdrgen.images.tiff import read_tiff
+from hdrgen.images.webp import is_webp, read_webp
 from hdrgen.runtime.atomic import replacing
 from hdrgen.runtime.errors import HdrgenError, MachineError
 
@@ -37,10 +38,11 @@ _READERS: dict[Format, Callable[[Path, bytes, float], CodeImage[Any]]] = {
     "png": read_png,
     "tiff": read_tiff,
     "jpeg": read_jpeg,
+    "webp": read_webp,
 }
 
 WRITTEN_SUFFIXES = (".png", ".tif", ".tiff")
-"""What `write_code` takes; JPEG is only read."""
+"""What `write_code` takes; JPEG and WebP are only read."""
 
 
 def code_format(path: Path) -> Format | None:
@@ -51,7 +53,7 @@ def code_format(path: Path) -> Format | None:
     UnreadableImage
         The file is missing or cannot be opened.
     """
-    return _format(read_bytes(Path(path), 8))
+    return _format(read_bytes(Path(path), 12))
 
 
 def read_code8(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImage[np.uint8]:
@@ -76,30 +78,30 @@ def read_code(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> CodeImag
     Parameters
     ----------
     path
-        PNG, TIFF (its first page that is no thumbnail) or JPEG; the suffix does not matter. What says its
-        orientation is turned upright.
+        PNG, TIFF (its first page that is no thumbnail), JPEG or WebP, of RGB or grey, a PNG also of a palette; the
+        suffix does not matter. What says its orientation is turned upright.
     max_megapixels
         What claims to be larger is refused before anything is decoded.
 
     Raises
     ------
     UnreadableImage
-        The file is missing, of another format, damaged, too large, or not RGB (palette, grey, CMYK, float).
+        The file is missing, of another format, damaged, too large, animated WebP, or of other codes (CMYK, float).
     """
     path = Path(path)
     data = read_bytes(path)
     if not data:
         raise UnreadableImage(path, "is empty")
-    kind = _format(data[:8])
+    kind = _format(data[:12])
     if kind is None:
-        raise UnreadableImage(path, "is not a PNG, TIFF or JPEG picture")
+        raise UnreadableImage(path, "is not a PNG, TIFF, JPEG or WebP picture")
     try:
         return _READERS[kind](path, data, max_megapixels)
     except (HdrgenError, MemoryError):
         raise
     except Exception as error:  # decoders fail on damage in every way there is
         why = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
-        raise UnreadableImage(path, f"is a damaged {kind.upper()} ({why})") from error
+        raise UnreadableImage(path, f"is a damaged {FORMAT_NAMES[kind]} ({why})") from error
 
 
 def write_png8(
@@ -212,10 +214,12 @@ def _write(path: Path, data: bytes | memoryview) -> None:
 
 
 def _format(start: bytes) -> Format | None:
-    if start == SIGNATURE:
+    if start.startswith(SIGNATURE):
         return "png"
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
+    if is_webp(start):
+        return "webp"
     return "jpeg" if start[:3] == b"\xff\xd8\xff" else None
 
 

@@ -72,7 +72,7 @@ def convert_file(
     Parameters
     ----------
     source
-        OpenEXR, Radiance, PNG, TIFF or JPEG.
+        OpenEXR, Radiance, PNG, TIFF, JPEG or WebP.
     target
         ``.exr`` for a scene-linear space, ``.png`` or ``.tif`` for an encoded one.
     source_space
@@ -265,7 +265,7 @@ def _from_scene(image: SceneImage, space: str | None) -> _Source:
 
 
 def _from_codes(source: Path, space: str | None) -> _Source:
-    """Read a PNG, TIFF or JPEG; its light where it states the curve of its codes, and nobody names their space.
+    """Read a PNG, TIFF, JPEG or WebP; its light where it states the curve of its codes, and nobody names their space.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def _from_codes(source: Path, space: str | None) -> _Source:
         It cannot be read, or nothing says what its codes mean.
     """
     if not code_format(source):
-        raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF or JPEG picture")
+        raise UnreadableImage(source, "is no OpenEXR, Radiance, PNG, TIFF, JPEG or WebP picture")
     codes = read_code(source)
     notes = (*codes.notes, *header_notes(codes.header))
     if space is None and ocio.knows(converted := codes.text.get(CONVERTED_SPACE, "")):

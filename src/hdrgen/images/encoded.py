@@ -1,7 +1,7 @@
 """Encoded pictures: which curve their codes are in, as they say themselves or as their codes show.
 
 Our own pictures say it in their PNG text, others in the ways of their format, see `CodeImage.colour`. Of those that say
-nothing, a JPEG is taken for a photograph in sRGB. A PNG or TIFF may be that or a LogC4 plate, which is what the models
+nothing, a JPEG or WebP is taken for a photograph in sRGB. A PNG or TIFF may be that or a LogC4 plate, which is what the models
 generate: codes far below LogC4's black show that it is sRGB; without them it is a question, for a matte or foggy sRGB
 picture looks like LogC4.
 """
@@ -215,7 +215,7 @@ def _guess(path: Path, pictures: Sequence[CodeImage[Any]], option: str) -> tuple
     HdrgenError
         Their codes could be of either encoding.
     """
-    if all(picture.format == "jpeg" for picture in pictures):
+    if all(picture.format in ("jpeg", "webp") for picture in pictures):
         return "srgb", ""
     if not shows_srgb([_visible(picture) for picture in pictures]):
         unsaid = "nothing says whether its codes are sRGB or LogC4, and they could be either"

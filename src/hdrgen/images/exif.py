@@ -1,4 +1,4 @@
-"""What a camera says about the exposure of a picture: EXIF of JPEG, TIFF and PNG."""
+"""What a camera says about the exposure of a picture: EXIF of JPEG, TIFF, PNG and WebP; and of the space of its codes."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, named
 from hdrgen.images.stored_image import InaccessibleImage, UnreadableImage
 from hdrgen.runtime.errors import HdrgenError
 
@@ -67,6 +68,24 @@ def says_more(exif: Image.Exif) -> bool:
         return bool({*exif, *exif.get_ifd(ExifTags.IFD.Exif)} - _OF_THE_FILE)
     except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
         return False
+
+
+def stated_by_exif(exif: Image.Exif) -> StatedColour | None:
+    """Return what EXIF says of colour: sRGB, or DCF's optional Adobe RGB, which is told by the interoperability index.
+
+    Raises
+    ------
+    NotUnderstood
+        It is damaged.
+    """
+    try:
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+    except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
+        raise NotUnderstood("EXIF is damaged") from None
+    if space == 2 or (space == 0xFFFF and str(index).startswith("R03")):
+        return named("g22_adobergb", "EXIF")
+    return named("srgb_rec709", "EXIF") if space == 1 else None
 
 
 def evs_of(paths: Sequence[Path]) -> tuple[float, ...]:

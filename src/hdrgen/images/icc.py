@@ -1,11 +1,11 @@
-"""ICC profiles of RGB pictures: three primaries and a curve, as cameras, phones and paint programs embed them.
+"""ICC profiles of pictures: three primaries and a curve, as cameras, phones and paint programs embed them; of grey, a curve alone.
 
 ICC.1:2022 (version 4.4). Profiles that are tables through and through are not understood; no library at hand gives
 the light of such a picture without clipping it into another space.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from hdrgen.colour.encodings import Encoding
 from hdrgen.colour.hlg import hlg_oetf_inverse, hlg_system_gamma
 from hdrgen.colour.primaries import Chromaticities, Matrix
 from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, from_cicp, recognised
+
+_Curve = Callable[[NDArray[Any]], NDArray[Any]]
 
 _D50_XYZ = np.array([0.9642, 1.0, 0.8249])
 # Lam and Rigg's matrix, which the specification names in annex E.
@@ -36,26 +38,39 @@ _SAME_CURVE = 0.01
 _KINDS = {b"CMYK": "CMYK", b"GRAY": "grey", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 
 
-def stated_by_profile(profile: bytes, by: str) -> StatedColour:
+def stated_by_profile(profile: bytes, by: str, *, grey: bool = False) -> StatedColour:
     """Return what an ICC profile says of RGB codes.
+
+    Parameters
+    ----------
+    profile, by
+        The profile, and where it stood.
+    grey
+        The codes are a grey picture's: the profile may be one of grey, whose curve then counts, with the primaries and
+        white of Rec.709. One of RGB says the same of three equal codes.
 
     Raises
     ------
     NotUnderstood
-        The profile is damaged, of no RGB, or a table.
+        The profile is damaged, for another kind of codes, or a table.
     """
     try:
-        return _stated(profile, by)
+        return _stated(profile, by, grey=grey)
     except (struct.error, IndexError, ZeroDivisionError, np.linalg.LinAlgError):
         raise NotUnderstood("the profile is damaged") from None
 
 
-def _stated(profile: bytes, by: str) -> StatedColour:
+def _stated(profile: bytes, by: str, *, grey: bool) -> StatedColour:
     if len(profile) < 132 or profile[36:40] != b"acsp":
         raise NotUnderstood("the profile is damaged")
     tags = _tags(profile)
     name = _text(tags.get(b"desc", b"")) or "unnamed"
     space = profile[16:20]
+    if grey and space == b"GRAY":
+        # In Lab the curve gives lightness, not light (section 9.2.31).
+        if profile[20:24] != b"XYZ " or b"kTRC" not in tags:
+            raise NotUnderstood(f"profile {name!r} is a table, not a curve of light")
+        return _of_curves(primaries.REC709, [_curve(tags[b"kTRC"], name)] * 3, tags, name, by)
     if space != b"RGB ":
         kind = _KINDS.get(space, space.decode("latin-1").strip())
         raise NotUnderstood(f"profile {name!r} is for {kind}, not for RGB")
@@ -68,7 +83,13 @@ def _stated(profile: bytes, by: str) -> StatedColour:
     if profile[20:24] != b"XYZ " or None in columns or None in curves:
         raise NotUnderstood(f"profile {name!r} is a table, not three primaries and a curve")
     chromaticities = _chromaticities(np.array([_xyz(column) for column in columns if column]).T, tags, name)
-    decoders = [_curve(curve, name) for curve in curves if curve]
+    return _of_curves(chromaticities, [_curve(curve, name) for curve in curves if curve], tags, name, by)
+
+
+def _of_curves(
+    chromaticities: Chromaticities, decoders: Sequence[_Curve], tags: dict[bytes, bytes], name: str, by: str
+) -> StatedColour:
+    """Return what primaries and the three curves are."""
 
     def decode(code: NDArray[Any]) -> NDArray[Any]:
         return np.stack([decoder(code[..., i]) for i, decoder in enumerate(decoders)], axis=-1)
@@ -83,7 +104,7 @@ def _stated(profile: bytes, by: str) -> StatedColour:
     return recognised(Encoding(chromaticities, decode), f"profile {name!r}{taken}", by)
 
 
-def _hdr_curve(decode: Callable[[NDArray[Any]], NDArray[Any]]) -> str | None:
+def _hdr_curve(decode: _Curve) -> str | None:
     """Return ``PQ`` or ``HLG`` where the three curves are one of theirs, at any scale, clipped at 1 or not."""
     codes = np.linspace(0, 1, 256)
     lights = decode(codes[:, None].repeat(3, axis=1))
@@ -179,7 +200,7 @@ def _known_adapted(columns: Matrix) -> Chromaticities | None:
     return None
 
 
-def _curve(tag: bytes, name: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _curve(tag: bytes, name: str) -> _Curve:
     if tag[:4] == b"curv":
         return _sampled(tag, name)
     if tag[:4] == b"para":
@@ -187,7 +208,7 @@ def _curve(tag: bytes, name: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
     raise NotUnderstood(f"profile {name!r} has a curve of an unknown type")
 
 
-def _sampled(tag: bytes, name: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _sampled(tag: bytes, name: str) -> _Curve:
     (count,) = struct.unpack_from(">I", tag, 8)
     if count == 0:
         return lambda code: code
@@ -201,7 +222,7 @@ def _sampled(tag: bytes, name: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda code: np.interp(code, codes, light).astype(code.dtype)
 
 
-def _parametric(tag: bytes, name: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _parametric(tag: bytes, name: str) -> _Curve:
     """Return a curve of table 68: ``(a x + b)^g + e`` from d on, ``c x + f`` below."""
     (kind,) = struct.unpack_from(">H", tag, 8)
     counts = (1, 3, 4, 5, 7)

@@ -1,4 +1,4 @@
-"""JPEG of RGB codes: turned upright, whole, and with what profile and EXIF say of colour."""
+"""JPEG of RGB or grey codes: turned upright, whole, and with what profile and EXIF say of colour."""
 
 import io
 import warnings
@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ImageOps
 from PIL.JpegImagePlugin import jpeg_factory
 
-from hdrgen.colour.stated_colour import NotUnderstood, StatedColour, named
-from hdrgen.images.exif import says_more
+from hdrgen.colour.stated_colour import NotUnderstood
+from hdrgen.images.exif import says_more, stated_by_exif
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.jpeg_scans import is_whole, scans_of, unsupported, with_end
-from hdrgen.images.stored_codes import CodeImage, Statement, check_rgb, check_size, first_stated
+from hdrgen.images.stored_codes import (
+    CodeImage,
+    Statement,
+    check_codes,
+    check_size,
+    first_stated,
+    rgb_of_grey,
+)
 from hdrgen.images.stored_image import UnreadableImage
 
 # What Pillow warns of in broken EXIF and multi-picture data does not concern the picture.
@@ -30,7 +37,7 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
     # Image.open has a limit of its own to the size, for the whole process.
     with jpeg_factory(io.BytesIO(data)) as image:
         check_size(path, *image.size, max_megapixels)
-        check_rgb(path, {"L": "grey"}.get(image.mode, image.mode), 8)
+        check_codes(path, {"L": "grey"}.get(image.mode, image.mode), 8)
         profile, exif = image.info.get("icc_profile", b""), image.getexif()
         sources = {
             "EXIF": says_more(exif),
@@ -41,30 +48,20 @@ def read_jpeg(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         whole = is_whole(data, scans, image)
     if not whole:
         raise UnreadableImage(path, "is a truncated JPEG; copy or save it again")
-    statements: list[Statement] = [partial(_by_exif, exif)]
+    grey = upright.ndim == 2
+    statements: list[Statement] = [partial(stated_by_exif, exif)]
     if profile is None:
         statements.insert(0, _by_part_of_profile)
     elif profile:
-        statements.insert(0, partial(stated_by_profile, profile, "ICC profile"))
+        statements.insert(0, partial(stated_by_profile, profile, "ICC profile", grey=grey))
     colour, notes = first_stated(statements)
     if several:
         notes = (*notes, "the JPEG holds more pictures (an HDR gain map is one); the first was taken")
     header = tuple(name for name, value in sources.items() if value)
-    return CodeImage(upright, None, text={}, format="jpeg", colour=colour, notes=notes, header=header)
+    code = rgb_of_grey(upright) if grey else upright
+    return CodeImage(code, None, text={}, format="jpeg", colour=colour, notes=notes, header=header)
 
 
 def _by_part_of_profile() -> None:
     """Say what is wrong with a profile that Pillow could not put together."""
     raise NotUnderstood("its colour profile is incomplete")
-
-
-def _by_exif(exif: Image.Exif) -> StatedColour | None:
-    """Return what EXIF says of colour: sRGB, or DCF's optional Adobe RGB, which is told by the interoperability index."""
-    try:
-        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
-        index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
-    except Exception:  # noqa: BLE001 - Pillow fails on damage in every way there is, and the picture is whole
-        raise NotUnderstood("EXIF is damaged") from None
-    if space == 2 or (space == 0xFFFF and str(index).startswith("R03")):
-        return named("g22_adobergb", "EXIF")
-    return named("srgb_rec709", "EXIF") if space == 1 else None

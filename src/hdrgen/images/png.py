@@ -1,4 +1,4 @@
-"""PNG of RGB codes: structure, text, orientation, and what the chunks say of colour.
+"""PNG of RGB, grey or palette codes: structure, text, orientation, and what the chunks say of colour.
 
 OpenCV decodes, but returns a damaged picture half grey and without a word, so structure and checksums are looked at
 first.
@@ -6,7 +6,7 @@ first.
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from hdrgen.colour.primaries import Chromaticities
@@ -22,12 +23,13 @@ from hdrgen.images.exif import says_more
 from hdrgen.images.geometry import aspect_of_resolutions
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.orientation import orientation_in, upright
-from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, decode, first_stated
+from hdrgen.images.stored_codes import CodeImage, check_codes, check_size, decode, first_stated
 from hdrgen.images.stored_image import UnreadableImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey", 6: "RGB"}
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+_COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "RGB", _GREY_ALPHA: "grey", _RGB_ALPHA: "RGB"}
 _TEXT_MAX = 1 << 20
 _PROFILE_MAX = 1 << 24
 
@@ -41,18 +43,14 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         raise UnreadableImage(path, "is a damaged PNG (no header)")
     width, height, bits, kind = struct.unpack(">IIBB", chunks[0][1][:10])
     check_size(path, width, height, max_megapixels)
-    check_rgb(path, _COLOURS.get(kind, "strange"), bits)
+    is_small = kind in (_GREY, _PALETTE) and bits in (1, 2, 4)
+    check_codes(path, _COLOURS.get(kind, "strange"), 8 if is_small else bits)
     first = dict(reversed(chunks))  # of each kind
-    colour, notes = _stated_colour(first)
+    colour, notes = _stated_colour(first, grey=kind in (_GREY, _GREY_ALPHA))
+    notes = (*notes, *_tones(kind, bits, len(first.get(b"PLTE", b"")) // 3))
     if b"acTL" in first:
         notes = (*notes, "the PNG is animated; its first picture was taken")
-    alpha = None
-    # libpng drops a transparent colour that is not three numbers.
-    if kind == 6 or len(first.get(b"tRNS", b"")) == 6:
-        stored = decode(path, data, cv2.IMREAD_UNCHANGED)
-        code, alpha = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(stored[..., 3])
-    else:
-        code = decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    code, alpha = _pixels(path, data, kind, bits, bytes(first.get(b"tRNS", b"")))
     orientation = 1
     if b"eXIf" in first:
         orientation = orientation_in(bytes(first[b"eXIf"]))
@@ -69,6 +67,36 @@ def read_png(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         header=_header(text, first),
         pixel_aspect_ratio=_pixel_aspect_ratio(first, orientation),
     )
+
+
+def _pixels(
+    path: Path, data: bytes, kind: int, bits: int, transparent: bytes
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return RGB, and alpha where there is any; codes of 1 to 4 bits become such of 8."""
+    # libpng drops a transparent colour that is not three numbers.
+    if (
+        kind in (_GREY_ALPHA, _RGB_ALPHA)
+        or (kind == _RGB and len(transparent) == 6)
+        or (kind == _PALETTE and transparent)
+    ):
+        stored = decode(path, data, cv2.IMREAD_UNCHANGED)
+        if stored.shape[2] == 3:
+            return cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), None
+        return cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(stored[..., 3])
+    code = decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    if kind != _GREY or len(transparent) != 2:
+        return code, None
+    # OpenCV leaves out a transparent grey.
+    largest = np.iinfo(code.dtype).max
+    clear = (int.from_bytes(transparent) & (2**bits - 1)) * largest // (2**bits - 1)
+    return code, np.where(code[..., 0] == clear, 0, largest).astype(code.dtype)
+
+
+def _tones(kind: int, bits: int, colours: int) -> tuple[str, ...]:
+    """Return that a picture has few tones, for a person who wonders at steps in its light."""
+    if kind == _PALETTE:
+        return (f"the PNG has a palette of {colours} colours, so it has few tones",)
+    return (f"the PNG is grey of {bits} bit{'s' * (bits > 1)}: {2**bits} tones",) if bits < 8 else ()
 
 
 def _pixel_aspect_ratio(first: Mapping[bytes, memoryview], orientation: int) -> float:
@@ -132,9 +160,17 @@ def _text(chunks: Chunks) -> dict[str, str]:
     return text
 
 
-def _stated_colour(first: Mapping[bytes, memoryview]) -> tuple[StatedColour | None, tuple[str, ...]]:
+def _stated_colour(
+    first: Mapping[bytes, memoryview], *, grey: bool
+) -> tuple[StatedColour | None, tuple[str, ...]]:
     """Return what the chunks say, in the order of precedence of PNG's third edition (section 4.3)."""
-    readers = {b"cICP": _cicp, b"iCCP": _iccp, b"sRGB": _srgb, b"gAMA": _gamma, b"cHRM": _primaries_alone}
+    readers: dict[bytes, Callable[[Mapping[bytes, memoryview]], StatedColour | None]] = {
+        b"cICP": _cicp,
+        b"iCCP": partial(_iccp, grey=grey),
+        b"sRGB": _srgb,
+        b"gAMA": _gamma,
+        b"cHRM": _primaries_alone,
+    }
     return first_stated([partial(read, first) for kind, read in readers.items() if kind in first])
 
 
@@ -144,13 +180,13 @@ def _cicp(first: Mapping[bytes, memoryview]) -> StatedColour | None:
     return from_cicp(struct.unpack("4B", first[b"cICP"]), "cICP")
 
 
-def _iccp(first: Mapping[bytes, memoryview]) -> StatedColour | None:
+def _iccp(first: Mapping[bytes, memoryview], *, grey: bool) -> StatedColour | None:
     _, _, compressed = bytes(first[b"iCCP"]).partition(b"\0")
     try:
         profile = zlib.decompressobj().decompress(compressed[1:], _PROFILE_MAX)
     except zlib.error:
         raise NotUnderstood("the iCCP chunk is damaged") from None
-    return stated_by_profile(profile, "iCCP")
+    return stated_by_profile(profile, "iCCP", grey=grey)
 
 
 def _srgb(_: Mapping[bytes, memoryview]) -> StatedColour:

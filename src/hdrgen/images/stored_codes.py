@@ -13,7 +13,9 @@ from hdrgen.colour.stated_colour import NotUnderstood, StatedColour
 from hdrgen.images.geometry import Geometry
 from hdrgen.images.stored_image import UnreadableImage
 
-Format = Literal["png", "tiff", "jpeg"]
+Format = Literal["png", "tiff", "jpeg", "webp"]
+FORMAT_NAMES: Mapping[Format, str] = {"png": "PNG", "tiff": "TIFF", "jpeg": "JPEG", "webp": "WebP"}
+"""What people call them."""
 Statement = Callable[[], StatedColour | None]
 """What gives one of a file's statements of its colour; raises `NotUnderstood`."""
 CodeT = TypeVar("CodeT", bound=np.unsignedinteger)
@@ -23,7 +25,7 @@ _WAY_OUT = "save it as RGB with 8 or 16 bits"
 
 @dataclass(frozen=True)
 class CodeImage(Generic[CodeT]):
-    """RGB code values as stored, ``(height, width, 3)``, uint8 or uint16, the right way up.
+    """RGB code values as stored, ``(height, width, 3)``, uint8 or uint16, the right way up; grey thrice the same.
 
     `alpha` is ``(height, width)`` of the same type, or None; RGB is not multiplied by it. `text` holds what a
     PNG says about itself, keyword to text; empty for the other formats. `colour` is what the file states of the
@@ -74,12 +76,17 @@ def check_size(path: Path, width: int, height: int, max_megapixels: float) -> No
         raise UnreadableImage(path, f"claims {width}x{height}, more than {max_megapixels:g} megapixels")
 
 
-def check_rgb(path: Path, colour: str, bits: int) -> None:
-    """Refuse a picture that is not RGB of 8 or 16 bits."""
-    if colour != "RGB":
+def check_codes(path: Path, colour: str, bits: int) -> None:
+    """Refuse a picture that is neither RGB nor grey, or not of 8 or 16 bits."""
+    if colour not in ("RGB", "grey"):
         raise UnreadableImage(path, f"is a {colour} picture, not RGB; {_WAY_OUT}")
     if bits not in (8, 16):
         raise UnreadableImage(path, f"holds {bits}-bit codes; {_WAY_OUT}")
+
+
+def rgb_of_grey(grey: NDArray[Any]) -> NDArray[Any]:
+    """Return grey codes ``(height, width)`` as RGB ``(height, width, 3)``."""
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def decode(path: Path, data: bytes, flags: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""TIFF of RGB codes: which page is the picture, whether all of it is there, and what its fourth channel is.
+"""TIFF of RGB or grey codes: which page is the picture, whether all of it is there, and what its fourth channel is.
 
 tifffile and imagecodecs decode: OpenCV multiplies 8-bit RGB by alpha without being asked, turns pictures, and reads
 damaged strips as whole.
@@ -20,7 +20,7 @@ from hdrgen.images.geometry import aspect_of_resolutions
 from hdrgen.images.icc import stated_by_profile
 from hdrgen.images.jpeg_scans import is_whole_segment
 from hdrgen.images.orientation import upright
-from hdrgen.images.stored_codes import CodeImage, check_rgb, check_size, first_stated
+from hdrgen.images.stored_codes import CodeImage, check_codes, check_size, first_stated, rgb_of_grey
 from hdrgen.images.stored_image import UnreadableImage
 
 # Damage is told by an error; what tifffile logs of each broken tag would bury it.
@@ -43,6 +43,8 @@ _HEADER_TAGS = {
 }
 _KINDS = {
     "RGB": "RGB",
+    "MINISBLACK": "grey",
+    "MINISWHITE": "grey",
     "YCBCR": "YCbCr",
     "PALETTE": "palette",
     "SEPARATED": "CMYK",
@@ -72,9 +74,13 @@ def read_tiff(path: Path, data: bytes, max_megapixels: float) -> CodeImage[Any]:
         header = _header(page)
         pixel_aspect_ratio = _pixel_aspect_ratio(page, orientation)
         extra = tuple(int(kind) for kind in page.extrasamples)
-    code, alpha, left = _alpha(stored, extra)
+        white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        grey = white_is_zero or page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+    code, alpha, left = _alpha(stored, extra, 1 if grey else 3)
+    if grey:
+        code = rgb_of_grey(~code[..., 0] if white_is_zero else code[..., 0])
     colour, unknown = first_stated(
-        [partial(stated_by_profile, bytes(profile), "ICC profile")] if profile else []
+        [partial(stated_by_profile, bytes(profile), "ICC profile", grey=grey)] if profile else []
     )
     return CodeImage(
         upright(code, orientation),
@@ -173,12 +179,14 @@ def _check(path: Path, page: Any, data: bytes, max_megapixels: float) -> None:
         raise UnreadableImage(
             path, "is a TIFF of floats or signed values, not of code values; save it as EXR"
         )
-    kind = _KINDS.get(getattr(page.photometric, "name", ""), "grey")
+    kind = _KINDS.get(name := getattr(page.photometric, "name", "strange"), name)
     if kind == "YCbCr" and page.compression in _CONVERTING:
         kind = "RGB"
     if kind == "RGB" and page.samplesperpixel < 3:
         kind = f"{page.samplesperpixel}-channel"
-    check_rgb(path, kind, page.bitspersample)
+    if kind == "grey" and page.samplesperpixel > 2:
+        kind = f"{page.samplesperpixel}-channel grey"
+    check_codes(path, kind, page.bitspersample)
     if page.imagedepth > 1:
         raise UnreadableImage(path, "is a volume of several slices, not a picture; save one slice of it")
     try:
@@ -206,26 +214,29 @@ def _check(path: Path, page: Any, data: bytes, max_megapixels: float) -> None:
 
 
 def _pixels(page: Any) -> NDArray[Any]:
+    """Return a page as ``(height, width, samples)``."""
     pixels: NDArray[Any] = page.asarray()
+    if pixels.ndim == 2:
+        return pixels[..., None]
     return pixels if page.planarconfig == tifffile.PLANARCONFIG.CONTIG else np.moveaxis(pixels, 0, -1)
 
 
 def _alpha(
-    stored: NDArray[Any], extra: tuple[int, ...]
+    stored: NDArray[Any], extra: tuple[int, ...], colours: int
 ) -> tuple[NDArray[Any], NDArray[Any] | None, list[str]]:
-    """Return RGB that is not multiplied by alpha, alpha where a channel is said to be it, and notes.
+    """Return the colour codes, not multiplied by alpha, alpha where a channel is said to be it, and notes.
 
     TIFF 6.0, section 18: an extra sample is unspecified (0), alpha that the codes were multiplied by (1), or alpha
     alone (2).
     """
-    code, others = stored[..., :3], stored.shape[2] - 3
+    code, others = stored[..., :colours], stored.shape[2] - colours
     extra = (*extra, *([0] * others))[:others]
     place = next((i for i, kind in enumerate(extra) if kind in (_ASSOCIATED, _STRAIGHT)), None)
     left = others if place is None else others - 1
     notes = [f"{left} extra channel{'s' * (left > 1)} not said to be alpha left out"] if left else []
     if place is None:
         return code, None, notes
-    alpha = stored[..., 3 + place]
+    alpha = stored[..., colours + place]
     if extra[place] == _ASSOCIATED:
         code = _divided(code, alpha)
         notes.append("the codes were multiplied by alpha, which was undone before decoding")

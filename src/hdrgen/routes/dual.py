@@ -135,7 +135,7 @@ def fuse_files(
     Parameters
     ----------
     reinhard_png, log_png
-        8-bit RGB pictures of one size; PNG, or TIFF or JPEG from elsewhere.
+        8-bit RGB pictures of one size; PNG, or TIFF, JPEG or WebP from elsewhere.
     target
         The EXR.
     fuser

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hdrgen.images.code_image import read_code
 from hdrgen.images.conversion import multiply_by_alpha
-from hdrgen.images.encoded import SCENE_REFERRED, encoding_of
+from hdrgen.images.encoded import encoding_of
 from hdrgen.images.geometry import resolution_notes
 from hdrgen.images.pixel_share import pixel_share
 from hdrgen.images.provenance import header_notes, made_by
@@ -70,7 +70,7 @@ def expand_file(
     Parameters
     ----------
     source
-        PNG, TIFF or JPEG, RGB with or without alpha, 8 or 16 bits.
+        PNG, TIFF, JPEG or WebP, RGB or grey, with or without alpha, 8 or 16 bits.
     target
         The EXR.
     expander
@@ -96,10 +96,6 @@ def expand_file(
     decided = encoding_of([source], [picture], encoding)
     geometry = picture.geometry
     notes = [*decided.notes, *header_notes(picture.header), *resolution_notes(geometry)]
-    if decided.key and not decided.key.startswith(SCENE_REFERRED):
-        notes.append(
-            "an ordinary picture ends at display white; hdrgen recover finds the light that was clipped"
-        )
     largest = np.float32(np.iinfo(picture.code.dtype).max)
     weights = None
     yield

@@ -122,7 +122,7 @@ def read_stack(
     Parameters
     ----------
     paths
-        PNG, TIFF or JPEG of 8 or 16 bits, all of one encoding; or OpenEXR or Radiance, which are linear. One size.
+        PNG, TIFF, JPEG or WebP of 8 or 16 bits, all of one encoding; or OpenEXR or Radiance, which are linear. One size.
         `FEWEST` to `MOST` files, some of one exposure if need be.
     evs
         The EV of each, or ``auto`` to estimate them from the pictures. None takes what all pictures say in their

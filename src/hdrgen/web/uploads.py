@@ -1,5 +1,6 @@
 """Uploaded pictures: judged by their content, kept under names of ours."""
 
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from hdrgen.images.code_image import code_format
+from hdrgen.images.stored_image import read_bytes
+from hdrgen.images.webp import START_BYTES, claimed_size
 from hdrgen.routes.bracket import name_and_ev
 from hdrgen.routes.stack import FEWEST, MOST
 from hdrgen.runtime.errors import HdrgenError
@@ -36,7 +39,7 @@ def keep_uploads(
     Raises
     ------
     HdrgenError
-        There are too few or too many, one is no PNG, TIFF or JPEG, or they claim too many pixels.
+        There are too few or too many, one is no PNG, TIFF, JPEG or WebP, or they claim too many pixels.
     """
     fewest, most = {"generate": (0, 0), "merge": (FEWEST, MOST)}.get(kind, (1, 1))
     if not fewest <= len(files) <= most:
@@ -68,9 +71,12 @@ def _shown(name: str) -> str:
 
 def _pixels(path: Path, name: str) -> int:
     """Return how many pixels a file claims to hold, reading no further than its header."""
-    if code_format(path) is None:
-        raise HdrgenError(f"{name}: is not a PNG, TIFF or JPEG picture")
+    kind = code_format(path)
+    if kind is None:
+        raise HdrgenError(f"{name}: is not a PNG, TIFF, JPEG or WebP picture")
     try:
+        if kind == "webp":  # Pillow would make room for the picture
+            return math.prod(claimed_size(path, read_bytes(path, START_BYTES)))
         with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as image:
             return image.width * image.height
     except Image.DecompressionBombError:  # Pillow's own limit, which is above ours

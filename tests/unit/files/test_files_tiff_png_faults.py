@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 
 from hdrgen.images.code_image import read_code
+from hdrgen.images.stored_codes import FORMAT_NAMES
 
 CODES = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 
@@ -79,24 +80,29 @@ def test_a_png_whose_transparent_colour_is_broken_has_no_alpha(length):
     np.testing.assert_array_equal(image.code, CODES)
 
 
-DECODERS = {"png": "cv2.imdecode", "tiff": "tifffile.TiffFile", "jpeg": "PIL.ImageOps.exif_transpose"}
+DECODERS = {
+    "png": "cv2.imdecode",
+    "tiff": "tifffile.TiffFile",
+    "jpeg": "PIL.ImageOps.exif_transpose",
+    "webp": "imagecodecs.webp_decode",
+}
 """What each format's reader calls."""
 
 
 @pytest.mark.parametrize("kind", DECODERS)
 @pytest.mark.parametrize("error", [IndexError("list index"), KeyError(), ZeroDivisionError("")])
 def test_whatever_a_decoder_raises_names_the_file(cli, monkeypatch, kind, error):
-    def raises(*_):
+    def raises(*_, **__):
         raise error
 
     Image.fromarray(CODES).save(f"a.{kind}")
     monkeypatch.setattr(DECODERS[kind], raises)
-    refused(cli, f"a.{kind}", f"is a damaged {kind.upper()} (")
+    refused(cli, f"a.{kind}", f"is a damaged {FORMAT_NAMES[kind]} (")
 
 
 @pytest.mark.parametrize("kind", DECODERS)
 def test_want_of_memory_is_not_called_damage(monkeypatch, kind):
-    def raises(*_):
+    def raises(*_, **__):
         raise MemoryError
 
     Image.fromarray(CODES).save(f"a.{kind}")
@@ -106,7 +112,7 @@ def test_want_of_memory_is_not_called_damage(monkeypatch, kind):
 
 
 def test_opencvs_want_of_memory_is_not_called_damage(monkeypatch):
-    def raises(*_):
+    def raises(*_, **__):
         error = cv2.error("no memory")
         error.code, error.err = cv2.Error.StsNoMem, "Insufficient memory"
         raise error

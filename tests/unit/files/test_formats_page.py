@@ -17,7 +17,7 @@ from hdrgen.qc.hdr_preview import HDR_SUFFIXES
 TESTS = Path(__file__).resolve().parents[2]
 PAGE = (TESTS.parent / "docs/formats.md").read_text(encoding="utf-8")
 COLUMNS = ["format", "feature", "what happens", "test"]
-FILES = {"OpenEXR", "Radiance", "PNG", "TIFF", "JPEG", "AVIF", "JPEG XL", "Ultra HDR"}
+FILES = {"OpenEXR", "Radiance", "PNG", "TIFF", "JPEG", "WebP", "AVIF", "JPEG XL", "Ultra HDR"}
 FORMATS = FILES | {"ICC profile", "Exposures", "Folders", "OpenColorIO", "Weights"}
 
 

@@ -264,7 +264,7 @@ def test_a_bad_file_is_refused_in_words(page, tmp_path):
     bad.write_text("not a picture")
     page.upload("picture", bad)
     error = "#form-picture .error"
-    page.until(lambda: page.text(error) == "notes.png: is not a PNG, TIFF or JPEG picture")
+    page.until(lambda: page.text(error) == "notes.png: is not a PNG, TIFF, JPEG or WebP picture")
     damaged = tmp_path / "damaged.png"
     write_code(damaged, np.zeros((8, 8, 3), np.uint8))
     damaged.write_bytes(damaged.read_bytes()[:-20])

@@ -3,7 +3,7 @@
 const $ = (id) => document.getElementById(id);
 /** Names of the forms; a picture's jobs are of two kinds. */
 const FORMS = ["generate", "picture", "merge"];
-const DROPPED = /\.(png|jpe?g|tiff?)$/i;
+const DROPPED = /\.(png|jpe?g|tiff?|webp)$/i;
 
 export class FormPanel {
   /**
@@ -131,7 +131,7 @@ export class FormPanel {
       this.choose(kind);
       this.forms[kind].elements.files.files = files;
       this.#showFiles(kind);
-      if (![...files].every((file) => DROPPED.test(file.name))) this.#error(kind, "These should be PNG, TIFF or JPEG pictures");
+      if (![...files].every((file) => DROPPED.test(file.name))) this.#error(kind, "These should be PNG, TIFF, JPEG or WebP pictures");
       this.forms[kind].querySelector("button.primary").focus();
     });
   }
