@@ -54,7 +54,7 @@ def test_a_random_curve_is_in_the_family(family, camera):
         typical.append(np.sqrt(np.square(off[16:250]).mean()))
         assert np.abs(off[16:235]).max() < 0.12
     assert max(typical) < 0.06
-    assert np.mean(np.array(worst) < 0.1) > 0.7
+    assert np.median(worst) < 0.1
     assert max(worst) < 0.25
 
 
