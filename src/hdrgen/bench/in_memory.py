@@ -9,6 +9,7 @@ from hdrgen.images.code_image import read_code8
 from hdrgen.inference.backends import load_network
 from hdrgen.inference.tone_mlp import MlpFuser
 from hdrgen.models.tone_mlp import ToneMlp
+from hdrgen.routes.recover import keep_codes
 from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.scheduling import cores
 
@@ -41,7 +42,7 @@ def _recover(backend: Backend, folder: Path) -> Work:
 
     def work() -> object:
         code = expander.expand(code8, threads=cores())
-        code[code8 == 255] = 1  # as the command does
+        keep_codes(code, code8, threads=cores())
         code *= 255
         return recoverer.recover(code, threads=cores())
 

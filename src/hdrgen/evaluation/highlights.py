@@ -22,6 +22,7 @@ from hdrgen.metrics.correction import crf_corrected, scale_stops
 from hdrgen.metrics.highlights import highlight_colour_shift
 from hdrgen.metrics.quality import pu21_psnr, pu21_ssim, stops_rmse
 from hdrgen.models.highlights import MODEL
+from hdrgen.routes.recover import keep_codes
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -59,7 +60,7 @@ def recoverers(weights: Mapping[str, Path], settings: EvaluateHighlights) -> dic
 
         def apply(code8: Code8) -> Light:
             code = expander.expand(code8)
-            code[code8 == 255] = 1
+            keep_codes(code, code8)
             return recoverer.recover(code * np.float32(255)).linear
 
         return apply

@@ -30,6 +30,10 @@ Code = NDArray[np.float32]
 OBSERVED = "observed"
 """Name of the matte: 1 where the picture shows the light, 0 where it is invented."""
 
+_FARTHEST = np.float32(0.35 / 255)
+"""From its 8-bit code. An interval ends at 0.5 codes; half floats and ACEScg's primaries move sRGB by up to 0.15."""
+_MOST_EXPOSURE_STOPS = 100.0
+
 
 class SceneReferredError(HdrgenError):
     """A picture says, or is said to be, a plate of the scene's light and not what a display shows."""
@@ -70,6 +74,8 @@ class Recovery:
         """
         if not 0 <= self.strength <= 2:
             raise HdrgenError(f"the strength must be from 0 to 2, not {self.strength:g}")
+        if not abs(self.exposure_stops) <= _MOST_EXPOSURE_STOPS:
+            raise HdrgenError(f"the exposure must be from -100 to 100 stops, not {self.exposure_stops:g}")
         if self.anchor_linear is not None and self.exposure_stops:
             raise HdrgenError("the anchor says where white lands and the exposure moves it: give one of them")
         if self.anchor_linear is not None and not 0 < self.anchor_linear <= 1e4:
@@ -171,7 +177,7 @@ def recover_file(
         dequantiser = expander()
         dequantised_by = dequantiser.digest
         code = dequantiser.expand(picture.code, threads=threads)
-        code[picture.code == 255] = 1  # the network's last interval ends a little below
+        keep_codes(code, picture.code, threads=threads)
     else:
         code = np.divide(picture.code, largest, dtype=np.float32)
     to_srgb_codes(code, decided.encoding, threads=threads)
@@ -241,6 +247,22 @@ def display_encoding_of(source: Path, picture: CodeImage[Any], encoding: str | N
             "or give --encoding srgb if it is an ordinary picture"
         )
     return decided
+
+
+def keep_codes(code: Code, code8: NDArray[np.uint8], *, threads: int = 2) -> None:
+    """Bring what an expander returned, in place, so near to its 8-bit codes that they come back out of a half-float EXR.
+
+    That holds of colours whose components are up to 48 codes apart; of others in Rec.709's primaries. The highest is 1:
+    the last interval of the network ends a little below.
+    """
+
+    def work(rows: slice) -> None:
+        band, band8 = code[rows], code8[rows]
+        middle = band8 * np.float32(1 / 255)
+        np.clip(band, np.maximum(middle - _FARTHEST, 0), middle + _FARTHEST, out=band)
+        band[band8 == 255] = 1
+
+    each_band(len(code), work, threads=threads)
 
 
 def to_srgb_codes(code: Code, encoding: Encoding, *, threads: int = 2) -> None:

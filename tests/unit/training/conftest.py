@@ -18,7 +18,7 @@ from transformers import (
 
 from hdrgen.colour.primaries import AWG4
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.pairs import bit_depth_pairs, bracket_pairs, tone_map_pairs
+from hdrgen.dataset.pairs import bit_depth_pairs, bracket_pairs, display_pairs, tone_map_pairs
 from hdrgen.dataset.pairs.generated_like import GeneratedLike
 from hdrgen.dataset.pairs.gradients import gradient_logc4
 from hdrgen.dataset.pairs.records import KINDS
@@ -161,6 +161,20 @@ def bit_depth_folder(tmp_path_factory):
             record[f"{kind}_code8"] = code8
 
     return write_pairs(tmp_path_factory.mktemp("bit_depth"), bit_depth_pairs.crop_record(64), fill)
+
+
+@pytest.fixture(scope="session")
+def display_folder(tmp_path_factory):
+    """Return ordinary pictures of 32 x 32 pixels and their light."""
+    settings = display_pairs.MakeDisplayPairs(seed=0)
+
+    def fill(record, _number, rng):
+        stops = cv2.GaussianBlur(rng.normal(0, 1, (32, 32, 3)).astype(np.float32), (0, 0), 3) * 20
+        picture = display_pairs.random_picture(np.exp2(stops), settings, rng)
+        record["linear_rec709"], record["code8"] = picture.linear_rec709, picture.code8
+        record["is_plain"] = picture.is_plain
+
+    return write_pairs(tmp_path_factory.mktemp("display"), display_pairs.crop_record(32), fill)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from hdrgen.dataset.frame_index import INDEX_NAME
+from hdrgen.models.highlights import Highlights
 from hdrgen.models.tone_fusion import ToneFusion
 from hdrgen.models.tone_mlp import ToneMlpLoss
-from hdrgen.training import bit_depth, exposure_fusion, tone_fuser, tone_mlp
+from hdrgen.training import bit_depth, exposure_fusion, highlights, tone_fuser, tone_mlp
 from hdrgen.training.bit_depth import TrainBitDepth
 from hdrgen.training.exposure_fusion import TrainExposureFusion
 from hdrgen.training.guards import TrainingDiverged
+from hdrgen.training.highlights import TrainHighlights
 from hdrgen.training.tone_fuser import TrainToneFuser
 from hdrgen.training.tone_mlp import TrainToneMlp
 
@@ -91,6 +93,13 @@ GOING_ON = {
         ),
         "brackets_folder",
         more={"evs": (-2.0, 0.0, 2.0, 4.0)},
+    ),
+    "highlights": Training(
+        highlights,
+        "train_highlights",
+        "_level",
+        TrainHighlights(**SHORT, network=Highlights(widths=(8, 8, 8), blocks=(1, 1, 1), curve_widths=(8, 8))),
+        "display_folder",
     ),
 }
 """Those that go on where they were interrupted."""
