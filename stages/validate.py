@@ -1,4 +1,4 @@
-"""Would the pictures survive production? Footage, 8-bit input, the three commands and the three routes, side by side."""
+"""Would the pictures survive production? Footage, 8-bit input, the four commands and the three routes, side by side."""
 
 from pathlib import Path
 

@@ -21,11 +21,13 @@ from hdrgen.images.convert_file import convert_file
 from hdrgen.images.exr import read_exr
 from hdrgen.inference.bit_depth import Expander
 from hdrgen.inference.exposure_fusion import StackMerger
+from hdrgen.inference.highlights import Recoverer
 from hdrgen.inference.tone_fusion import Fuser
 from hdrgen.routes.bracket import bracket_file, bracket_suffix
 from hdrgen.routes.dual import fuse_files, tone_map_file
 from hdrgen.routes.expand import expand_file
 from hdrgen.routes.merge import merge_files
+from hdrgen.routes.recover import recover_file
 from hdrgen.routes.write_exr import ACESCG
 from hdrgen.runtime.choices import ROUTES, Route
 from hdrgen.runtime.errors import HdrgenError
@@ -34,13 +36,14 @@ FOOTAGE = "footage"
 """The frames themselves, real, simulated or drawn: what is best."""
 SRGB_8BIT, LOGC4_8BIT, REINHARD_8BIT = INPUTS_8BIT = ("srgb_8bit", "logc4_8bit", "reinhard_8bit")
 """One 8-bit picture of a frame, decoded and nothing else: what is to be bettered."""
-COMMANDS = ("expand", "merge", "fuse")
+COMMANDS = ("expand", "merge", "fuse", "recover")
 RECONSTRUCTED = (*INPUTS_8BIT, *COMMANDS)
 """The kinds of picture that are made of a frame."""
 INPUT_OF = {
     "expand": LOGC4_8BIT,
     "merge": LOGC4_8BIT,
     "fuse": REINHARD_8BIT,
+    "recover": SRGB_8BIT,
     "brackets": LOGC4_8BIT,
     "dual": REINHARD_8BIT,
     "latent": SRGB_8BIT,
@@ -58,6 +61,7 @@ class Models:
     bit_depth: Path | None = None
     exposure_fusion: Path | None = None
     tone_fusion: Path | None = None
+    highlights: Path | None = None
 
     @property
     def expander(self) -> Expander:
@@ -73,6 +77,11 @@ class Models:
     def fuser(self) -> Fuser:
         """Load the model of `hdrgen fuse`."""
         return Fuser.load(self.tone_fusion)
+
+    @property
+    def recoverer(self) -> Recoverer:
+        """Load the model of `hdrgen recover`."""
+        return Recoverer.load(self.highlights)
 
 
 def deliver(
@@ -121,6 +130,12 @@ def deliver(
         expand_file(logc4, pictures["expand"], lambda: models.expander, threads=threads)
         merge_files(brackets, pictures["merge"], lambda: models.merger, threads=threads)
         fuse_files(reinhard, log, pictures["fuse"], models.fuser, threads=threads)
+        # As a person gets it: nobody says that the picture has no curve but sRGB's. The figures still stand beside the frame
+        # without an alignment of the gain, as 18 % grey of plain sRGB stays 0.18 whatever curve is found. A curve that is
+        # taken for another is an error of the command, and counts.
+        recover_file(
+            srgb, pictures["recover"], lambda: models.recoverer, lambda: models.expander, threads=threads
+        )
     return pictures
 
 

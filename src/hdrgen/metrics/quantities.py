@@ -67,6 +67,12 @@ QUANTITIES: dict[str, Quantity] = {
     # What fine-tuning changed: more light or more range is not better in itself.
     "clipped_ratio": Quantity("ratio", "lower"),
     "base_against_brackets_peak_ratio": Quantity("ratio"),
+    # Recovered light: `evaluation.highlights`.
+    "gain_db": Quantity("dB", "higher"),
+    "gain_crf_db": Quantity("dB", "higher"),
+    "energy_error_stops": Quantity("stops", "lower"),
+    "peak_error_stops": Quantity("stops", "lower"),
+    "seen_rmse_stops": Quantity("stops", "lower"),
     # Whether a picture survives production: `validation`.
     "falls_short": Quantity("figures", "lower"),
     "as_footage": Quantity("figures", "higher"),

@@ -1,5 +1,6 @@
 """Models beside their baselines: against the best closed form, by route, and between 8 bits and footage."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,16 @@ from hdrgen.report.cells import (
     spread_note,
     titled,
 )
-from hdrgen.report.text import Verdict, signed, unit_and_wish, unit_of, verdict_on, words
+from hdrgen.report.text import Verdict, frame_name, signed, unit_and_wish, unit_of, verdict_on, words
 from hdrgen.runtime.metrics_file import Figures, mean_of
+
+_GAINS = {
+    "gain_db": "gain, dB",
+    "gain_crf_db": "gain with the curve fitted, dB",
+    "energy_error_stops": "energy of clipped light off by, stops",
+    "released_gain_db": "gain as released, dB",
+}
+"""What decides about recovered light, and what it is called."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,49 @@ def shortfalls(verdicts: Sequence[Mapping[str, str]]) -> Iterator[Shortfall]:
         yield Shortfall(
             *at, sum(map(len, by_verdict.values())), as_footage, tuple(by_verdict.get("between", ())), short
         )
+
+
+def is_of_gains(section: Any) -> bool:
+    """Tell whether a metrics file is what `gains_table` shows."""
+    kinds = [kind for source in section.values() if isinstance(source, Mapping) for kind in source.values()]
+    return any(isinstance(kind, Mapping) and "gain_db" in kind for kind in kinds)
+
+
+def gains_table(decides: Figures, title: str) -> Table:
+    """Return what recovered light is worth beside the untouched picture: a row for each source and kind of picture."""
+    rows = []
+    for source, kinds in decides.items():
+        for kind, figures in kinds.items():
+            cells = tuple(
+                cell(figures.get(name)) if name == "energy_error_stops" else margin_cell(figures.get(name))
+                for name in _GAINS
+            )
+            rows.append(Row(f"{words(source)}, {words(kind)}", cells))
+    return Table(title, tuple(_GAINS.values()), tuple(rows))
+
+
+def harmed_table(harmed: Sequence[Mapping[str, str]], title: str, most: int = 12) -> Table:
+    """Return the pictures that a model made worse than they were, at most so many, the worst first.
+
+    Parameters
+    ----------
+    harmed
+        Rows of ``harmed.tsv`` as `evaluation.highlights.harmed` orders them; at least one.
+    title
+        Title of the table.
+    most
+        Pictures that are listed.
+    """
+    rows = tuple(
+        Row(
+            f"{frame_name(one['frame'])}, {words(one['source'])}, {words(one['kind'])}",
+            (Cell(words(one["model"])), margin_cell(float(one["gain_db"]))),
+        )
+        for one in harmed[:most]
+    )
+    counts = Counter(one["model"] for one in harmed)
+    of_each = ", ".join(f"{words(model)} {count}" for model, count in counts.items())
+    return Table(title, ("model", "gain, dB"), rows, note=f"Of all pictures: {of_each}.")
 
 
 def standings(stage: str, figures: Figures) -> Iterator[Standing]:

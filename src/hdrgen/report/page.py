@@ -126,6 +126,9 @@ def write_report(
             for name, tree in figures
             if evaluations.is_of_routes(tree.get("routes"))
         ],
+        recovered=[
+            table for stage in stages for tree in stage.metrics.values() for table in _recovered(stage, tree)
+        ],
         speed=speed.read_speed(timings),
         speed_columns=speed.COLUMNS,
         changes=changes_since(
@@ -169,6 +172,14 @@ def _tables(stage: Stage) -> Iterator[Table]:
                 yield evaluations.production_table(kinds, verdicts, words(source))
         else:
             yield from tables(tree, name.removeprefix(stage.name).strip("_"))
+
+
+def _recovered(stage: Stage, decides: Tree) -> Iterator[Table]:
+    """Yield what recovered light is worth beside the untouched picture, and the pictures that it made worse."""
+    if evaluations.is_of_gains(decides):
+        yield evaluations.gains_table(decides, stage.name)
+        if stage.harmed:
+            yield evaluations.harmed_table(stage.harmed, "Pictures made worse than they were")
 
 
 def _curves(stage: Stage, plots: Sequence[Plot], root: Path) -> Iterator[EmbeddedPicture]:

@@ -34,7 +34,8 @@ class Stage:
     """One stage.
 
     ``metrics`` are its metrics files' contents by name: several where a stage runs for each of some items. ``figures`` are
-    all figures by the same names, from the tables beside them, and ``verdicts`` the rows of its table of verdicts.
+    all figures by the same names, from the tables beside them, ``verdicts`` the rows of its table of verdicts, and ``harmed``
+    those of its table of pictures that a model made worse.
     ``parameters`` are those it last ran with, which may not be those of ``params.yaml``.
     """
 
@@ -44,6 +45,7 @@ class Stage:
     metrics: Mapping[str, Tree]
     figures: Mapping[str, Tree]
     verdicts: Sequence[Mapping[str, str]]
+    harmed: Sequence[Mapping[str, str]]
     parameters: Tree
     outputs: tuple[Output, ...]
 
@@ -150,6 +152,7 @@ def _stage(root: Path, name: str, block: Tree, lock: Tree) -> Stage:
         {file.stem: _metrics(file) for file in files},
         {file.stem: read_figures(file.with_suffix("")) for file in files},
         _rows(root / "metrics" / name / "verdicts.tsv"),
+        _rows(root / "metrics" / name / "harmed.tsv"),
         _parameters(entries),
         tuple(Output(out["path"], out["md5"], out.get("size", 0), out.get("nfiles", 1)) for out in outputs),
     )

@@ -11,7 +11,7 @@ _DIGESTS = re.compile(r"(_[0-9a-f]{12})+$")
 _SPELLING = {
     word.lower().replace("-", ""): word
     for word in (
-        *("8-bit", "EXR", "FLUX", "HDR", "JPEG", "LogC3", "LogC4", "LoRA", "MLP", "OpenCV"),
+        *("8-bit", "dB", "EXR", "FLUX", "HDR", "JPEG", "LogC3", "LogC4", "LoRA", "MLP", "OpenCV"),
         *("PSNR", "PU21", "RMSE", "sRGB", "SSIM", "VAE"),
     )
 } | {"pu21": "PU21", "inf": "Inf", "nan": "NaN", "uv": "u'v'"}
@@ -107,11 +107,11 @@ def unit_of(figure: str) -> str:
 
     Examples
     --------
-    >>> unit_of("pu21_psnr"), unit_of("tone_distance_stops"), unit_of("routes / base / clipped_fraction")
+    >>> unit_of("pu21_psnr"), unit_of("gain_db"), unit_of("routes / base / clipped_fraction")
     ('dB', '', 'of pixels')
     """
     unit = quantity_of(figure).unit
-    return "" if unit in figure.rsplit(" / ", 1)[-1].split("_") else unit
+    return "" if unit.lower() in figure.rsplit(" / ", 1)[-1].split("_") else unit
 
 
 def unit_and_wish(figure: str) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hdrgen.colour.primaries import AWG4
+from hdrgen.colour.primaries import AWG4, luminance
 from hdrgen.dataset.frame_index import write_index
 from hdrgen.evaluation import production_pictures
 from hdrgen.evaluation.gradients import smooth_gradients
@@ -25,6 +25,7 @@ from hdrgen.evaluation.production_pictures import (
     SRGB_8BIT,
     Models,
     generated,
+    read_linear_awg4,
 )
 from hdrgen.evaluation.production_tables import (
     CONTINUITY,
@@ -39,8 +40,9 @@ from hdrgen.evaluation.production_tables import (
     summary,
     tables,
 )
-from hdrgen.images.exr import write_exr
+from hdrgen.images.exr import read_header, write_exr
 from hdrgen.metrics.production_figures import FIGURES, OF_GRADIENTS
+from hdrgen.qc.check import check_delivery
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.metrics_file import read_figures, write_figures
 
@@ -107,6 +109,28 @@ def test_footage_is_itself_and_plain_8_bits_lose_the_sun_and_ours_keep_it(valida
         assert energy[kind] == pytest.approx(1, abs=0.1), kind
     assert energy[REINHARD_8BIT] < 1.3
     assert means("gap_share")[LOGC4_8BIT] > means("gap_share")["expand"]
+
+
+def test_a_recovered_picture_is_fit_for_delivery_and_says_what_it_invented(validated):
+    """By the command's defaults: nobody says which curve the picture has."""
+    for path in (one.path for one in validated[1] if one.kind == "recover"):
+        attributes = read_header(path).attributes
+        assert attributes["hdrgenRoute"] == "recover"
+        assert (attributes["hdrgenCurveAsked"], attributes["hdrgenStrength"]) == ("auto", 1)
+        verdicts = {finding.rule: finding.verdict for finding in check_delivery(path).findings}
+        assert verdicts["observed"] == "pass", "it has the matte, and what was seen is within display white"
+        assert "fail" not in verdicts.values()
+
+
+def test_a_recovered_picture_has_the_exposure_of_its_frame(validated):
+    """No gain is aligned: plain sRGB at the frame's own exposure keeps 18 % grey, whatever curve is found."""
+    for name in ("0", "4"):
+        frame, recovered = (
+            luminance(read_linear_awg4(validated[0] / "validate" / kind / f"f{name}.exr"), AWG4)
+            for kind in (FOOTAGE, "recover")
+        )
+        grey = abs(np.log2(frame / 0.18)) < 0.05
+        assert abs(np.median(np.log2(recovered[grey] / frame[grey]))) < 0.05
 
 
 def test_each_source_has_its_own_frames_and_gradients_stand_without_the_routes(validated):
@@ -181,6 +205,19 @@ def test_better_than_footage_does_not_fall_short():
     (merge,), (expand,) = verdicts(pictures, "merge"), verdicts(pictures, "expand")
     assert merge["way_to_footage"] > 1.5
     assert (merge["verdict"], expand["verdict"]) == ("as_footage", "falls_short")
+
+
+def test_recovered_light_is_held_against_the_srgb_picture_it_begins_with():
+    ones = np.ones(6)
+    pictures = [
+        *of_kind(FOOTAGE, {"source_energy_ratio": ones}),
+        *of_kind(SRGB_8BIT, {"source_energy_ratio": ones * 2.0**-4}),
+        *of_kind(LOGC4_8BIT, {"source_energy_ratio": ones}),
+        *of_kind("recover", {"source_energy_ratio": ones * 2.0**-1}),
+    ]
+    (row,) = verdicts(pictures, "recover")
+    assert (row["input"], row["verdict"]) == (SRGB_8BIT, "between")
+    assert row["way_to_footage"] == pytest.approx(0.75)
 
 
 def test_ratios_are_as_bad_above_one_as_below():

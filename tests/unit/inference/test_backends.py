@@ -74,7 +74,8 @@ def test_networks_are_judged_in_torch_whatever_was_remembered(asked, monkeypatch
     exposure_fusion.mergers({"net": paths["exposure_fusion"]}, MakeBracketPairs(seed=0), settings)
     tone_fusion.estimators(paths["tone_fusion"], {"net": paths["tone_fusion"]}, 10000.0, 3.0)
     validated = Models()
-    assert len({validated.expander.digest, validated.merger.digest, validated.fuser.digest}) == 3
+    networks = (validated.expander, validated.merger, validated.fuser, validated.recoverer)
+    assert len({network.digest for network in networks}) == 4
     assert asked == []
     backends.load_network("bit_depth")  # which people use
     assert asked == [("bit_depth", "auto")]

@@ -78,6 +78,30 @@ VERDICTS = [
 ]
 
 
+RECOVERED = {
+    "simulated": {
+        "clip": {"gain_db": 1.25, "gain_crf_db": -0.5, "energy_error_stops": 0.75},
+        "film": {"gain_db": 2.5, "gain_crf_db": 0.25, "energy_error_stops": 0.8, "released_gain_db": 3.5},
+    }
+}
+HARMED = [
+    {
+        "source": "simulated",
+        "kind": kind,
+        "frame": f"night_street_000{place}_a94850d569f7_a69b7a31686e",
+        "model": model,
+        "gain_db": -gain,
+    }
+    for place, (kind, model, gain) in enumerate(
+        [
+            ("clip", "highlights", 4.5),
+            ("film", "released_highlights", 0.75),
+            *[("film", "highlights", 0.125)] * 20,
+        ]
+    )
+]
+
+
 def of_route(adherence, **figures):
     return {"adherence": summary(adherence), "stops": summary(14.0)} | figures
 
@@ -145,7 +169,7 @@ def run(tmp_path):
     """Return a folder as `dvc repro` leaves it, in git, with one figure that changed since."""
     stages = {
         name: {"cmd": "true", "metrics": [{f"metrics/{name}.json": {"cache": False}}]}
-        for name in ("sanitize", "train", "judge", "caption", "flux", "validate", "report")
+        for name in ("sanitize", "train", "judge", "recovered", "caption", "flux", "validate", "report")
     }
     curve = {"metrics/train/loss.tsv": {"x": "step", "y": ["train", "val"], "y_label": "dB"}}
     lock = {"train": {"params": {"params.yaml": {"train": {"steps": 400}}}, "outs": [
@@ -160,6 +184,7 @@ def run(tmp_path):
         "sanitize": {"frames": 1},
         "train": {"parameters": 1276912, "steps": 400},
         "judge": decisive(61.0),
+        "recovered": RECOVERED,
         "flux": {},
         "validate": {},
     }
@@ -171,6 +196,8 @@ def run(tmp_path):
         write_figures(tmp_path / "metrics/flux", tree, text_to_exr_tables.KEYS[section], section)
     write_figures(tmp_path / "metrics/validate", VALIDATED, ("source", "kind", "figure"))
     pl.DataFrame(VERDICTS).write_csv(tmp_path / "metrics/validate/verdicts.tsv", separator="\t")
+    (tmp_path / "metrics/recovered").mkdir()
+    pl.DataFrame(HARMED).write_csv(tmp_path / "metrics/recovered/harmed.tsv", separator="\t")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/bench.json").write_text(json.dumps(BENCH))
     commit(tmp_path, "first <of> them")
@@ -324,6 +351,37 @@ def test_text_to_exr_is_in_how_it_stands(run):
     assert "ev-2" not in standing
 
 
+def test_recovered_light_is_in_how_it_stands_and_so_are_the_pictures_that_it_harmed(run):
+    standing = written(run).read_text().split('id="standing"')[1].split("</section>")[0]
+    for text in (
+        "<caption>recovered</caption>",
+        "gain with the curve fitted, dB",
+        "+1.25",
+        "night street 0000",
+    ):
+        assert text in standing
+    assert "night street 0012" not in standing
+    gains = evaluations.gains_table(RECOVERED, "")
+    assert [row.label for row in gains.rows] == ["simulated, clip", "simulated, film"]
+    clip, film = ([(one.text, one.verdict) for one in row.cells] for row in gains.rows)
+    assert clip == [("+1.25", "above"), ("\N{MINUS SIGN}0.50", "below"), ("0.7500", ""), ("", "")]
+    assert film[-1] == ("+3.50", "above")
+    harmed = evaluations.harmed_table(
+        [{name: str(v) for name, v in one.items()} for one in HARMED], "", most=2
+    )
+    assert [[one.text for one in row.cells] for row in harmed.rows] == [
+        ["highlights", "\N{MINUS SIGN}4.50"],
+        ["released highlights", "\N{MINUS SIGN}0.75"],
+    ]
+    assert harmed.note == "Of all pictures: highlights 21, released highlights 1."
+
+
+def test_a_page_without_recovered_light_says_nothing_of_it(run):
+    (run / "metrics/recovered.json").unlink()
+    (run / "metrics/recovered/harmed.tsv").unlink()
+    assert "The light of an ordinary picture" not in written(run).read_text()
+
+
 def test_the_page_says_how_fast_it_is(run):
     speed = written(run).read_text().split('id="speed"')[1].split("</section>")[0]
     for text in (
@@ -403,7 +461,11 @@ def test_every_table_of_the_pipeline_is_of_figures_or_has_a_plot_of_columns_that
     tables = {str(path.relative_to(root)) for path in (root / "metrics").glob("*/*.tsv")}
     figures = {table for table in tables if table.rsplit("/", 1)[-1].startswith("figures")}
     # Their columns are no figures of one unit, or words.
-    others = {"metrics/validate/light_sources.tsv", "metrics/validate/verdicts.tsv"}
+    others = {
+        "metrics/evaluate_highlights/harmed.tsv",
+        "metrics/validate/light_sources.tsv",
+        "metrics/validate/verdicts.tsv",
+    }
     # Curves of a base model that was trained; whoever names a checkpoint has none.
     trained = {"metrics/base_model/vae.tsv", "metrics/base_model/flow.tsv"}
     assert (tables - figures - others) | trained == set(plots)

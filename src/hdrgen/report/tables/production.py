@@ -29,6 +29,7 @@ KINDS = {
     "expand": "`expand`",
     "merge": "`merge`",
     "fuse": "`fuse`",
+    "recover": "`recover`",
     "brackets": "brackets",
     "dual": "dual",
     "latent": "latent",
