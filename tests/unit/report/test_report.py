@@ -57,7 +57,7 @@ def decisive(psnr):
 VALIDATED = {
     "simulated": {
         kind: {"comb": summary(0.1), "logc4_psnr": summary(60.0)}
-        for kind in ("footage", "srgb_8bit", "logc4_8bit", "expand", "merge", "recover")
+        for kind in ("footage", "srgb_8bit", "logc4_8bit", "expand", "merge")
     }
 }
 VERDICTS = [
@@ -541,7 +541,7 @@ def test_a_browser_without_a_network_shows_all_of_it_and_prints_it(run, browser,
         "return [...document.images].map(i => i.complete && i.naturalWidth > 0)"
     )
     # Three kinds and two routes, in light and in false colour; two histograms, a curve, a sheet.
-    assert pictures == [True] * (2 * 5 + 2 + 1 + 1)
+    assert pictures == [True] * (2 * 6 + 2 + 1 + 1)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
