@@ -540,7 +540,7 @@ def test_a_browser_without_a_network_shows_all_of_it_and_prints_it(run, browser,
     pictures = browser.execute_script(
         "return [...document.images].map(i => i.complete && i.naturalWidth > 0)"
     )
-    # Three kinds and two routes, in light and in false colour; two histograms, a curve, a sheet.
+    # Four kinds and two routes, in light and in false colour; two histograms, a curve, a sheet.
     assert pictures == [True] * (2 * 6 + 2 + 1 + 1)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
