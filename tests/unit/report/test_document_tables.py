@@ -1,10 +1,12 @@
 """Tables of the documents: what is between their markers is what was measured, and what is wrong is said."""
 
 import json
+import shutil
 
 import polars as pl
 import pytest
 
+from hdrgen.models.weights import released_weights
 from hdrgen.report.tables.pages import TABLES, with_tables, write_tables
 from hdrgen.report.tables.speed import Aim
 from hdrgen.runtime.errors import HdrgenError
@@ -126,6 +128,77 @@ def test_all_pages_are_written(root):
 
 def timing(operation, by, median, **others):
     return {"operation": operation, "by": by, "width": 1024, "height": 1024, "median_s": median} | others
+
+
+@pytest.fixture
+def recovered(root):
+    """Add released figures of the other commands, and made-up ones of recovered light."""
+    weights = root / "src/hdrgen/weights"
+    weights.mkdir(parents=True)
+    for file in released_weights("highlights").parent.glob("*.json"):
+        shutil.copy(file, weights)
+
+    def model(psnr, **others):
+        return {
+            "pu21_psnr": summary(psnr),
+            "pu21_psnr_crf": summary(psnr + 2),
+            "energy_error_stops": summary(1.5),
+        } | others
+
+    kinds = {
+        "autoencoder": {
+            "untouched": {"pu21_psnr": summary(30.0)},
+            "boost_2": model(25.0),
+            "boost_4": model(24.0),
+            "released_highlights": model(28.0, energy_ratio_median=1.25, harmed_share=0.5),
+        },
+        "clip": {
+            "untouched": model(20.0, energy_ratio_median=0.25),
+            "boost_2": model(21.0, energy_ratio_median=0.5),
+            "boost_4": model(19.0, energy_ratio_median=0.75),
+            "lhdr": model(20.5),
+            "released_highlights": model(24.5, energy_ratio_median=0.9375, pu21_psnr_margin=3.5),
+        },
+    }
+    figures = {"simulated": {"clip": {"untouched": model(1.0)}}, "real": kinds}
+    (weights / "highlights.json").write_text(json.dumps(figures))
+    return root
+
+
+def test_recovered_light_is_shown_by_kind_and_models_that_were_not_measured_are_left_out(recovered):
+    rows = cells(with_tables(page("recover"), recovered))
+    assert rows["real frames"] == ["clip, dB", "clip, energy", "autoencoder, dB", "autoencoder, energy"]
+    assert rows["`untouched`: the picture as it is"] == [
+        "20.00 / 22.00",
+        "0.25 (1.50)",
+        "30.00 / \N{EN DASH}",
+        "",
+    ]
+    assert rows["`lhdr`: LHDR, as published"] == ["20.50 / 22.50", "\N{EN DASH} (1.50)", "", ""]
+    assert rows["`released_highlights`: **the network, as released**"] == [
+        "**24.50 / 26.50**",
+        "**0.94 (1.50)**",
+        "**28.00 / 30.00**",
+        "**1.25 (1.50)**",
+    ]
+    assert [name.split("`")[1] for name in rows if "`" in name] == [
+        "untouched",
+        "boost_2",
+        "boost_4",
+        "lhdr",
+        "released_highlights",
+    ]
+
+
+def test_recovered_light_is_among_the_results_where_it_was_measured(recovered):
+    rows = cells(with_tables(page("results"), recovered))
+    assert rows["`recover`, clip"] == ["21.00", "24.50", "+3.50", ""]
+    assert rows["`recover`, autoencoder"] == ["30.00", "28.00", "-2.00", ""]
+    (recovered / "src/hdrgen/weights/highlights.json").unlink()
+    text = with_tables(page("results"), recovered)
+    assert "`merge`, moving" in text
+    assert "recover" not in text
+    assert "Not measured" in with_tables(page("recover"), recovered)
 
 
 def test_speed_is_that_of_the_commands_and_of_the_models_alone(tmp_path):

@@ -204,7 +204,7 @@ def run(tmp_path):
     (tmp_path / "metrics/train.json").write_text(json.dumps({"parameters": 1276912, "steps": 800}))
     (tmp_path / "metrics/judge.json").write_text(json.dumps(decisive(58.0)))
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": lock}).replace("400", "800"))
-    for kind, light in (("footage", 1.0), ("srgb_8bit", 0.25), ("expand", 1.0)):
+    for kind, light in (("footage", 1.0), ("srgb_8bit", 0.25), ("expand", 1.0), ("recover", 1.0)):
         exr(tmp_path / "data/validate" / kind / "frame.exr", light)
     for route in ("brackets", "latent"):
         exr(tmp_path / "data/generate" / route / "001_night-street_seed1.exr", 1.0)
@@ -376,6 +376,13 @@ def test_recovered_light_is_in_how_it_stands_and_so_are_the_pictures_that_it_har
     assert harmed.note == "Of all pictures: highlights 21, released highlights 1."
 
 
+def test_the_frames_stand_side_by_side_in_every_kind_that_was_delivered(run):
+    frames = written(run).read_text().split("Frames, and what is left of them")[1].split("Text to EXR")[0]
+    strips = frames.split('class="scroll strips"')[1].split('class="light"')[0]
+    shown = [text.split("</figcaption>")[0] for text in strips.split("<figcaption>")[1:]]
+    assert shown == ["footage", "sRGB 8-bit", "expand", "recover"]
+
+
 def test_a_page_without_recovered_light_says_nothing_of_it(run):
     (run / "metrics/recovered.json").unlink()
     (run / "metrics/recovered/harmed.tsv").unlink()
@@ -533,8 +540,8 @@ def test_a_browser_without_a_network_shows_all_of_it_and_prints_it(run, browser,
     pictures = browser.execute_script(
         "return [...document.images].map(i => i.complete && i.naturalWidth > 0)"
     )
-    # Three kinds and two routes, in light and in false colour; two histograms, a curve, a sheet.
-    assert pictures == [True] * (2 * 5 + 2 + 1 + 1)
+    # Four kinds and two routes, in light and in false colour; two histograms, a curve, a sheet.
+    assert pictures == [True] * (2 * 6 + 2 + 1 + 1)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]

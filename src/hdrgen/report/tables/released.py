@@ -1,12 +1,13 @@
 """Tables of the released models beside the closed forms, from the figures that come with their weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hdrgen.report.tables.markdown import Table, decimals, markdown
 from hdrgen.runtime.documents import read_json_object
+from hdrgen.runtime.metrics_file import mean_of
 
 MARGINS = "margin_over_best_closed_form"
 KINDS = {"clean": "clean", "generated": "generated-like", "motion": "moving"}
@@ -95,9 +96,57 @@ RELEASED = {
 }
 """The released models by command."""
 
+HIGHLIGHTS = "src/hdrgen/weights/highlights.json"
+"""Figures of recovered light, by source, kind of picture and model."""
+DISPLAY_KINDS = ("clip", "film", "camera", "autoencoder")
+"""Kinds of ordinary pictures; those that were not judged are left out."""
+UNTRAINED = {
+    "untouched": "the picture as it is",
+    "boost_2": "closed form: highlights raised to twice their light",
+    "boost_4": "closed form: highlights raised to four times their light",
+}
+PUBLISHED = {"expandnet": "ExpandNet, as published", "lhdr": "LHDR, as published"}
+RECOVERED = ("released_highlights", "the network, as released")
+
+
+def _recover(root: Path) -> str:
+    """Return what recovered light is worth on real frames, a row for each model that was measured."""
+    figures = _of_real_pictures(root)
+
+    def cells(model: str) -> Iterator[str]:
+        for models in figures.values():
+            of = models.get(model, {})
+            yield _both(of, "pu21_psnr", "pu21_psnr_crf", "{} / {}")
+            yield _both(of, "energy_ratio_median", "energy_error_stops", "{} ({})")
+
+    def row(model: str, label: str, bold: str = "") -> list[str]:
+        return [f"`{model}`: {bold}{label}{bold}", *(cell and f"{bold}{cell}{bold}" for cell in cells(model))]
+
+    rows = [
+        row(model, label, "**" if model == RECOVERED[0] else "")
+        for model, label in (*UNTRAINED.items(), *PUBLISHED.items(), RECOVERED)
+        if any(model in models for models in figures.values())
+    ]
+    head = [title for kind in figures for title in (f"{kind}, dB", f"{kind}, energy")]
+    return markdown(["real frames", *head], rows)
+
+
+def _both(figures: Mapping[str, Any], one: str, other: str, shown: str) -> str:
+    """Return two figures in one cell, empty where neither is there; one that is not is a dash."""
+    values = [mean_of(figures.get(name)) for name in (one, other)]
+    if values == [None, None]:
+        return ""
+    return shown.format(*(decimals(value, 2) or "\N{EN DASH}" for value in values))
+
+
+def _of_real_pictures(root: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the figures of recovered light on real frames by kind and model, kinds in their order."""
+    kinds = read_json_object(root / HIGHLIGHTS)["real"]
+    return {kind: kinds[kind] for kind in DISPLAY_KINDS if kind in kinds}
+
 
 def _results(root: Path) -> str:
-    """Return what each command gains over the best closed form on real frames."""
+    """Return what each command gains over the best closed form on real frames; `recover` where it was measured."""
     rows = []
     for command, released in RELEASED.items():
         figures, model = released.read(root)["real"], released.model[0]
@@ -108,10 +157,16 @@ def _results(root: Path) -> str:
             verdict = "" if aim is None else f"{aim:g}, {'reached' if gain >= aim else '**not reached**'}"
             cells = (decimals(value - gain, 2), decimals(value, 2), f"{gain:+.2f}", verdict)
             rows.append([f"`{command}`, {KINDS[kind]}", *cells])
+    for kind, models in _of_real_pictures(root).items() if (root / HIGHLIGHTS).is_file() else ():
+        best, value = (
+            max(mean_of(models[model]["pu21_psnr"]) for model in some) for some in (UNTRAINED, RECOVERED[:1])
+        )
+        rows.append([f"`recover`, {kind}", decimals(best, 2), decimals(value, 2), f"{value - best:+.2f}", ""])
     return markdown(["real frames, dB", "best closed form", "hdrgen", "gain", "aim"], rows)
 
 
 TABLES = {
     "results": Table(tuple(released.file for released in RELEASED.values()), _results),
     **{command: Table((released.file,), released.table) for command, released in RELEASED.items()},
+    "recover": Table((HIGHLIGHTS,), _recover),
 }
