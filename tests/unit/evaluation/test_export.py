@@ -274,7 +274,8 @@ def test_each_output_counts_by_itself(weights, drifts, by):
     """Also where the others are as they should be, or are much larger."""
     graph = highlights_graph(load_highlights(weights / "highlights"))
     rng = np.random.default_rng(0)
-    codes = [torch.from_numpy(rng.uniform(0, 255, (1, 3, 2, 3)).astype(np.float32)), torch.zeros(1, COUNTS)]
+    code = torch.from_numpy(rng.uniform(0, 255, (1, 3, 2, 3)).astype(np.float32))
+    codes = [code, torch.zeros(1, COUNTS), torch.full((1,), -1.0)]
     with torch.inference_mode():
         outputs = [output.numpy() for output in graph.module(*codes)]
     expected = by / max(np.abs(outputs[drifts]).min(), graph.floors[drifts])
