@@ -18,7 +18,6 @@ from hdrgen.models.highlights import (
     GREY_CODE,
     MODEL,
     SRGB_STOPS,
-    SURELY_PLAIN_LOGIT,
     HighlightsNet,
     curve_stops,
     histogram_of_counts,
@@ -129,7 +128,7 @@ class Recoverer(Network[HighlightsNet]):
         given = torch.tensor([-1.0 if is_srgb is None else float(is_srgb)])
         slopes, plain, missing = self._run(padded(small, multiple), counts[None], given, threads)
         if is_srgb is None:
-            is_srgb = float(plain[0]) > SURELY_PLAIN_LOGIT
+            is_srgb = float(plain[0]) > self._net.settings.plain_logit
         stops = SRGB_STOPS if is_srgb else curve_stops(slopes.float())[0].numpy()
         is_plain = float(torch.sigmoid(plain)[0])
         missing_stops = missing[0, : small.shape[0], : small.shape[1]].float().contiguous().numpy()

@@ -225,7 +225,7 @@ def highlights_graph(net: HighlightsNet) -> Graph:
         ),
         "plain_logit": Signal(
             (1,),
-            "log odds of there being no curve but sRGB's; decided at hdrgen.models.highlights.SURELY_PLAIN_LOGIT",
+            "log odds of there being no curve but sRGB's; decided at `plain_logit` of the settings",
             "1 is 2.718 times as probable as not",
         ),
         "missing_stops": Signal(

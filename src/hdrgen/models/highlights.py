@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,8 +54,6 @@ _EMBEDDING = 32
 _FEATURES = 2 * UNSHUFFLED_CHANNELS + _EMBEDDING + 1
 CURVE_COMPONENTS = 5
 """Ways in which curves differ that are estimated."""
-SURELY_PLAIN_LOGIT = 0.0
-"""Above this logit codes are taken for plain sRGB: a curve that was not there costs more than one that is left in."""
 
 
 class Highlights(Section):
@@ -64,6 +63,10 @@ class Highlights(Section):
     """Channels at a quarter of the picture's size, an eighth, and so on; lamps are told by what is far around them."""
     blocks: tuple[int, ...] = (1, 1, 1, 1, 2)
     """Residual blocks at each of these sizes, going down; as many come back up at all but the last."""
+    plain_logit: float = 0.0
+    """Above this logit codes are taken for plain sRGB: a curve that was not there costs more than one that is left in."""
+    curve_share: float = Field(1.0, gt=0, le=1)
+    """Share of the estimated curve that is undone, as a power of its slopes; less than all where the estimate is unsure."""
     curve_widths: tuple[int, ...] = (32, 64, 96, 96)
     """Channels of the part that estimates the curve, at an eighth of the picture's size, a sixteenth, and so on."""
 
@@ -156,8 +159,8 @@ class HighlightsNet(nn.Module):
         judged = self.judge(seen)
         plain = self.plain(judged)[:, 0].float()
         mixture = 3 * torch.tanh(self.mixture(judged).float() / 3)
-        slopes = self.curve_mean + mixture @ self.curve_components
-        is_plain = torch.where(given < 0, (plain > SURELY_PLAIN_LOGIT).to(given.dtype), given)
+        slopes = self.settings.curve_share * (self.curve_mean + mixture @ self.curve_components)
+        is_plain = torch.where(given < 0, (plain > self.settings.plain_logit).to(given.dtype), given)
         around = torch.cat([self.embed(judged).float(), is_plain[:, None]], -1)
         planes = around[:, None, None].expand(-1, *features.shape[1:3], -1)
         output = self.unet(torch.cat([features, planes], -1)).float()

@@ -15,7 +15,6 @@ from hdrgen.models.highlights import (
     KNOTS,
     MAX_MISSING_STOPS,
     SRGB_STOPS,
-    SURELY_PLAIN_LOGIT,
     TOP_CODES,
     Highlights,
     HighlightsNet,
@@ -128,7 +127,7 @@ def test_what_is_missing_hears_whether_there_is_a_curve(net, pictures):
         for part in (0, 1):
             torch.testing.assert_close(said[given][part], said[-1.0][part])
     for picture, logit in enumerate(said[-1.0][1]):
-        decided = said[float(logit > SURELY_PLAIN_LOGIT)][2][picture]
+        decided = said[float(logit > Highlights().plain_logit)][2][picture]
         torch.testing.assert_close(said[-1.0][2][picture], decided)
 
 
