@@ -80,6 +80,9 @@ def make_small(params):
     params["train_bit_depth"]["network"].update(widths=[8] * 5)
     params["train_exposure_fusion"].update(few)
     params["train_exposure_fusion"]["network"].update(exposure_width=8, widths=[8] * 5)
+    params["train_highlights"].update(few)
+    params["train_highlights"]["network"] = {"widths": [8] * 5, "blocks": [1] * 5, "curve_widths": [8] * 3}
+    params["make_pairs"]["display"]["judged_size"] = 64
     tiny = params["base_model"]["tiny"]
     tiny["crops"].update(size=32, crops_per_frame=2)
     tiny["network"].update(vae_widths=[8, 8, 8], text_width=32, double_blocks=1, single_blocks=1, heads=1)
