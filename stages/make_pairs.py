@@ -1,6 +1,5 @@
 """Make one kind of paired samples, clean and generated-like."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,10 +8,10 @@ import typer
 from hdrgen.dataset.frame_index import read_index
 from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs, make_bit_depth_pairs
 from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs, make_bracket_pairs
-from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs, make_display_pairs
+from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs
 from hdrgen.dataset.pairs.records import counts_by_split
 from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs, make_tone_map_pairs
-from hdrgen.flux.round_trip import RoundTrip
+from hdrgen.flux.round_trip import make_pairs_with_autoencoder
 from hdrgen.runtime.console import progress_bar, run_stage
 from hdrgen.runtime.metrics_file import picked, write_measured
 from hdrgen.runtime.params import read_section
@@ -21,7 +20,7 @@ KINDS = {
     "tone_map": (MakeToneMapPairs, make_tone_map_pairs),
     "bit_depth": (MakeBitDepthPairs, make_bit_depth_pairs),
     "brackets": (MakeBracketPairs, make_bracket_pairs),
-    "display": (MakeDisplayPairs, make_display_pairs),
+    "display": (MakeDisplayPairs, make_pairs_with_autoencoder),
 }
 
 
@@ -34,8 +33,6 @@ def main(
     section, make = KINDS[kind]
     settings = read_section(Path("params.yaml"), f"make_pairs.{kind}", section)
     frames = read_index(Path("data/split"))
-    if isinstance(settings, MakeDisplayPairs) and settings.autoencoder:
-        make = partial(make, round_trip=RoundTrip(settings.autoencoder))
     with progress_bar(f"make {kind} pairs") as on_progress:
         index = make(frames, Path("data/sanitize"), settings, Path("data/make_pairs") / kind, on_progress)
     figures = counts_by_split(index)

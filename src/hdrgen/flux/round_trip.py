@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs, make_display_pairs
 from hdrgen.flux import tiny_autoencoder
 from hdrgen.models.tiles import padded
+from hdrgen.runtime.progress import OnProgress
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,18 @@ class RoundTrip:
         with torch.inference_mode():
             decoded = trip(picture)[0].permute(1, 2, 0)[: code.shape[0], : code.shape[1]]
         return decoded.clamp(0, 1).contiguous().numpy()
+
+
+def make_pairs_with_autoencoder(
+    frames: pl.DataFrame,
+    frames_dir: Path,
+    settings: MakeDisplayPairs,
+    out_dir: Path,
+    on_progress: OnProgress | None = None,
+) -> pl.DataFrame:
+    """Make display pairs, some through ``settings.autoencoder`` where one is given; else as `make_display_pairs`."""
+    round_trip = RoundTrip(settings.autoencoder) if settings.autoencoder else None
+    return make_display_pairs(frames, frames_dir, settings, out_dir, on_progress, round_trip)
 
 
 @cache

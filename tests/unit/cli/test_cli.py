@@ -28,6 +28,7 @@ COMMANDS = (
     "ingest",
     "inspect",
     "check",
+    "recover",
     "expand",
     "merge",
     "bracket",
