@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hdrgen.colour.primaries import AP1
+from hdrgen.images.code_image import write_code
 from hdrgen.images.exr import write_exr
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +72,9 @@ def test_the_commands_run_in_the_order_they_stand(cli, tmp_path, monkeypatch):
     for arguments in commands(DELIVERY):
         run(cli, arguments)
     (tmp_path / "plate.png").write_bytes((tmp_path / "brackets/shot_ev+0.png").read_bytes())
-    (tmp_path / "picture.png").write_bytes((tmp_path / "brackets/shot_ev+0.png").read_bytes())
+    write_code(
+        tmp_path / "picture.png", (255 * np.random.default_rng(0).random((48, 64, 3))).astype(np.uint8)
+    )
     assert len(commands(README)) == 6
     for arguments in commands(README):
         run(cli, arguments)

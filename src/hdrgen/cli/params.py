@@ -53,6 +53,7 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.dataset.ingest_settings import IngestParams
     from hdrgen.dataset.pairs.bit_depth_pairs import MakeBitDepthPairs
     from hdrgen.dataset.pairs.bracket_pairs import MakeBracketPairs
+    from hdrgen.dataset.pairs.display_pairs import MakeDisplayPairs
     from hdrgen.dataset.pairs.tone_map_pairs import MakeToneMapPairs
     from hdrgen.dataset.repair import SanitizeParams
     from hdrgen.dataset.simulate import SimulateParams
@@ -61,6 +62,7 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.evaluation.export_parity import Export
     from hdrgen.evaluation.exposure_fusion import EvaluateExposureFusion
     from hdrgen.evaluation.hdr_vae import EvaluateHdrVae
+    from hdrgen.evaluation.highlights import EvaluateHighlights
     from hdrgen.evaluation.production import ValidateSettings
     from hdrgen.evaluation.text_to_exr import EvaluateFlux
     from hdrgen.evaluation.tone_fusion import EvaluateToneFusion
@@ -73,6 +75,7 @@ def sections() -> "dict[str, type[Section]]":
     from hdrgen.training.flux_lora import TrainFluxLora
     from hdrgen.training.flux_vae import TrainFluxVae
     from hdrgen.training.hdr_vae import TrainHdrVae
+    from hdrgen.training.highlights import TrainHighlights
     from hdrgen.training.tone_fuser import TrainToneFusion
 
     return {
@@ -85,12 +88,15 @@ def sections() -> "dict[str, type[Section]]":
         "make_pairs.tone_map": MakeToneMapPairs,
         "make_pairs.bit_depth": MakeBitDepthPairs,
         "make_pairs.brackets": MakeBracketPairs,
+        "make_pairs.display": MakeDisplayPairs,
         "train_tone_fusion": TrainToneFusion,
         "evaluate_tone_fusion": EvaluateToneFusion,
         "train_bit_depth": TrainBitDepth,
         "evaluate_bit_depth": EvaluateBitDepth,
         "train_exposure_fusion": TrainExposureFusion,
         "evaluate_exposure_fusion": EvaluateExposureFusion,
+        "train_highlights": TrainHighlights,
+        "evaluate_highlights": EvaluateHighlights,
         "base_model": BaseModelSettings,
         "train_hdr_vae": TrainHdrVae,
         "train_flux_vae": TrainFluxVae,

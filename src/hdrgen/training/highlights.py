@@ -63,12 +63,20 @@ class LossWeights(Section):
     """A nat of the question whether codes are plain sRGB."""
 
 
+class FreshRenderings(Renderings):
+    """How often crops that are rendered while training are rendered in which way; half are plain, as half of the question is."""
+
+    aces_share: float = Field(0.08, ge=0, le=1)
+    filmic_share: float = Field(0.25, ge=0, le=1)
+    camera_share: float = Field(0.15, ge=0, le=1)
+
+
 class TrainHighlights(Recipe):
     """The network's size and how it learns."""
 
     rendered_share: float = Field(0.6, ge=0, le=1)
     """Share of crops that are exposed and rendered afresh each time they are learned from."""
-    renderings: Renderings = Renderings(aces_share=0.08, filmic_share=0.25, camera_share=0.15)
+    renderings: FreshRenderings = FreshRenderings()
     """How those are rendered."""
     network: Highlights = Highlights()
     """Size of the network."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hdrgen.dataset.frame_index import INDEX_NAME
-from hdrgen.dataset.pairs.display_pairs import Renderings, code_stops, random_curve
+from hdrgen.dataset.pairs.display_pairs import code_stops, random_curve
 from hdrgen.models.highlights import (
     CURVE_COMPONENTS,
     GREY_CODE,
@@ -16,7 +16,7 @@ from hdrgen.models.highlights import (
     load_highlights,
     log_slopes_of,
 )
-from hdrgen.training.highlights import TrainHighlights, curve_family, train_highlights
+from hdrgen.training.highlights import FreshRenderings, TrainHighlights, curve_family, train_highlights
 
 SHORT = {
     "seed": 0,
@@ -97,7 +97,7 @@ def test_black_and_clipped_pictures_are_learned_from(tmp_path, display_folder):
     settings = TrainHighlights(
         **SHORT,
         rendered_share=0.5,
-        renderings=Renderings(aces_share=0.5, filmic_share=0.2, camera_share=0.2),
+        renderings=FreshRenderings(aces_share=0.5, filmic_share=0.2, camera_share=0.2),
     )
     figures = train_highlights(folder, settings, tmp_path / "w.safetensors", tmp_path / "loss.tsv")
     assert np.isfinite([value for value in figures.values() if isinstance(value, float)]).all()
