@@ -166,7 +166,7 @@ class HighlightsNet(nn.Module):
         output = self.unet(torch.cat([features, planes], -1)).float()
         # While it learns, less than nothing may be missing, at a tenth: where nothing is, it would learn no more.
         missing = F.leaky_relu(_STOPS_PER_OUTPUT * pixel_shuffle(output) + _FIRST_MISSING_STOPS, 0.1)
-        return slopes, plain, missing if self.training else missing.clamp(0, MAX_MISSING_STOPS)
+        return slopes, plain, missing if self.training else F.relu(missing).clamp(max=MAX_MISSING_STOPS)
 
 
 _KNOTS_AT = np.append(np.arange(0, 255, 16), 255)
