@@ -9,7 +9,7 @@ from hdrgen.images.code_image import read_code8
 from hdrgen.inference.backends import load_network
 from hdrgen.inference.tone_mlp import MlpFuser
 from hdrgen.models.tone_mlp import ToneMlp
-from hdrgen.routes.recover import keep_codes
+from hdrgen.routes.recover import dequantised
 from hdrgen.runtime.choices import Backend
 from hdrgen.runtime.scheduling import cores
 
@@ -41,8 +41,7 @@ def _recover(backend: Backend, folder: Path) -> Work:
     )
 
     def work() -> object:
-        code = expander.expand(code8, threads=cores())
-        keep_codes(code, code8, threads=cores())
+        code = dequantised(code8, expander, threads=cores())
         code *= 255
         return recoverer.recover(code, threads=cores())
 

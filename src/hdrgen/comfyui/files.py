@@ -18,11 +18,11 @@ from hdrgen.images.choices import Compression
 from hdrgen.images.code_image import write_png8
 from hdrgen.images.conversion import assumed_chromaticities, describe, from_chromaticities, linear_space
 from hdrgen.images.geometry import geometry_of, placed, placed_notes
+from hdrgen.images.mattes import OBSERVED
 from hdrgen.images.provenance import Attributes, carried, header_notes, left_behind, made_by
 from hdrgen.images.scene_image import in_display, read_scene_image
 from hdrgen.images.stored_image import SceneImage
 from hdrgen.qc.preview import linear_ap1, preview_code8
-from hdrgen.routes.recover import OBSERVED
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.scheduling import cores
 

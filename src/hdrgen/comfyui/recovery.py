@@ -9,10 +9,11 @@ from torch import Tensor, from_numpy
 
 from hdrgen.colour.primaries import REC709
 from hdrgen.images.conversion import from_chromaticities
+from hdrgen.images.mattes import OBSERVED
 from hdrgen.images.provenance import Attributes
 from hdrgen.inference.backends import load_network
 from hdrgen.inference.highlights import Light
-from hdrgen.routes.recover import OBSERVED, Recovery, keep_codes
+from hdrgen.routes.recover import Recovery, dequantised
 from hdrgen.runtime.choices import DISPLAY_CURVES, Backend
 from hdrgen.runtime.scheduling import cores
 
@@ -134,8 +135,7 @@ class HdrRecover(io.ComfyNode):
             else:
                 expander = load_network("bit_depth", backend=backend)
                 dequantised_by = expander.digest
-                code = expander.expand(code8, threads=cores())
-                keep_codes(code, code8, threads=cores())
+                code = dequantised(code8, expander, threads=cores())
             one = recovery.light(recoverer, code * np.float32(255), threads=cores())
             linear = from_chromaticities(one.linear, REC709, space, threads=cores(), in_place=True)
             found.append(one)

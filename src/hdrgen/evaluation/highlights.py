@@ -21,8 +21,8 @@ from hdrgen.inference.highlights import Recoverer
 from hdrgen.metrics.correction import crf_corrected, scale_stops
 from hdrgen.metrics.highlights import highlight_colour_shift
 from hdrgen.metrics.quality import pu21_psnr, pu21_ssim, stops_rmse
-from hdrgen.models.highlights import MODEL
-from hdrgen.routes.recover import keep_codes
+from hdrgen.models.highlights import MODEL, invented_weight
+from hdrgen.routes.recover import dequantised
 from hdrgen.runtime.errors import HdrgenError
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
@@ -50,8 +50,8 @@ def recoverers(weights: Mapping[str, Path], settings: EvaluateHighlights) -> dic
 
     def boost(factor: float) -> Recover:
         def apply(code8: Code8) -> Light:
-            x = np.clip((code8 - settings.boost_from_code8) / (255 - settings.boost_from_code8), 0, 1)
-            return np.asarray(_untouched(code8) * factor ** (x * x * (3 - 2 * x)), np.float32)
+            weight = invented_weight(code8.astype(np.float32), settings.boost_from_code8)
+            return np.asarray(_untouched(code8) * factor**weight, np.float32)
 
         return apply
 
@@ -59,9 +59,7 @@ def recoverers(weights: Mapping[str, Path], settings: EvaluateHighlights) -> dic
         recoverer = Recoverer.load(path)
 
         def apply(code8: Code8) -> Light:
-            code = expander.expand(code8)
-            keep_codes(code, code8)
-            return recoverer.recover(code * np.float32(255)).linear
+            return recoverer.recover(dequantised(code8, expander) * np.float32(255)).linear
 
         return apply
 

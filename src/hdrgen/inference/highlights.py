@@ -60,7 +60,8 @@ class Estimate:
     is_plain
         Probability of there being no curve but sRGB's, 0 to 1.
     missing_stops
-        Light that is missing where codes are at their end, ``(h, w, 3)``, for a picture of about `LONGEST_SIDE`.
+        Light that is missing where codes are at their end, going on around it, ``(h, w, 3)``; no side is longer than
+        `LONGEST_SIDE`.
     """
 
     stops: NDArray[np.float32]
@@ -132,7 +133,7 @@ class Recoverer(Network[HighlightsNet]):
         stops = SRGB_STOPS if is_srgb else curve_stops(slopes.float())[0].numpy()
         is_plain = float(torch.sigmoid(plain)[0])
         missing_stops = missing[0, : small.shape[0], : small.shape[1]].float().contiguous().numpy()
-        return Estimate(stops, is_srgb, is_plain, missing_stops)
+        return Estimate(stops, is_srgb, is_plain, _filled(missing_stops, small))
 
     def _run(self, small: Tensor, counts: Tensor, given: Tensor, threads: int) -> tuple[Tensor, ...]:
         """Return what the network gives for a padded small picture and its histogram."""
@@ -178,7 +179,7 @@ class Recoverer(Network[HighlightsNet]):
         gain, peak = np.float32(2.0**exposure_stops), np.float32(peak_linear or HALF_MAX)
         height, width, _ = code.shape
         observed = np.ones((height, width), np.float32)
-        field = _filled(found.missing_stops, _small(code)) + np.float32(more)
+        field = found.missing_stops + np.float32(more)
         scale = (found.missing_stops.shape[0] / height, found.missing_stops.shape[1] / width)
 
         def work(rows: slice) -> None:
@@ -191,7 +192,7 @@ class Recoverer(Network[HighlightsNet]):
                 band *= gain
             if not y.size:
                 return
-            weight = known.invented_weight(codes)
+            weight = invented_weight(codes, known.first_invented_code)
             missing = _sampled(field, y + rows.start, x, scale)
             seen = band[y, x]
             light = seen * np.exp2(np.float32(strength) * weight * missing)
@@ -224,10 +225,6 @@ class _KnownCurve:
     first_invented_code: float
     decode: Callable[[NDArray[np.float32]], None]
     """Makes light of codes, in place."""
-
-    def invented_weight(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = np.clip((code - self.first_invented_code) / (255 - self.first_invented_code), 0, 1)
-        return x * x * (3 - 2 * x)
 
 
 def _known_curve(curve: DisplayCurve, found: Estimate) -> _KnownCurve:
@@ -285,7 +282,7 @@ def _counts(code: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _filled(missing_stops: NDArray[np.float32], small: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return missing light that goes on where the small picture is not at its end: a larger one may be there."""
-    weight = np.minimum(4 * invented_weight(torch.from_numpy(small)).numpy(), 1)
+    weight = np.minimum(4 * invented_weight(small), 1)
     total = weight.sum((0, 1), keepdims=True)
     filled = np.broadcast_to(
         (missing_stops * weight).sum((0, 1), keepdims=True) / np.maximum(total, 1e-6), small.shape

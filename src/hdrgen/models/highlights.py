@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hdrgen.colour.arrays import ArrayT
 from hdrgen.colour.display import srgb_decode
 from hdrgen.models.pixel_unshuffled_unet import (
     UNSHUFFLED_CHANNELS,
@@ -71,9 +72,9 @@ class Highlights(Section):
     """Channels of the part that estimates the curve, at an eighth of the picture's size, a sixteenth, and so on."""
 
 
-def invented_weight(code8: Tensor) -> Tensor:
-    """Return the share of the missing light that codes 0 to 255 are given: 0 to `FIRST_INVENTED_CODE`, 1 at 255, smoothly."""
-    x = ((code8 - FIRST_INVENTED_CODE) / (255 - FIRST_INVENTED_CODE)).clamp(0, 1)
+def invented_weight(code: ArrayT, first: float = FIRST_INVENTED_CODE) -> ArrayT:
+    """Return the share of the missing light that float codes 0 to 255 are given: 0 up to the first, 1 at 255, smoothly."""
+    x = ((code - first) / (255 - first)).clip(0, 1)
     return x * x * (3 - 2 * x)
 
 

@@ -14,6 +14,7 @@ from hdrgen.images.code_image import CodeImage, read_code
 from hdrgen.images.conversion import multiply_by_alpha
 from hdrgen.images.encoded import SCENE_REFERRED, Decided, encoding_of
 from hdrgen.images.geometry import resolution_notes
+from hdrgen.images.mattes import OBSERVED
 from hdrgen.images.provenance import header_notes, made_by
 from hdrgen.routes.write_exr import ACESCG, ExrWriter
 from hdrgen.runtime.bands import each_band
@@ -26,9 +27,6 @@ if TYPE_CHECKING:  # torch, which a refusal needs none of
     from hdrgen.inference.highlights import Light, Recoverer
 
 Code = NDArray[np.float32]
-
-OBSERVED = "observed"
-"""Name of the matte: 1 where the picture shows the light, 0 where it is invented."""
 
 _FARTHEST = np.float32(0.35 / 255)
 """From its 8-bit code. An interval ends at 0.5 codes; half floats and ACEScg's primaries move sRGB by up to 0.15."""
@@ -176,8 +174,7 @@ def recover_file(
     if picture.bits == 8:
         dequantiser = expander()
         dequantised_by = dequantiser.digest
-        code = dequantiser.expand(picture.code, threads=threads)
-        keep_codes(code, picture.code, threads=threads)
+        code = dequantised(picture.code, dequantiser, threads=threads)
     else:
         code = np.divide(picture.code, largest, dtype=np.float32)
     to_srgb_codes(code, decided.encoding, threads=threads)
@@ -249,12 +246,13 @@ def display_encoding_of(source: Path, picture: CodeImage[Any], encoding: str | N
     return decided
 
 
-def keep_codes(code: Code, code8: NDArray[np.uint8], *, threads: int = 2) -> None:
-    """Bring what an expander returned, in place, so near to its 8-bit codes that they come back out of a half-float EXR.
+def dequantised(code8: NDArray[np.uint8], expander: "Expander", *, threads: int = 2) -> Code:
+    """Return float codes 0 to 1 of 8-bit ones, so near to them that they come back out of a half-float EXR.
 
     That holds of colours whose components are up to 48 codes apart; of others in Rec.709's primaries. The highest is 1:
     the last interval of the network ends a little below.
     """
+    code = expander.expand(code8, threads=threads)
 
     def work(rows: slice) -> None:
         band, band8 = code[rows], code8[rows]
@@ -263,6 +261,7 @@ def keep_codes(code: Code, code8: NDArray[np.uint8], *, threads: int = 2) -> Non
         band[band8 == 255] = 1
 
     each_band(len(code), work, threads=threads)
+    return code
 
 
 def to_srgb_codes(code: Code, encoding: Encoding, *, threads: int = 2) -> None:

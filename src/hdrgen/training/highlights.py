@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,10 +33,11 @@ from hdrgen.models.highlights import (
     log_slopes_of,
     save_highlights,
 )
-from hdrgen.models.int8_unet import measured_ranges
 from hdrgen.runtime.params import Section
 from hdrgen.runtime.progress import OnProgress
 from hdrgen.training.fit import Batch, Recipe, autocast, fit, pairs_digest, turned
+
+ErrorT = TypeVar("ErrorT", float, Tensor)
 
 _CEILING_LINEAR = 65504.0
 _BEST_MSE = 1e-5
@@ -164,42 +165,32 @@ class _HighlightsTask:
         return Batch((light, code8, plain), names)
 
     def loss(self, net: HighlightsNet, batch: Batch) -> Tensor:
-        return self._weighed(self._errors(net, *batch.tensors)).mean()
-
-    def _weighed(self, e: _Errors) -> Tensor:
-        w = self._settings.losses
+        e = self._errors(net, *batch.tensors)
         harm = F.relu(e.level - e.untouched)
+        return self._total(e.level, harm, e.energy, e.places, e.curve, e.plain).mean()
+
+    def _total(
+        self, level: ErrorT, harm: ErrorT, energy: ErrorT, places: ErrorT, curve: ErrorT, plain: ErrorT
+    ) -> ErrorT:
+        w = self._settings.losses
         return (
-            e.level
-            + w.harm * harm
-            + w.energy * e.energy
-            + w.places * e.places
-            + w.curve * e.curve
-            + w.plain * e.plain
+            level + w.harm * harm + w.energy * energy + w.places * places + w.curve * curve + w.plain * plain
         )
 
     def validation(self, net: HighlightsNet) -> Mapping[str, float]:
         found = []
-        with autocast(self._settings), measured_ranges(net.unet):
+        with autocast(self._settings):
             for start in range(0, len(self._held_out), self._settings.batch_crops):
                 indices = self._held_out[start : start + self._settings.batch_crops]
                 e = self._errors(net, *_tensors(self._val.batch(indices), self._settings.device))
-                harm = F.relu(e.level - e.untouched)
                 gain = e.level - e.untouched
-                found.append(torch.stack([e.level, gain, harm, e.energy, e.places, e.curve, e.plain]))
+                found.append(torch.stack([e.level, gain, F.relu(gain), e.energy, e.places, e.curve, e.plain]))
         means = torch.cat(found, 1).mean(1)
         return dict(zip(self.curves, means.tolist(), strict=True))
 
     def score(self, figures: Mapping[str, float]) -> float:
-        w = self._settings.losses
-        return (
-            figures["val_psnr"]
-            + w.harm * figures["val_harm"]
-            + w.energy * figures["val_energy"]
-            + w.places * figures["val_places"]
-            + w.curve * figures["val_curve"]
-            + w.plain * figures["val_plain"]
-        )
+        psnr, _, *others = (figures[name] for name in self.curves)
+        return self._total(psnr, *others)
 
     def save(self, path: Path, net: HighlightsNet) -> None:
         save_highlights(path, net)
